@@ -1,0 +1,32 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: strict concurrency comes with language mode 6; CI adds warnings as errors (`make test`).
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "Baton",
+    products: [
+        .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
+        .executable(name: "baton", targets: ["baton"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CLinuxSockets"),
+        .target(name: "TLSRecords", dependencies: ["COpenSSL"], swiftSettings: settings),
+        .target(name: "TLSHandshake", dependencies: ["TLSRecords"], swiftSettings: settings),
+        .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
+        .testTarget(name: "TLSHandshakeTests", dependencies: ["TLSHandshake"], swiftSettings: settings),
+        .testTarget(name: "HandoffTests", dependencies: ["Handoff"], swiftSettings: settings),
+    ]
+)
