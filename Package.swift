@@ -12,7 +12,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "Baton",
     products: [
-        .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
+        .library(name: "Baton", targets: ["TLSRecords"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
@@ -25,6 +25,13 @@ let package = Package(
         .target(name: "TLSRecords", dependencies: ["COpenSSL"], swiftSettings: settings),
         .target(name: "TLSHandshake", dependencies: ["TLSRecords"], swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .executableTarget(
+            name: "baton",
+            dependencies: [
+                "TLSRecords",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
         .testTarget(name: "TLSHandshakeTests", dependencies: ["TLSHandshake"], swiftSettings: settings),
         .testTarget(name: "HandoffTests", dependencies: ["Handoff"], swiftSettings: settings),

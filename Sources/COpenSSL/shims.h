@@ -51,16 +51,16 @@ static inline int baton_aead_seal(EVP_CIPHER_CTX *context, const uint8_t *nonce,
     return EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, BATON_AEAD_TAG, end) == 1;
 }
 
-// Decrypts `count` bytes in place and checks the tag that follows them. Returns 1, or 0 when the tag is wrong; the
-// bytes are then unspecified and must not be used.
+// Decrypts `count` bytes of `in` to `out` (which may equal `in`) and checks the tag that follows them. Returns 1, or 0
+// when the tag is wrong; what was written is then unspecified and must not be used.
 static inline int baton_aead_open(EVP_CIPHER_CTX *context, const uint8_t *nonce, const uint8_t *aad, int aad_count,
-                                  uint8_t *bytes, int count) {
+                                  const uint8_t *in, int count, uint8_t *out) {
     int n = 0;
     if (EVP_DecryptInit_ex(context, NULL, NULL, NULL, nonce) != 1) return 0;
-    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, BATON_AEAD_TAG, bytes + count) != 1) return 0;
+    if (EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, BATON_AEAD_TAG, (void *)(in + count)) != 1) return 0;
     if (aad_count > 0 && EVP_DecryptUpdate(context, NULL, &n, aad, aad_count) != 1) return 0;
-    if (count > 0 && EVP_DecryptUpdate(context, bytes, &n, bytes, count) != 1) return 0;
-    return EVP_DecryptFinal_ex(context, bytes + count, &n) == 1;
+    if (count > 0 && EVP_DecryptUpdate(context, out, &n, in, count) != 1) return 0;
+    return EVP_DecryptFinal_ex(context, out + count, &n) == 1;
 }
 
 // MARK: key derivation

@@ -45,3 +45,8 @@ extension CipherSuite: CustomStringConvertible {
         }
     }
 }
+
+extension CipherSuite {
+    /// Whether each record carries part of its nonce: AES-GCM in TLS 1.2 (RFC 5288 section 3).
+    package var usesExplicitNonce: Bool { version == .tls12 && aead.tls12ExplicitNonceLength > 0 }
+}

@@ -6,14 +6,15 @@ internal import COpenSSL
 /// before the memory is given back. The type is noncopyable and prints only its length.
 public struct SecretBytes: ~Copyable, @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
+    private let length: Int
 
     /// Length in bytes.
-    public let count: Int
+    public var count: Int { length }
 
     /// `count` bytes, all zero until `initialize` fills them.
     public init(count: Int, initialize: (UnsafeMutableRawBufferPointer) -> Void) {
         precondition(count >= 0)
-        self.count = count
+        length = count
         base = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 8)
         let bytes = UnsafeMutableRawBufferPointer(start: base, count: count)
         bytes.initializeMemory(as: UInt8.self, repeating: 0)
@@ -47,5 +48,15 @@ public struct SecretBytes: ~Copyable, @unchecked Sendable {
     /// Compares in constant time for equal lengths.
     public borrowing func equals(_ other: borrowing SecretBytes) -> Bool {
         count == other.count && CRYPTO_memcmp(base, other.base, count) == 0
+    }
+}
+
+extension Optional where Wrapped == SecretBytes {
+    /// Whether this holds a secret of another length than `expected`.
+    borrowing func isWrong(length expected: Int) -> Bool {
+        switch self {
+        case .none: false
+        case .some(let secret): secret.count != expected
+        }
     }
 }

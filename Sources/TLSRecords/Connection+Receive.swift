@@ -1,0 +1,267 @@
+extension Connection {
+    /// Takes ciphertext as it came from the transport, in pieces of any size. What arrives after the peer's close_notify
+    /// or after a failure is dropped (RFC 8446 section 6.1).
+    public mutating func receive(_ ciphertext: RawSpan) {
+        guard mayReceive else { return }
+        ciphertext.withUnsafeBytes { progress.inbound.append($0) }
+    }
+
+    /// Lets `read` put ciphertext straight into the connection's buffer, which saves a copy.
+    ///
+    /// - Parameters:
+    ///   - size: room to offer, in bytes; more may be.
+    ///   - read: fills a prefix and returns its length, as `read(2)` does.
+    /// - Returns: what `read` returned.
+    @discardableResult
+    public mutating func receive<E: Error>(
+        upTo size: Int, _ read: (UnsafeMutableRawBufferPointer) throws(E) -> Int
+    ) throws(E) -> Int {
+        let count = try progress.inbound.append(minimum: size, read)
+        if !mayReceive { progress.inbound.removeAll() }
+        return count
+    }
+
+    /// Says that the transport has ended.
+    ///
+    /// - Throws: `truncated` if no close_notify came before (RFC 8446 section 6.1).
+    public mutating func receiveEnd() throws(TLSError) {
+        guard !isReadClosed, failure == nil else { return }
+        throw end(TLSError(.truncated))
+    }
+
+    /// Ciphertext that has arrived and has not been opened, in bytes. A caller that stops reading the transport while
+    /// this or `unreadCount` is large bounds what a peer can make it hold.
+    public var inboundCount: Int { progress.inbound.count - progress.unread.recordLength }
+
+    /// Plaintext that waits to be read, in bytes.
+    public var unreadCount: Int { progress.unread.count }
+
+    /// Lends the plaintext that waits; follow with `consumeUnread`.
+    public borrowing func withUnread<R: ~Copyable, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+        let unread = progress.unread
+        return try progress.inbound.withBytes { (bytes) throws(E) in
+            try body(UnsafeRawBufferPointer(rebasing: bytes[unread.offset..<unread.offset + unread.count]).bytes)
+        }
+    }
+
+    /// Says that the first `n` bytes of the waiting plaintext have been read. At most `unreadCount`.
+    public mutating func consumeUnread(_ n: Int) {
+        precondition(n >= 0 && n <= progress.unread.count)
+        progress.unread.offset += n
+        progress.unread.count -= n
+        if progress.unread.count == 0 {
+            progress.inbound.consume(progress.unread.recordLength)
+            progress.unread = UnreadPlaintext()
+        }
+    }
+
+    /// Copies waiting plaintext to `output`, as much as fits, and consumes it.
+    public mutating func read(into output: inout OutputRawSpan) {
+        let count = min(output.freeCapacity, unreadCount)
+        guard count > 0 else { return }
+        withUnread { span in
+            span.withUnsafeBytes { bytes in
+                output.withUnsafeMutableBytes { target, initialized in
+                    UnsafeMutableRawBufferPointer(rebasing: target[initialized...]).copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                    initialized += count
+                }
+            }
+        }
+        consumeUnread(count)
+    }
+
+    /// The next thing that happened, or `nil` when more ciphertext is needed.
+    ///
+    /// - Throws: `TLSError` when the connection has ended by anything but a close_notify. The alert to send is queued.
+    public mutating func nextEvent() throws(TLSError) -> Event? {
+        if progress.unread.count > 0 { return .applicationData(progress.unread.count) }
+        if let failure { throw failure }
+        while true {
+            if let event = try nextMessage() { return event }
+            guard !isReadClosed else { return nil }
+            guard let record = try openRecord() else { return nil }
+            if let event = try process(record) { return event }
+        }
+    }
+
+    private var mayReceive: Bool { !isReadClosed && failure == nil }
+
+    // MARK: Records
+
+    private struct Record {
+        var opened: OpenedRecord
+        var length: Int
+    }
+
+    /// Opens the record at the front, if it is there as a whole.
+    private mutating func openRecord() throws(TLSError) -> Record? {
+        guard let header = progress.inbound.withBytes({ RecordHeader($0) }) else { return nil }
+        if let error = check(header) { throw fail(error) }
+        let length = RecordHeader.length + header.length
+        guard progress.inbound.count >= length else { return nil }
+        let opened = Connection.open(header, with: &reader, in: &progress.inbound)
+        guard let opened else { throw fail(TLSError(.badRecord, alert: .badRecordMAC)) }
+        guard opened.innerLength <= limits.receiving else {
+            throw fail(TLSError(.recordTooLong, alert: .recordOverflow))
+        }
+        return Record(opened: opened, length: length)
+    }
+
+    private static func open(
+        _ header: RecordHeader, with reader: inout RecordProtection, in inbound: inout ByteQueue
+    ) -> OpenedRecord? {
+        inbound.withMutableBytes { reader.open($0.baseAddress!, header: header) }
+    }
+
+    /// What a header alone can be wrong about, so that nobody makes us wait for a record we would refuse.
+    private borrowing func check(_ header: RecordHeader) -> TLSError? {
+        switch info.version {
+        case .tls13:
+            // Everything is protected now and looks like application data; a change_cipher_spec was legal only during
+            // the handshake (RFC 8446 section 5). legacy_record_version is ignored (section 5.1).
+            guard header.type == ContentType.applicationData.rawValue else {
+                return TLSError(.unexpectedRecord, alert: .unexpectedMessage)
+            }
+            guard header.length <= 16_384 + 256 else { return TLSError(.recordTooLong, alert: .recordOverflow) }
+        case .tls12:
+            guard header.version == TLSVersion.tls12.rawValue else {
+                return TLSError(.wrongRecordVersion, alert: .protocolVersion)
+            }
+            guard let type = ContentType(rawValue: header.type), type != .changeCipherSpec else {
+                return TLSError(.unexpectedRecord, alert: .unexpectedMessage)
+            }
+            guard header.length <= 16_384 + 2_048 else { return TLSError(.recordTooLong, alert: .recordOverflow) }
+        }
+        return nil
+    }
+
+    private mutating func process(_ record: Record) throws(TLSError) -> Event? {
+        let opened = record.opened
+        switch ContentType(rawValue: opened.type) {
+        case .applicationData:
+            // RFC 8446 section 5.1: no other type inside a message that spans records.
+            guard progress.handshake.isEmpty else {
+                throw fail(TLSError(.interleavedMessage, alert: .unexpectedMessage))
+            }
+            guard opened.count > 0 else {
+                progress.inbound.consume(record.length)
+                try count(\.emptyRecords, most: Counters.most, else: .tooManyEmptyRecords)
+                return nil
+            }
+            progress.counters = Counters(renegotiations: progress.counters.renegotiations)
+            progress.unread = UnreadPlaintext(
+                recordLength: record.length, offset: opened.offset, count: opened.count)
+            return .applicationData(opened.count)
+
+        case .handshake:
+            guard opened.count > 0 else { throw fail(TLSError(.emptyRecord, alert: .unexpectedMessage)) }
+            progress.inbound.withBytes { bytes in
+                progress.handshake.append(
+                    UnsafeRawBufferPointer(rebasing: bytes[opened.offset..<opened.offset + opened.count]))
+            }
+            progress.inbound.consume(record.length)
+            return nil
+
+        case .alert:
+            let alert = progress.inbound.withBytes { bytes in
+                opened.count == 2
+                    ? (level: bytes[opened.offset], description: Alert(rawValue: bytes[opened.offset + 1])) : nil
+            }
+            progress.inbound.consume(record.length)
+            guard let alert else { throw fail(TLSError(.malformedAlert, alert: .decodeError)) }
+            return try process(alert.description, level: alert.level)
+
+        case .changeCipherSpec, nil:
+            let code: TLSError.Code = opened.type == 0 ? .emptyRecord : .unexpectedRecord
+            throw fail(TLSError(code, alert: .unexpectedMessage))
+        }
+    }
+
+    private mutating func process(_ alert: Alert, level: UInt8) throws(TLSError) -> Event? {
+        if alert == .closeNotify {
+            progress.isReadClosed = true
+            progress.inbound.removeAll()
+            progress.handshake.removeAll()
+            return .closeNotify
+        }
+        // RFC 8446 section 6: in TLS 1.3 the level says nothing, and all but these two are fatal.
+        let isWarning = info.version == .tls13 ? alert == .userCanceled : level == 1
+        guard !isWarning else {
+            try count(\.warnings, most: Counters.mostWarnings, else: .tooManyWarnings)
+            return nil
+        }
+        throw end(TLSError(.peerAlert, alert: alert))
+    }
+
+    // MARK: Post-handshake messages
+
+    /// Takes one whole message off the handshake bytes.
+    private mutating func nextMessage() throws(TLSError) -> Event? {
+        while progress.handshake.count >= HandshakeMessage.headerLength {
+            let header = progress.handshake.withBytes { HandshakeMessage.Header($0) }
+            guard header.length <= HandshakeMessage.longest else {
+                throw fail(TLSError(.messageTooLong, alert: .illegalParameter))
+            }
+            let length = HandshakeMessage.headerLength + header.length
+            guard progress.handshake.count >= length else { return nil }
+            let event = try process(header, length: length)
+            if let event { return event }
+        }
+        return nil
+    }
+
+    private mutating func process(
+        _ header: HandshakeMessage.Header, length: Int
+    ) throws(TLSError) -> Event? {
+        switch (HandshakeMessage.Kind(rawValue: header.kind), info.version, info.role) {
+        case (.keyUpdate, .tls13, _):
+            return try processKeyUpdate(length)
+        case (.newSessionTicket, .tls13, .client):
+            let ticket = progress.handshake.withBytes {
+                SessionTicket(UnsafeRawBufferPointer(rebasing: $0[HandshakeMessage.headerLength..<length]))
+            }
+            progress.handshake.consume(length)
+            guard let ticket else { throw fail(TLSError(.malformedMessage, alert: .decodeError)) }
+            return .sessionTicket(ticket)
+        case (.helloRequest, .tls12, .client), (.clientHello, .tls12, .server):
+            progress.handshake.consume(length)
+            try count(\.renegotiations, most: Counters.mostRenegotiations, else: .tooManyRenegotiations)
+            queueWarning(.noRenegotiation)
+            return nil
+        default:
+            throw fail(TLSError(.unexpectedMessage, alert: .unexpectedMessage))
+        }
+    }
+
+    /// RFC 8446 section 4.6.3.
+    private mutating func processKeyUpdate(_ length: Int) throws(TLSError) -> Event {
+        guard length == HandshakeMessage.headerLength + 1 else {
+            throw fail(TLSError(.malformedMessage, alert: .decodeError))
+        }
+        guard progress.handshake.count == length else {
+            throw fail(TLSError(.keyUpdateInsideRecord, alert: .unexpectedMessage))
+        }
+        let request = progress.handshake.withBytes { $0[HandshakeMessage.headerLength] }
+        progress.handshake.removeAll()
+        guard request <= 1 else { throw fail(TLSError(.malformedMessage, alert: .illegalParameter)) }
+        try count(\.keyUpdates, most: Counters.most, else: .tooManyKeyUpdates)
+        reader.updateSecret()
+        if request == 1 {
+            // The answer waits while earlier ciphertext does: a peer that asks again and again without reading gets
+            // one, and cannot make us queue many.
+            progress.owesKeyUpdate = true
+            if progress.outgoing.isEmpty { sendOwedKeyUpdate() }
+        }
+        return .keyUpdate(requested: request == 1)
+    }
+
+    private mutating func count(
+        _ counter: WritableKeyPath<Counters, UInt8>, most: UInt8, else code: TLSError.Code
+    ) throws(TLSError) {
+        guard progress.counters[keyPath: counter] < most else {
+            throw fail(TLSError(code, alert: .unexpectedMessage))
+        }
+        progress.counters[keyPath: counter] += 1
+    }
+}

@@ -1,0 +1,99 @@
+/// An established TLS connection as a value: ciphertext in, events and plaintext out; plaintext in, ciphertext out.
+///
+/// It does no I/O, reads no clock and holds no descriptor, so it runs under any event loop. It is noncopyable:
+/// `suspend()` consumes it, and code that touches it afterwards does not compile. That is the first half of the rule
+/// everything here serves, that at most one holder of a connection may ever encrypt.
+///
+/// ```swift
+/// connection.receive(bytesFromTheSocket)
+/// while let event = try connection.nextEvent() {
+///     if case .applicationData = event { connection.withUnread { use($0) }; connection.consumeUnread(...) }
+/// }
+/// try connection.send(answer)
+/// let taken = connection.withOutgoing { write(fd, $0) }
+/// connection.didWrite(taken)
+/// ```
+///
+/// What it does not do: handshakes (see `TLSHandshake`), timeouts, backpressure. Callers bound what waits with
+/// `inboundCount` and `outgoingCount`.
+public struct Connection: ~Copyable, Sendable {
+    /// What the handshake settled.
+    public let info: ConnectionInfo
+    /// The sizes and counts the connection keeps to.
+    public let limits: RecordLimits
+
+    var reader: RecordProtection
+    var writer: RecordProtection
+    let exporter: SecretBytes?
+    let resumption: SecretBytes?
+    var progress: Progress
+
+    /// Takes a connection over. The snapshot is consumed: it cannot be resumed twice.
+    public init(resuming snapshot: consuming Snapshot) {
+        info = snapshot.info
+        limits = snapshot.limits
+        reader = RecordProtection(suite: snapshot.info.suite, state: snapshot.read)
+        writer = RecordProtection(suite: snapshot.info.suite, state: snapshot.write)
+        exporter = snapshot.exporter
+        resumption = snapshot.resumption
+        progress = snapshot.progress
+    }
+
+    /// Stops the connection and returns everything TLS knows of it. It never refuses: partial records, half-read
+    /// messages, unread plaintext, unsent ciphertext, an owed KeyUpdate and half-closed states all travel.
+    ///
+    /// From here on this holder must write nothing to the transport: no alert, no close_notify, no shutdown.
+    public consuming func suspend() -> Snapshot {
+        Snapshot(
+            info: info, limits: limits, read: reader.intoState(), write: writer.intoState(), exporter: exporter,
+            resumption: resumption, progress: progress)
+    }
+
+    /// Whether the peer's close_notify has arrived.
+    public var isReadClosed: Bool { progress.isReadClosed }
+
+    /// Whether our close_notify or a fatal alert has been queued; `send` is refused from then on.
+    public var isWriteClosed: Bool { progress.isWriteClosed }
+
+    /// Why the connection has ended, if it has.
+    public var failure: TLSError? { progress.failure }
+
+    /// Frees what an idle connection does not need: cipher contexts and empty buffers. Secrets and counters stay, and
+    /// the next record brings the rest back.
+    public mutating func releaseIdleMemory() {
+        reader.dropContext()
+        writer.dropContext()
+        progress.inbound.releaseIfEmpty()
+        progress.handshake.releaseIfEmpty()
+        progress.outgoing.releaseIfEmpty()
+    }
+
+    /// Keying material for the application or for channel binding (RFC 8446 section 7.5; RFC 5705 for TLS 1.2).
+    ///
+    /// - Parameters:
+    ///   - label: as registered, for example `EXPORTER-Channel-Binding`; at most 249 bytes.
+    ///   - context: TLS 1.2 tells an empty context from none; pass `nil` for none.
+    ///   - length: bytes wanted; at most the suite's hash length (32 or 48).
+    /// - Returns: `nil` if the handshake library gave no exporter secret, or a bound is exceeded.
+    public borrowing func exportKeyingMaterial(label: String, context: [UInt8]?, length: Int) -> SecretBytes? {
+        let hash = info.suite.hash
+        guard exporter != nil, length > 0, length <= hash.length, label.utf8.count <= 249 else { return nil }
+        switch info.version {
+        case .tls13:
+            return KeySchedule.exportTLS13(
+                secret: exporter!, label: label, context: context ?? [], length: length, hash: hash)
+        case .tls12:
+            return exporter!.withUnsafeBytes { bytes in
+                var seed = Array(bytes[TLS12Exporter.masterSecretLength...])
+                if let context {
+                    guard context.count <= 0xFFFF else { return nil }
+                    seed += [UInt8(context.count >> 8), UInt8(context.count & 0xFF)] + context
+                }
+                return KeySchedule.prf(
+                    secret: UnsafeRawBufferPointer(rebasing: bytes[..<TLS12Exporter.masterSecretLength]), label: label,
+                    seed: seed, length: length,
+                    hash: hash)
+            }
+        }
+    }
+}

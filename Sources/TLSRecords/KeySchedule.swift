@@ -1,0 +1,96 @@
+internal import COpenSSL
+
+/// The derivations an established connection still needs: the last steps of the TLS 1.3 key schedule (RFC 8446 section
+/// 7) and the PRF of TLS 1.2 (RFC 5246 section 5). Everything before them is the handshake library's work.
+package enum KeySchedule {
+    /// HKDF-Expand-Label (RFC 8446 section 7.1) for outputs no longer than the hash, which is all a record layer asks.
+    package static func expandLabel(
+        _ label: StaticString, secret: borrowing SecretBytes, context: [UInt8] = [], length: Int, hash: HashFunction
+    ) -> SecretBytes {
+        precondition(length <= hash.length)
+        let label = UnsafeRawBufferPointer(start: label.utf8Start, count: label.utf8CodeUnitCount)
+        return expand(label, secret: secret, context: context, length: length, hash: hash)
+    }
+
+    /// The secret after `secret` (RFC 8446 section 7.2).
+    package static func nextTrafficSecret(after secret: borrowing SecretBytes, hash: HashFunction) -> SecretBytes {
+        expandLabel("traffic upd", secret: secret, length: hash.length, hash: hash)
+    }
+
+    /// Exported keying material of TLS 1.3 (RFC 8446 section 7.5).
+    static func exportTLS13(
+        secret: borrowing SecretBytes, label: String, context: [UInt8], length: Int, hash: HashFunction
+    ) -> SecretBytes {
+        let emptyHash = hash.hash(UnsafeRawBufferPointer(start: nil, count: 0))
+        let label = Array(label.utf8)
+        let derived = label.span.bytes.withUnsafeBytes {
+            expand($0, secret: secret, context: emptyHash, length: hash.length, hash: hash)
+        }
+        let digest = context.withUnsafeBytes { hash.hash($0) }
+        return expandLabel("exporter", secret: derived, context: digest, length: length, hash: hash)
+    }
+
+    /// PRF(secret, label, seed) of TLS 1.2.
+    package static func prf(
+        secret: UnsafeRawBufferPointer, label: String, seed: [UInt8], length: Int, hash: HashFunction
+    ) -> SecretBytes {
+        let labelled = Array(label.utf8) + seed
+        return SecretBytes(count: length) { output in
+            let ok = baton_tls12_prf(
+                hash.name, secret.baseAddress?.assumingMemoryBound(to: UInt8.self), secret.count, labelled,
+                labelled.count, output.baseAddress?.assumingMemoryBound(to: UInt8.self), output.count)
+            precondition(ok == 1, "libcrypto could not compute the TLS 1.2 PRF")
+        }
+    }
+
+    /// The write keys of both sides of a TLS 1.2 connection (RFC 5246 section 6.3), each as the key followed by its
+    /// implicit nonce, which is the form `DirectionState.secret` has.
+    package static func tls12Keys(
+        master: UnsafeRawBufferPointer, clientRandom: [UInt8], serverRandom: [UInt8], suite: CipherSuite
+    ) -> TLS12Keys {
+        let key = suite.aead.keyLength
+        let nonce = suite.aead.tls12ImplicitNonceLength
+        let block = prf(
+            secret: master, label: "key expansion", seed: serverRandom + clientRandom, length: 2 * (key + nonce),
+            hash: suite.hash)
+        func part(keyAt keyOffset: Int, nonceAt nonceOffset: Int) -> SecretBytes {
+            block.withUnsafeBytes { block in
+                SecretBytes(count: key + nonce) { target in
+                    target.copyMemory(from: UnsafeRawBufferPointer(rebasing: block[keyOffset..<keyOffset + key]))
+                    UnsafeMutableRawBufferPointer(rebasing: target[key...]).copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: block[nonceOffset..<nonceOffset + nonce]))
+                }
+            }
+        }
+        return TLS12Keys(
+            client: part(keyAt: 0, nonceAt: 2 * key), server: part(keyAt: key, nonceAt: 2 * key + nonce))
+    }
+
+    /// HkdfLabel: length, "tls13 " + label, context; then the counter byte of HKDF-Expand's only block.
+    private static func expand(
+        _ label: UnsafeRawBufferPointer, secret: borrowing SecretBytes, context: [UInt8], length: Int,
+        hash: HashFunction
+    ) -> SecretBytes {
+        precondition(length <= hash.length && label.count <= 249 && context.count <= 255)
+        return withUnsafeTemporaryAllocation(byteCount: 2 + 1 + 6 + 255 + 1 + 255 + 1 + 64, alignment: 8) { scratch in
+            var info = 0
+            func put(_ byte: UInt8) { scratch[info] = byte; info += 1 }
+            put(UInt8(length >> 8))
+            put(UInt8(length & 0xFF))
+            put(UInt8(6 + label.count))
+            for byte in "tls13 ".utf8 { put(byte) }
+            for byte in label { put(byte) }
+            put(UInt8(context.count))
+            for byte in context { put(byte) }
+            put(1)
+            let block = UnsafeMutableRawBufferPointer(rebasing: scratch[(scratch.count - 64)...])
+            secret.withUnsafeBytes { key in
+                hash.authenticate(UnsafeRawBufferPointer(rebasing: scratch[..<info]), key: key, to: block.baseAddress!)
+            }
+            defer { OPENSSL_cleanse(block.baseAddress, block.count) }
+            return SecretBytes(count: length) {
+                $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(block)[..<length]))
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+/// What a connection carries besides its keys: bytes on their way and what has happened so far. It moves as a whole
+/// from `Connection` to `Snapshot` and back.
+struct Progress: ~Copyable, Sendable {
+    /// Ciphertext received, not yet opened. While `unread` is not empty its record is still at the front.
+    var inbound = ByteQueue()
+    /// The plaintext of the record at the front of `inbound` that has not been read.
+    var unread = UnreadPlaintext()
+    /// Post-handshake messages that have begun to arrive.
+    var handshake = ByteQueue()
+    /// Ciphertext not yet taken by the transport.
+    var outgoing = ByteQueue()
+    /// The peer's close_notify has arrived.
+    var isReadClosed = false
+    /// Our close_notify or a fatal alert has been queued.
+    var isWriteClosed = false
+    /// The peer asked for a key update that we have not sent.
+    var owesKeyUpdate = false
+    var counters = Counters()
+    /// Why the connection has ended.
+    var failure: TLSError?
+}
+
+/// Plaintext decrypted in place, at the front of the inbound bytes.
+struct UnreadPlaintext: Sendable {
+    /// Length of the whole record it came in.
+    var recordLength = 0
+    /// The first byte not yet read, from the record's header.
+    var offset = 0
+    /// Bytes not yet read.
+    var count = 0
+}
+
+/// Limits on what a peer may make us do for nothing; each counts occurrences in a row.
+struct Counters: Sendable, Equatable {
+    static let most: UInt8 = 32
+    static let mostWarnings: UInt8 = 4
+    static let mostRenegotiations: UInt8 = 4
+
+    var emptyRecords: UInt8 = 0
+    var warnings: UInt8 = 0
+    var keyUpdates: UInt8 = 0
+    var renegotiations: UInt8 = 0
+}
