@@ -5,6 +5,7 @@ public enum TLSVersion: UInt16, Sendable, Comparable {
     /// TLS 1.3, RFC 8446.
     case tls13 = 0x0304
 
+    /// TLS 1.2 before TLS 1.3.
     public static func < (a: TLSVersion, b: TLSVersion) -> Bool { a.rawValue < b.rawValue }
 }
 

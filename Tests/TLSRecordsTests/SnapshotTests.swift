@@ -1,0 +1,224 @@
+import Testing
+
+@testable import TLSRecords
+
+@Suite("Snapshots written down")
+struct SnapshotTests {
+    /// A connection with something in every field that a TLS version can have.
+    private func full(_ suite: CipherSuite) -> Snapshot {
+        let info = ConnectionInfo(
+            role: .server, suite: suite, serverName: "example.org", applicationProtocol: "http/1.1",
+            peerCertificate: PeerCertificate(sha256: pattern(32), subject: "CN=client"), verifyResult: 0,
+            isResumed: true, usesExtendedMasterSecret: suite.version == .tls12, ticketKeyName: pattern(16, seed: 4))
+        let secrets = SecretPair(suite)
+        var snapshot = Snapshot(
+            established: info, limits: RecordLimits(sending: 600, receiving: 700, blocksPerKey: 1 << 30),
+            read: DirectionState(secret: secrets.client.copy(), sequence: 11),
+            write: DirectionState(
+                secret: secrets.server.copy(), sequence: 12, explicitNonce: suite.usesExplicitNonce ? 99 : 0,
+                blocks: 900),
+            exporter: .random(suite.version == .tls13 ? suite.hash.length : TLS12Exporter.length),
+            resumption: .random(suite.hash.length))!
+        snapshot.progress.inbound.append(pattern(70))
+        snapshot.progress.unread = UnreadPlaintext(recordLength: 30, offset: 5, count: 9)
+        snapshot.progress.handshake.append([24, 0])
+        snapshot.progress.outgoing.append(pattern(33, seed: 8))
+        snapshot.progress.counters = Counters(emptyRecords: 1, warnings: 2, keyUpdates: 3, renegotiations: 4)
+        snapshot.progress.owesKeyUpdate = suite.version == .tls13
+        return snapshot
+    }
+
+    @Test("everything that is written is read again", arguments: CipherSuite.allCases)
+    func roundTrip(suite: CipherSuite) throws {
+        let first = full(suite)
+        let written = first.encoded().array()
+        let second = try Snapshot(decoding: written.span.bytes)
+        #expect(second.encoded().array() == written)
+        #expect(second.info == first.info)
+        #expect(second.limits == first.limits)
+        #expect(second.read.sequence == 11)
+        #expect(second.write.sequence == 12)
+        #expect(second.write.blocks == 900)
+        #expect(second.progress.unread.count == 9)
+        #expect(second.progress.counters == first.progress.counters)
+        #expect(second.progress.owesKeyUpdate == first.progress.owesKeyUpdate)
+    }
+
+    @Test("a failure is written with its alert")
+    func failure() throws {
+        let secrets = SecretPair(.aes128GCM)
+        var snapshot = secrets.snapshot(.server)
+        snapshot.progress.isWriteClosed = true
+        snapshot.progress.failure = TLSError(.peerAlert, alert: .unknownCA)
+        let second = try Snapshot(decoding: snapshot.encoded().array().span.bytes)
+        #expect(second.progress.failure == TLSError(.peerAlert, alert: .unknownCA))
+    }
+
+    @Test(
+        "an idle TLS 1.3 connection with SNI and ALPN takes at most 400 bytes",
+        arguments: [CipherSuite.aes128GCM, .aes256GCM, .chaCha20Poly1305])
+    func size(suite: CipherSuite) {
+        let info = ConnectionInfo(
+            role: .server, suite: suite, serverName: "a-rather-long-name.of-some-service.example.org",
+            applicationProtocol: "http/1.1", verifyResult: 0, ticketKeyName: pattern(16))
+        let secrets = SecretPair(suite)
+        let snapshot = Snapshot(
+            established: info, read: DirectionState(secret: secrets.client.copy(), sequence: 1 << 40),
+            write: DirectionState(secret: secrets.server.copy(), sequence: 1 << 40, blocks: 1 << 41),
+            exporter: .random(suite.hash.length), resumption: .random(suite.hash.length))!
+        #expect(snapshot.encoded().count <= 400)
+    }
+
+    @Test("cut off after every byte it is an error", arguments: [CipherSuite.aes256GCM, .ecdheRSAWithAES128GCM])
+    func truncation(suite: CipherSuite) {
+        let written = full(suite).encoded().array()
+        for count in 0..<written.count {
+            let part = Array(written[..<count])
+            // Cut between two optional fields it is a whole, smaller snapshot; anywhere else it must fail.
+            if let error = decodingError(part) {
+                #expect(error != .tooLong)
+            } else {
+                #expect(fieldBoundaries(written).contains(count))
+            }
+        }
+    }
+
+    @Test("a length off by one in any field is an error", arguments: [CipherSuite.aes256GCM, .ecdheRSAWithAES128GCM])
+    func lengths(suite: CipherSuite) {
+        let written = full(suite).encoded().array()
+        for start in fieldBoundaries(written).dropLast() {
+            for delta in [-1, 1] {
+                var changed = written
+                let length = (1...4).reduce(0) { $0 << 8 | Int(changed[start + $1]) } + delta
+                for index in 0..<4 {
+                    changed[start + 1 + index] = UInt8(truncatingIfNeeded: length >> (24 - 8 * index))
+                }
+                #expect(decodingError(changed) != nil, "field \(written[start]), \(delta)")
+            }
+            var huge = written
+            huge.replaceSubrange(start + 1..<start + 5, with: [255, 255, 255, 255])
+            #expect(decodingError(huge) == .cutOff)
+        }
+    }
+
+    @Test("trailing bytes, another version, another beginning")
+    func envelope() {
+        let written = full(.aes128GCM).encoded().array()
+        #expect(decodingError(written + [0]) == .cutOff)
+        #expect(decodingError(written + [26, 0, 0, 0, 0]) == .unknownField(26))
+        #expect(decodingError(written + [25, 0, 0, 0, 1, 1]) == .fieldOutOfOrder(25))
+        for version: UInt8 in [0, 2, 255] {
+            var changed = written
+            changed[4] = version
+            #expect(decodingError(changed) == .unsupportedVersion(version))
+        }
+        var changed = written
+        changed[0] ^= 1
+        #expect(decodingError(changed) == .notASnapshot)
+        #expect(decodingError([]) == .notASnapshot)
+    }
+
+    @Test("a field that may be ignored is skipped")
+    func ignorable() {
+        let written = full(.aes128GCM).encoded().array()
+        #expect(decodingError(written + [0x80, 0, 0, 0, 2, 1, 2] + [0xFF, 0, 0, 0, 0]) == nil)
+    }
+
+    @Test("each field that must be there is missed")
+    func missing() {
+        let written = full(.ecdheRSAWithAES128GCM).encoded().array()
+        for (tag, range) in fields(written) where [1, 2, 3, 5, 7, 13, 14].contains(tag) {
+            var changed = written
+            changed.removeSubrange(range)
+            #expect(decodingError(changed) == .missingField(tag))
+        }
+    }
+
+    @Test("values that contradict each other are refused")
+    func contradictions() throws {
+        func refused(_ suite: CipherSuite = .aes128GCM, _ change: (inout Snapshot) -> Void) throws -> SnapshotError? {
+            let secrets = SecretPair(suite)
+            var snapshot = secrets.snapshot(.server)
+            change(&snapshot)
+            return decodingError(snapshot.encoded().array())
+        }
+        #expect(try refused { _ in } == nil)
+        #expect(try refused { $0.read = DirectionState(secret: .random(48)) } == .contradiction(3))
+        #expect(try refused { $0.write = DirectionState(secret: .random(31)) } == .contradiction(5))
+        #expect(try refused { $0.read = DirectionState(secret: .random(32), sequence: .max) } == .contradiction(4))
+        #expect(
+            try refused {
+                $0.progress.isWriteClosed = true; $0.progress.owesKeyUpdate = true
+            } == .contradiction(16))
+        #expect(try refused(.ecdheRSAWithAES128GCM) { $0.progress.owesKeyUpdate = true } == .contradiction(16))
+        #expect(
+            try refused {
+                $0.progress.isReadClosed = true; $0.progress.inbound.append([1])
+            } == .contradiction(23))
+        #expect(try refused { $0.progress.failure = TLSError(.badRecord) } == .contradiction(21))
+        #expect(try refused { $0.progress.counters.emptyRecords = 33 } == .contradiction(20))
+    }
+
+    @Test("random changes are errors or snapshots, never traps")
+    func mutations() {
+        var generator = SystemRandomNumberGenerator()
+        let originals = [full(.aes256GCM).encoded().array(), full(.ecdheRSAWithAES128GCM).encoded().array()]
+        for _ in 0..<20_000 {
+            var changed = originals.randomElement(using: &generator)!
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                changed[Int.random(in: 0..<changed.count, using: &generator)] = generator.next()
+            }
+            if decodingError(changed) == nil {
+                // What was accepted must also run.
+                var connection = Connection(resuming: try! Snapshot(decoding: changed.span.bytes))
+                connection.receive([23, 3, 3, 0, 17])
+                _ = expectedFailure(&connection)
+                try? connection.send([1])
+                connection.close()
+                _ = connection.suspend().encoded()
+            }
+        }
+    }
+
+    @Test("golden bytes of version 1 are read and written as they were", arguments: GoldenSnapshot.version1)
+    func golden(golden: GoldenSnapshot) throws {
+        let written = bytes(golden.hex)
+        let snapshot = try Snapshot(decoding: written.span.bytes)
+        #expect(snapshot.encoded().array() == written)
+        #expect(snapshot.info.suite == golden.suite)
+        #expect(snapshot.info.serverName == "example.org")
+        var connection = Connection(resuming: snapshot)
+        let got = try connection.readAll()
+        #expect(got.data == Array("unread".utf8))
+        try connection.send(Array("hello".utf8))
+        #expect(connection.takeOutgoing() == bytes(golden.sealed))
+    }
+
+    private func decodingError(_ bytes: [UInt8]) -> SnapshotError? {
+        do {
+            _ = try Snapshot(decoding: bytes.span.bytes)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    private func fields(_ written: [UInt8]) -> [(tag: UInt8, range: Range<Int>)] {
+        var output: [(UInt8, Range<Int>)] = []
+        var position = 5
+        while position < written.count {
+            let length = (1...4).reduce(0) { $0 << 8 | Int(written[position + $1]) }
+            output.append((written[position], position..<position + 5 + length))
+            position += 5 + length
+        }
+        return output
+    }
+
+    private func fieldBoundaries(_ written: [UInt8]) -> [Int] {
+        fields(written).map(\.range.lowerBound) + [written.count]
+    }
+}
+
+extension ByteQueue {
+    mutating func append(_ bytes: [UInt8]) { bytes.withUnsafeBytes { append($0) } }
+}
