@@ -1,6 +1,8 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+import class Foundation.ProcessInfo
+
 /// Every Swift target: strict concurrency comes with language mode 6; CI adds warnings as errors (`make test`).
 let settings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -37,3 +39,15 @@ let package = Package(
         .testTarget(name: "HandoffTests", dependencies: ["Handoff"], swiftSettings: settings),
     ]
 )
+
+// libFuzzer targets need a sanitizer, so they exist only for `make fuzz`.
+if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
+    package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
+    for (name, module) in [("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords")] {
+        package.products.append(.executable(name: name, targets: [name]))
+        package.targets.append(
+            .executableTarget(
+                name: name, dependencies: [.byName(name: module), "CLibFuzzer"], path: "Fuzz/\(name)",
+                swiftSettings: settings, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
+    }
+}

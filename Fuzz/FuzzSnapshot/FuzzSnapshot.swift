@@ -1,0 +1,20 @@
+import TLSRecords
+
+/// Reads the input as a snapshot. What is accepted must be written as it was read, and must run.
+func fuzzSnapshot(_ input: UnsafeRawBufferPointer) -> CInt {
+    guard let snapshot = try? Snapshot(decoding: input.bytes) else { return 0 }
+    let written = snapshot.encoded()
+    guard let again = try? written.withUnsafeBytes({ (bytes) throws(SnapshotError) in try Snapshot(decoding: bytes.bytes) })
+    else { fatalError("what was written cannot be read") }
+    precondition(again.encoded().equals(written), "read and written are not the same")
+    var connection = Connection(resuming: again)
+    connection.receive(input.bytes)
+    while let event = try? connection.nextEvent() {
+        if case .applicationData(let count) = event { connection.consumeUnread(count) }
+    }
+    try? connection.send(input.bytes)
+    try? connection.updateKeys()
+    connection.close()
+    _ = connection.suspend().encoded()
+    return 0
+}

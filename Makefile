@@ -1,0 +1,41 @@
+# Baton. The two commands to know: `make demo` and `make test`.
+# Warnings are errors where CI runs; a developer's half-written line may still build.
+SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
+FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
+
+.PHONY: demo test build release format lint fuzz bench clean
+
+demo: ## move a live connection between processes while you watch
+	@scripts/bootstrap.sh demo
+	@swift build -c release --product baton $(SWIFT_FLAGS) 2>&1 | tail -n 1
+	@.build/release/baton demo
+
+test: ## every test there is
+	@scripts/bootstrap.sh test
+	swift build --build-tests $(SWIFT_FLAGS)
+	swift test --skip-build
+
+build: ## the debug build
+	@scripts/bootstrap.sh build
+	swift build $(SWIFT_FLAGS)
+
+release: ## the optimised build
+	@scripts/bootstrap.sh build
+	swift build -c release $(SWIFT_FLAGS)
+
+format: ## rewrite the sources in the house style
+	swift format -i -r --configuration .swift-format $(wildcard $(FORMATTED))
+
+lint: ## fail if a source is not in the house style
+	swift format lint --strict -r --configuration .swift-format $(wildcard $(FORMATTED))
+
+fuzz: ## a short run of every fuzz target (FUZZ_SECONDS each, 20 unless set)
+	@scripts/bootstrap.sh build
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),20)
+
+bench: ## the table of figures; BENCH_JSON=FILE writes them as JSON too
+	@scripts/bootstrap.sh bench
+	@cd Benchmarks && swift build -c release $(SWIFT_FLAGS) 2>&1 | tail -n 1 && .build/release/benchmarks $(if $(BENCH_JSON),--json $(abspath $(BENCH_JSON)))
+
+clean:
+	rm -rf .build .build-fuzz .build-fuzz.log Benchmarks/.build Examples/*/.build

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what a part of the project needs beyond a Swift 6.3 toolchain, and says so.
+# scripts/bootstrap.sh build|demo|test|bench
+set -euo pipefail
+declare -A packages=(
+    [build]="make pkg-config libssl-dev"
+    [demo]="openssl gnutls-bin"
+    [test]="openssl gnutls-bin curl python3 ca-certificates iproute2 nftables procps"
+    [bench]="openssl"
+)
+case ${1:-} in
+    build) wanted=${packages[build]} ;;
+    demo | test | bench) wanted="${packages[build]} ${packages[$1]}" ;;
+    *) echo "usage: scripts/bootstrap.sh build|demo|test|bench" >&2; exit 2 ;;
+esac
+command -v swift >/dev/null || { echo "no Swift toolchain: install Swift 6.3 from swift.org, then run this again" >&2; exit 1; }
+missing=()
+for package in $wanted; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+if ! command -v apt-get >/dev/null; then
+    echo "please install, with this system's package manager: ${missing[*]}" >&2
+    exit 1
+fi
+root=()
+[ "$(id -u)" = 0 ] || root=(sudo)
+echo "installing Debian packages: ${missing[*]}"
+"${root[@]}" apt-get update -qq
+"${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
