@@ -12,7 +12,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "Baton",
     products: [
-        .library(name: "Baton", targets: ["TLSRecords"]),
+        .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
@@ -23,7 +23,10 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinuxSockets"),
         .target(name: "TLSRecords", dependencies: ["COpenSSL"], swiftSettings: settings),
-        .target(name: "TLSHandshake", dependencies: ["TLSRecords"], swiftSettings: settings),
+        .target(name: "TLSHandshake", dependencies: ["COpenSSL", "TLSRecords"], swiftSettings: settings),
+        .target(
+            name: "SelfSigned", dependencies: [.product(name: "X509", package: "swift-certificates")],
+            swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
         .executableTarget(
             name: "baton",
@@ -33,7 +36,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
-        .testTarget(name: "TLSHandshakeTests", dependencies: ["TLSHandshake"], swiftSettings: settings),
+        .testTarget(
+            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned"],
+            swiftSettings: settings),
         .testTarget(name: "HandoffTests", dependencies: ["Handoff"], swiftSettings: settings),
     ]
 )

@@ -1,7 +1,7 @@
 internal import COpenSSL
 
 /// The certificates of one PEM text, in order.
-struct CertificateList: ~Copyable {
+final class CertificateList {
     private let stack: OpaquePointer
 
     /// - Throws: `badPEM` if there is none, or one of them cannot be read.

@@ -49,7 +49,7 @@ public struct HandshakeError: Error, Sendable, Equatable {
     /// One line that says what to do.
     public var message: String
 
-    init(_ code: Code, _ fault: Fault = .peer, alert: Alert? = nil, _ message: String) {
+    init(_ code: Code, fault: Fault = .peer, alert: Alert? = nil, _ message: String) {
         self.code = code
         self.fault = fault
         self.alert = alert

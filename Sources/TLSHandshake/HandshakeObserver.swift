@@ -144,6 +144,14 @@ public struct HandshakeObserver: ~Copyable, Sendable {
     public consuming func snapshot(
         info settled: ConnectionInfo? = nil, limits: RecordLimits? = nil, outgoing: RawSpan? = nil
     ) throws(HandshakeObserverError) -> Snapshot {
+        var unwritten = ByteQueue()
+        outgoing?.withUnsafeBytes { unwritten.append($0) }
+        return try snapshot(info: settled, limits: limits, unwritten: unwritten)
+    }
+
+    consuming func snapshot(
+        info settled: ConnectionInfo?, limits: RecordLimits?, unwritten: borrowing ByteQueue
+    ) throws(HandshakeObserverError) -> Snapshot {
         guard let observed = info else { throw .incomplete }
         let info = settled ?? observed
         guard info.role == role, info.suite == observed.suite else { throw .incomplete }
@@ -159,15 +167,43 @@ public struct HandshakeObserver: ~Copyable, Sendable {
             client.partial.withBytes { inbound.append($0) }
             isWhole = server.partial.isEmpty
         }
-        guard isWhole, let fromClient = client.intoState(), let fromServer = server.intoState() else {
+        guard isWhole, let fromClient = client.takeState(), let fromServer = server.takeState() else {
             throw .incomplete
         }
-        var read: DirectionState? = nil
-        var write: DirectionState? = nil
-        switch role {
-        case .client: (read, write) = (consume fromServer, consume fromClient)
-        case .server: (read, write) = (consume fromClient, consume fromServer)
+        return switch role {
+        case .client:
+            try HandshakeObserver.snapshot(info, limits, read: fromServer, write: fromClient, exporter, inbound, unwritten)
+        case .server:
+            try HandshakeObserver.snapshot(info, limits, read: fromClient, write: fromServer, exporter, inbound, unwritten)
         }
-        fatalError()
+    }
+
+    /// Opens a record of the server that has not been shown yet, in place, and changes nothing else.
+    borrowing func peekServer(_ record: inout ByteQueue, _ header: RecordHeader) -> OpenedRecord? {
+        server.peek(&record, header)
+    }
+
+    private static func snapshot(
+        _ info: ConnectionInfo, _ limits: RecordLimits, read: consuming DirectionState,
+        write: consuming DirectionState, _ exporter: consuming SecretBytes?, _ inbound: borrowing ByteQueue,
+        _ outgoing: borrowing ByteQueue
+    ) throws(HandshakeObserverError) -> Snapshot {
+        // How much the peer's key has protected is the peer's to count.
+        read.blocks = 0
+        read.explicitNonce = 0
+        // A closure cannot consume what it captures.
+        var read: DirectionState? = consume read
+        var write: DirectionState? = consume write
+        var exporter = consume exporter
+        let snapshot = inbound.withBytes { inbound in
+            outgoing.withBytes { outgoing -> Snapshot? in
+                guard let read = read.take(), let write = write.take() else { return nil }
+                return Snapshot(
+                    established: info, limits: limits, read: read, write: write, exporter: exporter.take(),
+                    inbound: inbound, outgoing: outgoing)
+            }
+        }
+        guard let snapshot else { throw .incomplete }
+        return snapshot
     }
 }

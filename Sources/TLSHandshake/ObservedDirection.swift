@@ -189,8 +189,19 @@ struct ObservedDirection: ~Copyable, Sendable {
         return updates.map { .keyUpdate(requested: $0) }
     }
 
+    /// Opens the next record, which is not to be shown until later, and changes nothing but the bytes of it.
+    borrowing func peek(_ record: inout ByteQueue, _ header: RecordHeader) -> OpenedRecord? {
+        switch protection {
+        case .none: return nil
+        case .some(let protection):
+            let state = DirectionState(secret: protection.state.secret.copy(), sequence: protection.state.sequence)
+            var trial = RecordProtection(suite: protection.suite, state: state)
+            return record.withMutableBytes { bytes in bytes.baseAddress.flatMap { trial.open($0, header: header) } }
+        }
+    }
+
     /// The state behind everything seen; `nil` if the keys are unknown, or TLS 1.2's Finished has not been seen.
-    consuming func intoState() -> DirectionState? {
+    mutating func takeState() -> DirectionState? {
         guard let suite, suite.version == .tls13 || hasOpened else { return nil }
         guard var state = protection.take()?.intoState() else { return nil }
         state.explicitNonce = nextExplicitNonce

@@ -1,3 +1,5 @@
+public import TLSRecords
+
 /// Finds out which side of TLS an accepted TCP peer wants: one that speaks first is the TLS client, one that stays
 /// silent until the time limit waits for our ClientHello.
 ///

@@ -23,6 +23,8 @@ public struct TLSConfigurationError: Error, Sendable, Equatable {
         case noUsableVersion
         /// A key-exchange group that is unknown.
         case unsupportedGroup
+        /// A maximum fragment length that RFC 6066 does not have.
+        case badFragmentLength
         /// A protocol name that ALPN cannot carry.
         case badApplicationProtocol
         /// A server name that is no host name or address.
