@@ -14,18 +14,29 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "Baton",
     products: [
-        .library(name: "Baton", targets: ["TLSRecords"]),
+        .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"6.0.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.1.0"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinuxSockets"),
         .target(name: "TLSRecords", dependencies: ["COpenSSL"], swiftSettings: settings),
-        .target(name: "TLSHandshake", dependencies: ["TLSRecords"], swiftSettings: settings),
+        .target(name: "TLSHandshake", dependencies: ["COpenSSL", "TLSRecords"], swiftSettings: settings),
+        .target(
+            name: "SelfSigned",
+            dependencies: [
+                .product(name: "X509", package: "swift-certificates"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "_CryptoExtras", package: "swift-crypto"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+            ],
+            swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
         .executableTarget(
             name: "baton",
@@ -35,7 +46,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
-        .testTarget(name: "TLSHandshakeTests", dependencies: ["TLSHandshake"], swiftSettings: settings),
+        .testTarget(
+            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned"],
+            swiftSettings: settings),
         .testTarget(name: "HandoffTests", dependencies: ["Handoff"], swiftSettings: settings),
     ]
 )

@@ -85,4 +85,53 @@ static inline int baton_tls12_prf(const char *digest, const uint8_t *secret, siz
     return ok;
 }
 
+// MARK: handshake
+
+static inline int baton_ssl_ctx_set_versions(SSL_CTX *context, int minimum, int maximum) {
+    return SSL_CTX_set_min_proto_version(context, minimum) == 1 && SSL_CTX_set_max_proto_version(context, maximum) == 1;
+}
+
+// What no connection here ever does: renegotiate, compress, or keep sessions in this process.
+static inline void baton_ssl_ctx_set_fixed_options(SSL_CTX *context) {
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+}
+
+static inline void baton_ssl_ctx_refuse_tickets(SSL_CTX *context) { SSL_CTX_set_options(context, SSL_OP_NO_TICKET); }
+
+// Sessions are given to the new-session callback and kept nowhere else.
+static inline void baton_ssl_ctx_report_sessions(SSL_CTX *context) {
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+}
+
+static inline int baton_ssl_ctx_set_groups(SSL_CTX *context, const char *list) {
+    return SSL_CTX_set1_groups_list(context, list) == 1;
+}
+
+static inline void baton_ssl_ctx_set_server_name_callback(SSL_CTX *context, int (*callback)(SSL *, int *, void *)) {
+    SSL_CTX_set_tlsext_servername_callback(context, callback);
+}
+
+static inline int baton_ssl_set_server_name(SSL *ssl, const char *name) {
+    return SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+static inline int baton_ssl_new_ex_data_index(void) { return SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
+
+// A distinguished name as RFC 2253 writes it.
+static inline int baton_x509_name_print(BIO *output, const X509_NAME *name) {
+    return X509_NAME_print_ex(output, name, 0, XN_FLAG_RFC2253) >= 0;
+}
+
+// The MAC of session tickets is HMAC-SHA-256 under a 32-byte key (RFC 5077 section 4). Returns 1 or 0.
+static inline int baton_ticket_mac_init(EVP_MAC_CTX *mac, const uint8_t *key) {
+    OSSL_PARAM parameters[3] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, 32),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(mac, parameters) == 1;
+}
+
 #endif

@@ -1,0 +1,28 @@
+internal import COpenSSL
+internal import TLSRecords
+
+/// How a certificate is named once the certificate itself is gone.
+enum CertificateDigest {
+    /// SHA-256 of the DER form; empty if libcrypto fails.
+    static func sha256(of certificate: OpaquePointer) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { buffer, count in
+            var written: UInt32 = 0
+            count = X509_digest(certificate, EVP_sha256(), buffer.baseAddress, &written) == 1 ? Int(written) : 0
+        }
+    }
+
+    static func peerCertificate(_ certificate: OpaquePointer) -> PeerCertificate {
+        PeerCertificate(sha256: sha256(of: certificate), subject: subject(of: certificate))
+    }
+
+    /// The subject in the form of RFC 2253, cut at 1,024 bytes.
+    private static func subject(of certificate: OpaquePointer) -> String {
+        guard let bio = BIO_new(BIO_s_mem()) else { return "" }
+        defer { BIO_free(bio) }
+        guard baton_x509_name_print(bio, X509_get_subject_name(certificate)) == 1 else { return "" }
+        let bytes = [UInt8](unsafeUninitializedCapacity: 1_024) { buffer, count in
+            count = max(0, Int(BIO_read(bio, buffer.baseAddress, Int32(buffer.count))))
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

@@ -1,0 +1,91 @@
+internal import TLSRecords
+
+/// The outcome of looking at the first bytes of a connection without taking them.
+public enum ClientHelloReading: Sendable, Equatable {
+    /// All right so far, but the hello is not complete.
+    case needMore
+    /// A whole ClientHello.
+    case hello(ClientHello)
+    /// These bytes can never become one.
+    case notTLS(NotTLS)
+
+    /// The largest ClientHello read, in bytes, record headers included. Real ones stay below 2 KiB (post-quantum key
+    /// shares included).
+    public static let maximumLength = 65_536
+
+    /// Reads `bytes`, everything received on the connection so far. The hello may be split over records at any byte
+    /// (RFC 8446 section 5.1). Keep the bytes: the handshake needs them all.
+    public init(_ bytes: RawSpan) {
+        self = bytes.withUnsafeBytes { ClientHelloReading(reading: $0) }
+    }
+
+    private init(reading bytes: UnsafeRawBufferPointer) {
+        if let kind = ClientHelloReading.notTLS(firstBytes: bytes) {
+            self = .notTLS(kind)
+            return
+        }
+        let incomplete: ClientHelloReading =
+            bytes.count < ClientHelloReading.maximumLength ? .needMore : .notTLS(.malformedHello("length"))
+        var reader = WireReader(bytes)
+        var message: [UInt8] = []
+        while let start = reader.bytes(RecordHeader.length), let header = RecordHeader(start) {
+            guard header.type == ContentType.handshake.rawValue, header.length > 0 else {
+                self = .notTLS(.malformedHello("record type"))
+                return
+            }
+            if let field = header.impossibleField {
+                self = .notTLS(.malformedHello(field))
+                return
+            }
+            let available = min(header.length, reader.remaining)
+            if let part = reader.bytes(available) { message.append(contentsOf: part) }
+            if let outcome = ClientHelloReading.finish(message) {
+                self = outcome
+                return
+            }
+            if available < header.length { break }
+        }
+        self = incomplete
+    }
+
+    /// The message in `assembled`, or `nil` while it is incomplete.
+    private static func finish(_ assembled: [UInt8]) -> ClientHelloReading? {
+        assembled.withUnsafeBytes { bytes in
+            var reader = WireReader(bytes)
+            guard let type = reader.uint8() else { return nil }
+            guard type == 1 else { return .notTLS(.malformedHello("message type")) }
+            guard let length = reader.uint24() else { return nil }
+            guard length <= maximumLength else { return .notTLS(.malformedHello("length")) }
+            guard let body = reader.bytes(length) else { return nil }
+            switch ClientHello.parse(body) {
+            case .success(let hello): return .hello(hello)
+            case .failure(let malformed): return .notTLS(.malformedHello(malformed.field))
+            }
+        }
+    }
+
+    /// What the first bytes are if they cannot begin a TLS record; `nil` if they can.
+    static func notTLS(firstBytes bytes: UnsafeRawBufferPointer) -> NotTLS? {
+        guard let first = bytes.first else { return nil }
+        if first == 22 { return bytes.count > 1 && bytes[1] != 3 ? .otherProtocol : nil }
+        // SSL 2.0: a two-byte length with the top bit set, then CLIENT-HELLO (1) and a version (RFC 6101 appendix E).
+        if first & 0x80 != 0, bytes.count >= 3, bytes[2] == 1 { return .sslv2 }
+        let methods = ["GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ", "PRI "]
+        let isHTTP = methods.contains { method in
+            zip(method.utf8, bytes).allSatisfy { $0 == $1 } && bytes.count >= 3
+        }
+        if isHTTP { return .plainHTTP }
+        // A letter may still become a method; three bytes tell.
+        if bytes.count < 3, first & 0x80 != 0 || (65...90).contains(first) { return nil }
+        return .otherProtocol
+    }
+}
+
+/// A fuzzer's way in: no input may trap, and a complete hello must not change when bytes follow it.
+package func fuzzClientHello(_ bytes: UnsafeRawBufferPointer) {
+    let reading = ClientHelloReading(bytes.bytes)
+    guard case .hello = reading else { return }
+    var longer = Array(bytes)
+    longer.append(0)
+    precondition(ClientHelloReading(longer.span.bytes) == reading)
+}

@@ -1,0 +1,242 @@
+internal import COpenSSL
+public import TLSRecords
+
+/// One TLS handshake: bytes of the peer in, bytes for the peer out, and at its end a `Connection`.
+///
+/// ```swift
+/// var handshake = Handshake(server: context)
+/// while try handshake.advance() == .needsInput {
+///     // write what `withOutgoing` lends, then read from the socket
+///     handshake.receive(bytesFromTheSocket)
+/// }
+/// var connection = try handshake.connection()
+/// ```
+///
+/// The handshake itself is OpenSSL's, over memory: it never touches a socket, and its object is freed when the connection
+/// is taken over. It is given one whole record at a time, so it never reads beyond the end of the handshake; what
+/// arrived behind it becomes the connection's inbound ciphertext, and what has not been written yet its outgoing.
+///
+/// It has no clock: the caller gives up on a peer that takes too long.
+public struct Handshake: ~Copyable, Sendable {
+    /// What to do next.
+    public enum Progress: Sendable, Equatable {
+        /// Write what is outgoing, then call `receive` with more bytes of the peer, and `advance` again.
+        case needsInput
+        /// The handshake is done: take the connection. What is outgoing is written by it.
+        case established
+    }
+
+    /// The most handshake bytes taken from a peer, unless set otherwise. A chain of certificates with post-quantum
+    /// signatures fits.
+    public static let defaultMaximumLength = 131_072
+
+    let role: Role
+    let session: LibrarySession?
+    var observer: HandshakeObserver
+    var inbound = ByteQueue()
+    var output = ByteQueue()
+    private let maximumLength: Int
+    private let asksForCertificate: Bool
+    private var fedLength = 0
+    private var hasStarted = false
+    private var failure: HandshakeError?
+
+    /// What the handshake settled; `nil` until it is established.
+    public private(set) var info: ConnectionInfo?
+
+    /// The server's side of a handshake.
+    ///
+    /// - Parameter maximumLength: the most handshake bytes to take from the client.
+    public init(server context: ServerContext, maximumLength: Int = defaultMaximumLength) {
+        role = .server
+        session = LibrarySession(context.library, server: context)
+        observer = HandshakeObserver(role: .server, maximumLength: maximumLength)
+        self.maximumLength = maximumLength
+        asksForCertificate = context.verifiesClients
+        if let session { SSL_set_accept_state(session.ssl) }
+    }
+
+    /// The client's side of a handshake.
+    ///
+    /// - Parameters:
+    ///   - serverName: the host name or address that the server's certificate must be for. A host name is also sent to
+    ///     the server (SNI). It may be empty only where the context verifies nothing.
+    ///   - session: an earlier session with this server, to be resumed if the server still knows it.
+    ///   - maximumLength: the most handshake bytes to take from the server.
+    /// - Throws: `badServerName` if the name is neither a host name nor an address.
+    public init(
+        client context: ClientContext, serverName: String, resuming earlier: ClientSession? = nil,
+        maximumLength: Int = defaultMaximumLength
+    ) throws(TLSConfigurationError) {
+        role = .client
+        session = LibrarySession(context.library)
+        observer = HandshakeObserver(role: .client, maximumLength: maximumLength)
+        self.maximumLength = maximumLength
+        asksForCertificate = context.verifiesServer
+        guard let session else { return }
+        SSL_set_connect_state(session.ssl)
+        try session.expect(serverName, isVerified: context.verifiesServer)
+        // A session that does not fit (another version, another name) is not offered, and a full handshake follows.
+        if let earlier { SSL_set_session(session.ssl, earlier.pointer) }
+    }
+
+    // MARK: Bytes
+
+    /// Takes bytes as they came from the peer, in pieces of any size. `advance` acts on them.
+    public mutating func receive(_ bytes: RawSpan) { bytes.withUnsafeBytes { inbound.append($0) } }
+
+    /// Says that the peer has closed its side.
+    ///
+    /// - Throws: always, `closed` unless the handshake has already failed or is established.
+    public mutating func receiveEnd() throws(HandshakeError) {
+        if let failure { throw failure }
+        guard info == nil else { return }
+        throw fail(
+            HandshakeError(
+                .closed,
+                "the \(peerName) closed the connection during the handshake; its own log may tell why"))
+    }
+
+    /// Bytes to write to the peer. There may be some after every call of `advance`, also after one that threw: the alert
+    /// that tells the peer why.
+    public var outgoingCount: Int { output.count }
+
+    /// Lends the bytes to write; follow with `didWrite`.
+    public borrowing func withOutgoing<R: ~Copyable, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+        try output.withBytes { (bytes) throws(E) in try body(bytes.bytes) }
+    }
+
+    /// Says that the transport took the first `n` of the outgoing bytes. At most `outgoingCount`.
+    public mutating func didWrite(_ n: Int) { output.consume(n) }
+
+    // MARK: Progress
+
+    /// Goes as far as the bytes received allow.
+    ///
+    /// - Throws: when the handshake has failed; every further call throws the same error.
+    public mutating func advance() throws(HandshakeError) -> Progress {
+        if let failure { throw failure }
+        guard info == nil else { return .established }
+        if !hasStarted {
+            hasStarted = true
+            if role == .client { try step() }
+        }
+        while info == nil, let header = try nextHeader() {
+            let length = RecordHeader.length + header.length
+            guard inbound.count >= length else { return .needsInput }
+            guard fedLength + length <= maximumLength else {
+                throw fail(
+                    HandshakeError(
+                        .tooLong, "the \(peerName) sent more than \(maximumLength) bytes of handshake; it is refused"))
+            }
+            fedLength += length
+            try show { (observer, bytes) throws(HandshakeObserverError) in
+                try observer.sawReceived(UnsafeRawBufferPointer(rebasing: bytes[..<length]).bytes)
+            }
+            guard feed(length) else { throw fail(.outOfMemory) }
+            try step()
+        }
+        return info == nil ? .needsInput : .established
+    }
+
+    /// The header of the next record, if enough has come to tell that there is one.
+    private mutating func nextHeader() throws(HandshakeError) -> RecordHeader? {
+        let isFirst = fedLength == 0
+        if isFirst, let kind = inbound.withBytes({ ClientHelloReading.notTLS(firstBytes: $0) }) {
+            // A server's first record may be an alert.
+            if role == .server || inbound.withBytes({ $0[0] }) != ContentType.alert.rawValue { throw refuse(kind) }
+        }
+        guard let header = inbound.withBytes({ RecordHeader($0) }) else { return nil }
+        guard let field = header.impossibleField else { return header }
+        // The library knows the alert for it.
+        _ = feed(inbound.count)
+        try step()
+        throw fail(HandshakeError(.protocolViolation, "the \(peerName) sent a record with an impossible \(field)"))
+    }
+
+    private mutating func refuse(_ kind: NotTLS) -> HandshakeError {
+        switch kind {
+        case .plainHTTP:
+            let answer = "HTTP/1.0 400 Bad Request\r\n\r\nThis port speaks HTTPS; use https:// instead of http://.\n"
+            Array(answer.utf8).withUnsafeBytes { output.append($0) }
+            return fail(
+                HandshakeError(.plainHTTP, "plain HTTP on a TLS port: the client must use https:// instead of http://"))
+        case .sslv2:
+            // A fatal protocol_version alert, in the record version that clients of that age read.
+            [21, 3, 1, 0, 2, 2, Alert.protocolVersion.rawValue].withUnsafeBytes { output.append($0) }
+            return fail(
+                HandshakeError(
+                    .unsupportedVersion, alert: .protocolVersion, "the client speaks SSL 2.0; it must use TLS 1.2 or newer"))
+        case .otherProtocol, .malformedHello:
+            return fail(
+                HandshakeError(.notTLS, "the \(peerName) does not speak TLS; check that it is meant for this port"))
+        }
+    }
+
+    /// Gives the first `length` received bytes to the library.
+    private mutating func feed(_ length: Int) -> Bool {
+        guard let session else { return false }
+        let isTaken = inbound.withBytes { session.write(UnsafeRawBufferPointer(rebasing: $0[..<length])) }
+        inbound.consume(length)
+        return isTaken
+    }
+
+    /// Lends the received bytes to the observer.
+    private mutating func show(
+        _ body: (inout HandshakeObserver, UnsafeRawBufferPointer) throws(HandshakeObserverError) -> Void
+    ) throws(HandshakeError) {
+        var waiting = ByteQueue()
+        swap(&waiting, &inbound)
+        defer { swap(&waiting, &inbound) }
+        do {
+            try waiting.withBytes { (bytes) throws(HandshakeObserverError) in try body(&observer, bytes) }
+        } catch {
+            // The library judges the hellos, and has better words for what is wrong with them.
+            if case .malformed = error { return }
+            throw fail(HandshakeError(.protocolViolation, "the \(peerName)'s handshake cannot be followed: \(error)"))
+        }
+    }
+
+    /// Lets the library work, and takes what it has to say.
+    private mutating func step() throws(HandshakeError) {
+        guard let session else { throw fail(.outOfMemory) }
+        let outcome = session.handshake()
+        var produced = ByteQueue()
+        session.drain(to: &produced)
+        produced.withBytes { output.append($0) }
+        if case .failed(let error) = outcome { throw fail(session.describe(error, peer: peerName, role: role)) }
+        do {
+            try produced.withBytes { (bytes) throws(HandshakeObserverError) in try observer.sawSent(bytes.bytes) }
+            let lines = session.takeKeyLog()
+            try lines.withBytes { (bytes) throws(HandshakeObserverError) in
+                for line in bytes.split(separator: UInt8(ascii: "\n")) {
+                    try observer.keyLog(UnsafeRawBufferPointer(rebasing: line).bytes)
+                }
+            }
+        } catch {
+            throw fail(HandshakeError(.internalFailure, fault: .local, "the handshake cannot be taken over: \(error)"))
+        }
+        if case .done = outcome { try establish(session) }
+    }
+
+    private mutating func establish(_ session: LibrarySession) throws(HandshakeError) {
+        guard var info = observer.info else {
+            throw fail(HandshakeError(.internalFailure, fault: .local, "the handshake cannot be taken over: no hello was seen"))
+        }
+        guard SSL_has_pending(session.ssl) == 0 else {
+            throw fail(
+                HandshakeError(
+                    .protocolViolation, "the \(peerName) sent more behind its Finished message in the same record"))
+        }
+        session.settle(&info, asksForCertificate: asksForCertificate)
+        self.info = info
+    }
+
+    private mutating func fail(_ error: HandshakeError) -> HandshakeError {
+        failure = error
+        inbound.removeAll()
+        return error
+    }
+
+    private var peerName: String { role == .server ? "client" : "server" }
+}

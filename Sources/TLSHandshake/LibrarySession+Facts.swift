@@ -1,0 +1,76 @@
+internal import COpenSSL
+internal import Glibc
+internal import TLSRecords
+
+extension LibrarySession {
+    /// Sets the name the server's certificate must be for, and asks for it by SNI.
+    func expect(_ serverName: String, isVerified: Bool) throws(TLSConfigurationError) {
+        guard !serverName.isEmpty else {
+            guard !isVerified else {
+                throw TLSConfigurationError(
+                    code: .badServerName, message: "a server that is verified needs a name; give its host name or address")
+            }
+            return
+        }
+        let name = ServerNamePattern.normalise(serverName)
+        if LibrarySession.isAddress(name) {
+            // Addresses are not sent as SNI (RFC 6066 section 3).
+            guard isVerified else { return }
+            guard X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1 else { throw LibrarySession.bad(name) }
+            return
+        }
+        let isHostName =
+            name.utf8.count <= 253
+            && name.utf8.allSatisfy { byte in
+                (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) || byte == UInt8(ascii: "-")
+                    || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "_")
+            }
+        guard isHostName, baton_ssl_set_server_name(ssl, name) == 1 else { throw LibrarySession.bad(name) }
+        guard isVerified else { return }
+        SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+        guard SSL_set1_host(ssl, name) == 1 else { throw LibrarySession.bad(name) }
+    }
+
+    private static func isAddress(_ name: String) -> Bool {
+        var address = in6_addr()
+        return inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1
+    }
+
+    private static func bad(_ name: String) -> TLSConfigurationError {
+        TLSConfigurationError(
+            code: .badServerName,
+            message: "'\(name.prefix(64))' is neither a host name nor an address; write international names in punycode")
+    }
+
+    /// Adds what only the library knows to what the hellos said.
+    func settle(_ info: inout ConnectionInfo, asksForCertificate: Bool) {
+        if info.role == .server { info.serverName = serverName }
+        info.applicationProtocol = applicationProtocol
+        info.peerCertificate = peerCertificate
+        if asksForCertificate, info.peerCertificate != nil {
+            info.verifyResult = Int32(truncatingIfNeeded: SSL_get_verify_result(ssl))
+        }
+        info.isResumed = SSL_session_reused(ssl) == 1
+        info.ticketKeyName = ticketKeyName
+    }
+
+    /// The peer's certificate; a resumed session still has it.
+    private var peerCertificate: PeerCertificate? {
+        guard let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
+        defer { X509_free(certificate) }
+        return CertificateDigest.peerCertificate(certificate)
+    }
+
+    private var applicationProtocol: String? {
+        var name: UnsafePointer<UInt8>?
+        var count: UInt32 = 0
+        SSL_get0_alpn_selected(ssl, &name, &count)
+        guard let name, count > 0 else { return nil }
+        return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
+    }
+
+    /// The code of the max_fragment_length agreed on (RFC 6066 section 4), 0 for none.
+    var maximumFragmentLengthCode: UInt8 {
+        SSL_get_session(ssl).map { SSL_SESSION_get_max_fragment_length($0) } ?? 0
+    }
+}

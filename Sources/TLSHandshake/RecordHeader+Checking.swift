@@ -1,0 +1,15 @@
+internal import TLSRecords
+
+extension RecordHeader {
+    /// 2^14 + 2048, the most TLS 1.2 allows (RFC 5246 section 6.2.3). TLS 1.3 allows less, which the library checks.
+    static let longestFragment = 16_384 + 2_048
+
+    /// The field that no record of any supported version can have; `nil` if the header is possible.
+    var impossibleField: String? {
+        guard ContentType(rawValue: type) != nil else { return "record type" }
+        // 0x0301 to 0x0303 are in use, and 0x0300 as the version of a first record in old clients.
+        guard version >> 8 == 3 else { return "record version" }
+        guard length <= RecordHeader.longestFragment else { return "record length" }
+        return nil
+    }
+}
