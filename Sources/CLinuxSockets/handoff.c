@@ -2,6 +2,7 @@
 #include "include/handoff.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -54,14 +55,15 @@ ssize_t baton_receive_message(int fd, void *bytes, size_t count, int *descriptor
     struct msghdr message;
     ssize_t received;
     int resets = 0;
-    *result = (baton_message){0, 0, 0};
+    *result = (baton_message){0, 0, 0, 0};
     do {
         message = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
                                   .msg_controllen = sizeof control.bytes};
         received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     } while (received < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ < 4)));
     if (received < 0) return -errno;
-    result->truncated = (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
+    result->truncated = (message.msg_flags & MSG_TRUNC) != 0;
+    result->lost_descriptors = (message.msg_flags & MSG_CTRUNC) != 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_len < CMSG_LEN(0)) continue;
         size_t size = header->cmsg_len - CMSG_LEN(0);
@@ -73,7 +75,7 @@ ssize_t baton_receive_message(int fd, void *bytes, size_t count, int *descriptor
                     descriptors[result->descriptor_count++] = descriptor;
                 } else {
                     close(descriptor);
-                    result->truncated = 1;
+                    result->lost_descriptors = 1;
                 }
             }
         } else if (header->cmsg_type == SCM_CREDENTIALS && size >= sizeof(struct ucred)) {
@@ -157,12 +159,20 @@ int baton_listen_seqpacket(const char *path, int backlog) {
     struct sockaddr_un address;
     int fd = seqpacket(path, &address);
     if (fd < 0) return fd;
-    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, backlog) != 0) {
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, backlog) != 0 ||
+        fcntl(fd, F_SETFL, O_NONBLOCK) != 0) {
         int error = errno;
         close(fd);
         return -error;
     }
     return fd;
+}
+
+int baton_accept(int fd) {
+    int accepted;
+    do accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+    while (accepted < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return accepted >= 0 ? accepted : -errno;
 }
 
 static int acknowledged(int fd, uint64_t *bytes) {

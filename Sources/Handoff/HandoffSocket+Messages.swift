@@ -16,7 +16,7 @@ extension HandoffSocket {
     /// What became of an attempt to receive one message.
     enum Receiving {
         /// `count` bytes are in the buffer.
-        case message(count: Int, truncated: Bool, sender: Int32)
+        case message(count: Int, lostDescriptors: Bool, sender: Int32)
         /// Nothing waits.
         case blocked
         /// Everything sent before the end has been received.
@@ -69,7 +69,9 @@ extension HandoffSocket {
             }
             // A message of the protocol is never empty.
             guard count > 0 else { return .ended }
-            return .message(count: count, truncated: message.truncated != 0, sender: message.sender)
+            guard message.truncated == 0 else { return .failed(EMSGSIZE) }
+            return .message(
+                count: count, lostDescriptors: message.lost_descriptors != 0, sender: message.sender)
         }
     }
 }

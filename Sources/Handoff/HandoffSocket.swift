@@ -10,16 +10,9 @@ public struct HandoffSocket: ~Copyable, Sendable {
     /// Who is at the other end.
     public let peer: PeerCredentials
 
-    /// Takes over `descriptor`, which is closed if this throws.
-    init(adopting descriptor: Int32, trusting users: TrustedUsers) throws(HandoffError) {
-        do {
-            peer = try PeerCredentials(of: descriptor)
-            try users.check(peer)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
+    private init(descriptor: Int32, peer: PeerCredentials) {
         self.descriptor = descriptor
+        self.peer = peer
     }
 
     deinit {
@@ -34,7 +27,14 @@ public struct HandoffSocket: ~Copyable, Sendable {
     public static func adopting(
         _ descriptor: Int32, trusting users: TrustedUsers = .sameUser
     ) throws(HandoffError) -> HandoffSocket {
-        try HandoffSocket(adopting: descriptor, trusting: users)
+        do throws(HandoffError) {
+            let peer = try PeerCredentials(of: descriptor)
+            try users.check(peer)
+            return HandoffSocket(descriptor: descriptor, peer: peer)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
     }
 
     /// Connects to the process that listens at `path`.
@@ -56,11 +56,12 @@ public struct HandoffSocket: ~Copyable, Sendable {
                 throw HandoffError(.timedOut, "the process that listens at \(path) did not answer in time")
             case EPROTOTYPE:
                 throw HandoffError(
-                    .protocolViolation, "the socket at \(path) is not of type SOCK_SEQPACKET; it is not a handoff socket")
+                    .protocolViolation,
+                    "the socket at \(path) is not of type SOCK_SEQPACKET; it is not a handoff socket")
             default: throw .system("cannot connect to \(path)", result)
             }
         }
-        return try HandoffSocket(adopting: result, trusting: users)
+        return try adopting(result, trusting: users)
     }
 }
 

@@ -11,7 +11,7 @@ struct MessageHeader: Hashable {
     /// Nil if the bytes are no message of a version this build speaks.
     static func read(_ reader: inout WireReader) -> MessageHeader? {
         guard let kind = reader.uint8().flatMap(MessageKind.init(rawValue:)), let version = reader.uint8(),
-            let descriptorCount = reader.uint16(), let id = reader.bytes(16), let transfer = TransferID(bytes: id)
+            let descriptorCount = reader.uint16(), let id = reader.bytes(16), let transfer = TransferID(id)
         else { return nil }
         // HELLO says itself which versions its sender speaks.
         guard kind == .hello || HandoffProtocol.versions.contains(version) else { return nil }

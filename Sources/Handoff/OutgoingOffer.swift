@@ -23,6 +23,8 @@ struct OutgoingOffer: ~Copyable {
     /// Whether every byte and every descriptor was sent.
     var hasLeft: Bool { hasBegun && sentBytes == sealed.count && sentDescriptors == descriptors.count }
 
+    consuming func intoBatch() -> ParcelBatch { batch }
+
     mutating func seal(with sealer: borrowing Sealer) throws(ParcelError) {
         var writer = ParcelWriter()
         descriptors = try writer.write(batch)

@@ -31,19 +31,20 @@ extension OwnerChannel {
     ///
     /// - Throws: `timedOut`, or why the channel failed.
     public mutating func awaitHello(deadline: Deadline) throws(HandoffError) {
-        try await(deadline) { $0.receiver != nil }
+        try drive(until: deadline) { $0.receiver != nil }
     }
 
     /// Waits until the receiver has confirmed every commit.
     ///
     /// - Throws: `timedOut`, or why the channel failed. The connections are the receiver's all the same.
     public mutating func awaitConfirmation(deadline: Deadline) throws(HandoffError) {
-        try await(deadline) { $0.unconfirmedCount == 0 }
+        try drive(until: deadline) { $0.unconfirmedCount == 0 }
     }
 
-    private mutating func await(
-        _ deadline: Deadline, _ isDone: (borrowing OwnerChannel) -> Bool
+    private mutating func drive(
+        until deadline: Deadline, _ isDone: (borrowing OwnerChannel) -> Bool
     ) throws(HandoffError) {
+        precondition(!isOffering, "an offer is under way on this channel")
         while !isDone(self) {
             if let failure { throw failure }
             guard try wait(for: Int16(POLLIN), on: descriptor, until: deadline) else {

@@ -37,13 +37,28 @@ public struct OwnerChannel: ~Copyable, Sendable {
     }
 
     /// Whether an offer is under way.
-    public var isOffering: Bool { current != nil }
+    public var isOffering: Bool {
+        switch current {
+        case .some: true
+        case .none: false
+        }
+    }
 
     /// When to call `expire()`; `nil` when no offer is under way.
-    public var deadline: Deadline? { current?.deadline }
+    public var deadline: Deadline? {
+        switch current {
+        case .some(let offer): offer.deadline
+        case .none: nil
+        }
+    }
 
     /// For poll(2) and the like; -1 once the channel is closed.
-    public var descriptor: Int32 { socket?.descriptor ?? -1 }
+    public var descriptor: Int32 {
+        switch socket {
+        case .some(let socket): socket.descriptor
+        case .none: -1
+        }
+    }
 
     /// What to poll for: POLLIN, and POLLOUT while something waits to be sent.
     public var interest: Int16 {
@@ -51,8 +66,11 @@ public struct OwnerChannel: ~Copyable, Sendable {
     }
 
     private var hasOfferToSend: Bool {
-        guard sealer != nil, current != nil else { return false }
-        return current?.hasLeft == false
+        guard receiver != nil else { return false }
+        switch current {
+        case .some(let offer): return !offer.hasLeft
+        case .none: return false
+        }
     }
 
     // MARK: driving
@@ -108,7 +126,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
             var result = HandoffSocket.Receiving.blocked
             buffer.append(minimum: HandoffProtocol.longestMessage) { space in
                 result = socket!.receive(into: space, descriptors: &strays)
-                if case .message(let count, _, _) = result { count } else { 0 }
+                if case .message(let count, _, _) = result { return count } else { return 0 }
             }
             var outcome: OfferOutcome?
             var isDone = false
@@ -119,6 +137,8 @@ public struct OwnerChannel: ~Copyable, Sendable {
                 outcome = fail(HandoffError(.system, "cannot receive on a handoff channel", systemError: code))
             case .message:
                 outcome = buffer.withBytes { handle($0, carriesDescriptors: !strays.isEmpty) }
+                // HELLO holds the seal key.
+                buffer.withMutableBytes { _ = $0.initializeMemory(as: UInt8.self, repeating: 0) }
                 buffer.removeAll()
             }
             if isDone || outcome != nil {

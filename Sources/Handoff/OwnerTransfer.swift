@@ -24,7 +24,7 @@ package struct OwnerTransfer: Hashable, Sendable {
         case sendCancel
         /// The transfer is over; each parcel has met its fate.
         case settle(Settlement)
-        /// The receiver broke the protocol: close the channel, then call `channelEnded()`.
+        /// The receiver broke the protocol: as `sendCancel`, and the channel serves no more.
         case refuse(String)
     }
 
@@ -56,12 +56,12 @@ package struct OwnerTransfer: Hashable, Sendable {
     package mutating func answered(_ verdicts: [Verdict]) -> Action {
         switch state {
         case .offered:
-            guard verdicts.count == count else { return .refuse("an answer to \(verdicts.count) of \(count) parcels") }
+            guard verdicts.count == count else { return refuse("an answer to \(verdicts.count) of \(count) parcels") }
             guard verdicts.contains(.accept) else { return settle(declined: verdicts) }
             state = .committing(verdicts)
             return .sendCommit
         case .offering:
-            return .refuse("an accept before the offer was complete")
+            return refuse("an accept before the offer was complete")
         case .committing, .cancelling, .over:
             // Too late, or a second time: what was decided stands.
             return .none
@@ -73,7 +73,7 @@ package struct OwnerTransfer: Hashable, Sendable {
         switch state {
         case .offering, .offered:
             guard reasons.count == count || reasons.count == 1 else {
-                return .refuse("\(reasons.count) reasons for declining \(count) parcels")
+                return refuse("\(reasons.count) reasons for declining \(count) parcels")
             }
             let each = reasons.count == count ? reasons : Array(repeating: reasons[0], count: count)
             return settle(declined: each.map(Verdict.decline))
@@ -128,6 +128,12 @@ package struct OwnerTransfer: Hashable, Sendable {
     /// The channel has ended. The receiver discards what it holds when it reads the end, or is gone itself.
     package mutating func channelEnded() -> Action {
         state == .over ? .none : takeBack(.channelEnded)
+    }
+
+    private mutating func refuse(_ what: String) -> Action {
+        // Closing the channel would not do: a receiver that holds the offer must hear that it is taken back.
+        _ = timeLimitReached()
+        return .refuse(what)
     }
 
     private mutating func settle(declined verdicts: [Verdict]) -> Action {

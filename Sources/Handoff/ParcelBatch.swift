@@ -5,7 +5,14 @@ public struct ParcelBatch: ~Copyable, Sendable {
         var parcel: Parcel?
 
         init(_ parcel: consuming Parcel) {
-            self.parcel = parcel
+            self.parcel = consume parcel
+        }
+
+        func lend<R, E: Error>(_ body: (borrowing Parcel) throws(E) -> R) throws(E) -> R {
+            switch parcel {
+            case .some(let parcel): return try body(parcel)
+            case .none: preconditionFailure("a box without a parcel")
+            }
         }
     }
 
@@ -51,9 +58,7 @@ public struct ParcelBatch: ~Copyable, Sendable {
     public borrowing func withParcel<R, E: Error>(
         at index: Int, _ body: (borrowing Parcel) throws(E) -> R
     ) throws(E) -> R {
-        guard let parcel = boxes[index].parcel.take() else { preconditionFailure("a box without a parcel") }
-        defer { boxes[index].parcel = .some(parcel) }
-        return try body(parcel)
+        try boxes[index].lend(body)
     }
 
     /// Lends the parcel at `index` to be changed.
@@ -61,8 +66,14 @@ public struct ParcelBatch: ~Copyable, Sendable {
         at index: Int, _ body: (inout Parcel) throws(E) -> R
     ) throws(E) -> R {
         guard var parcel = boxes[index].parcel.take() else { preconditionFailure("a box without a parcel") }
-        defer { boxes[index].parcel = .some(parcel) }
-        return try body(&parcel)
+        do throws(E) {
+            let result = try body(&parcel)
+            boxes[index].parcel = consume parcel
+            return result
+        } catch {
+            boxes[index].parcel = consume parcel
+            throw error
+        }
     }
 
     /// Keeps the parcels at `indices`, which ascend, and destroys the others.
@@ -70,5 +81,10 @@ public struct ParcelBatch: ~Copyable, Sendable {
         guard indices.count < boxes.count else { return }
         let kept = indices.map { boxes[$0] }
         boxes = kept
+    }
+
+    /// Destroys the parcels at `indices`; empty ones stand in their places.
+    mutating func clear(_ indices: [Int]) {
+        for index in indices { boxes[index].parcel = Parcel() }
     }
 }

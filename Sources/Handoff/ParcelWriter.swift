@@ -2,7 +2,10 @@ internal import TLSRecords
 
 /// Writes parcels as one run of bytes, ready to be sealed.
 struct ParcelWriter: ~Copyable {
-    private(set) var bytes = ByteQueue()
+    private var bytes = ByteQueue()
+
+    /// Lends what was written.
+    borrowing func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { bytes.withBytes(body) }
 
     /// Writes all of `batch`, which keeps its parcels, and returns their descriptors, which the parcels keep.
     mutating func write(_ batch: borrowing ParcelBatch) throws(ParcelError) -> [Int32] {
@@ -27,10 +30,14 @@ struct ParcelWriter: ~Copyable {
         if parcel.snapshot != nil {
             append(ParcelField.snapshot.rawValue)
             let length = beginLength()
-            parcel.snapshot?.encode(into: &bytes)
+            parcel.snapshot?.encode(to: &bytes)
             endLength(length)
         }
         writePositions(parcel.sockets)
+        // What was read of a TLS connection belongs in its snapshot.
+        guard parcel.snapshot == nil || parcel.received.isEmpty else {
+            throw .invalidField(ParcelField.received.rawValue)
+        }
         append(.received, parcel.received)
         append(.applicationState, parcel.applicationState)
         write(parcel.metadata)

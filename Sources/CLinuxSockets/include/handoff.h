@@ -20,7 +20,8 @@ typedef struct {
 typedef struct {
     int32_t descriptor_count;  // how many of `descriptors` were filled
     int32_t sender;            // the sender's pid as the kernel attests it; 0: not known
-    int32_t truncated;         // the bytes did not fit, or descriptors were lost on the way (MSG_TRUNC, MSG_CTRUNC)
+    int32_t truncated;         // the bytes did not fit (MSG_TRUNC)
+    int32_t lost_descriptors;  // descriptors did not fit, here or in the process's table (MSG_CTRUNC)
 } baton_message;
 
 // Sends `head` and then `body` as one message with `descriptor_count` descriptors. Returns 0.
@@ -52,6 +53,9 @@ int baton_connect_seqpacket(const char *path, int milliseconds);
 
 // Binds a new SOCK_SEQPACKET socket to `path` and listens.
 int baton_listen_seqpacket(const char *path, int backlog);
+
+// The next connection that waits; -EAGAIN if none does.
+int baton_accept(int fd);
 
 // How many bytes the kernel has taken from writers of this TCP socket since it was made (plus one on a socket that
 // connected): bytes acknowledged and bytes queued, read until they stand still. Returns 0; -EAGAIN if they never do;
