@@ -1,0 +1,19 @@
+internal import CLinuxSockets
+internal import Glibc
+
+/// The process at the other end of a socket, by a pidfd: it can be seen to be dead, and its number cannot be taken for
+/// another process's.
+struct PeerProcess: ~Copyable, Sendable {
+    /// Readable once the process has terminated; -1 if the kernel gave none, and then nothing is proved.
+    let descriptor: Int32
+
+    init(of socket: borrowing HandoffSocket) {
+        descriptor = max(-1, baton_peer_pidfd(socket.descriptor, socket.peer.processID))
+    }
+
+    deinit {
+        if descriptor >= 0 { Glibc.close(descriptor) }
+    }
+
+    var hasTerminated: Bool { descriptor >= 0 && baton_has_terminated(descriptor) == 1 }
+}
