@@ -1,0 +1,58 @@
+import SelfSigned
+import TLSHandshake
+import TLSRecords
+
+/// Certificates for the tests, made once a run.
+struct Credentials: Sendable {
+    let authority: CertificateAuthority
+    private let issued: [String: IssuedCertificate]
+
+    static let shared: Credentials = {
+        do { return try Credentials() } catch { fatalError("no certificates for the tests: \(error)") }
+    }()
+
+    private init() throws {
+        authority = try CertificateAuthority(commonName: "Baton tests")
+        issued = [
+            "p256": try authority.issue(for: ["localhost", "127.0.0.1"], keyType: .p256),
+            "rsa": try authority.issue(for: ["localhost", "127.0.0.1"], keyType: .rsa2048),
+            "ed25519": try authority.issue(for: ["localhost", "127.0.0.1"], keyType: .ed25519),
+            "wildcard": try authority.issue(for: ["*.example.com"], keyType: .p256),
+            "exact": try authority.issue(for: ["www.example.com"], keyType: .p256),
+            "client": try authority.issue(for: ["device-17"], keyType: .p256),
+        ]
+    }
+
+    subscript(name: String) -> IssuedCertificate {
+        guard let certificate = issued[name] else { fatalError("no certificate is called \(name)") }
+        return certificate
+    }
+
+    func identity(_ name: String) -> ServerConfiguration.Identity {
+        .init(
+            certificateChain: .text(self[name].certificatePEM + authority.certificatePEM),
+            privateKey: .text(self[name].privateKeyPEM))
+    }
+
+    var roots: PEMSource { .text(authority.certificatePEM) }
+
+    /// A server with an RSA and an ECDSA certificate, so that every suite can be agreed on.
+    func server(
+        _ options: ProtocolOptions = .init(), clients: ServerConfiguration.ClientCertificates = .none,
+        identities: [String] = ["p256", "rsa"], ticketKeys: consuming TicketKeys = .random(), ticketCount: Int = 2
+    ) throws -> ServerContext {
+        try ServerContext(
+            ServerConfiguration(
+                identities: identities.map(identity), options: options, clientCertificates: clients,
+                ticketCount: ticketCount), ticketKeys: ticketKeys)
+    }
+
+    func client(
+        _ options: ProtocolOptions = .init(), identity: String? = nil, fragment: Int? = nil
+    ) throws -> ClientContext {
+        try ClientContext(
+            ClientConfiguration(
+                verification: .roots(roots), options: options, identity: identity.map(self.identity),
+                maximumFragmentLength: fragment))
+    }
+}

@@ -1,0 +1,132 @@
+import Testing
+import TLSHandshake
+import TLSRecords
+
+@Suite("A session ticket")
+struct ResumptionTests {
+    let credentials = Credentials.shared
+
+    /// A full handshake, up to the client's having a session; the server's tickets are read from behind the handshake.
+    private func session(_ server: ServerContext, _ client: ClientContext) throws -> (ClientSession?, isResumed: Bool) {
+        try handshake(server, client, resuming: nil)
+    }
+
+    private func handshake(
+        _ server: ServerContext, _ client: ClientContext, resuming earlier: ClientSession?
+    ) throws -> (ClientSession?, isResumed: Bool) {
+        var theirs = try Handshake(client: client, serverName: "localhost", resuming: earlier)
+        var ours = Handshake(server: server)
+        try ConnectedPair.run(&theirs, &ours)
+        ConnectedPair.move(&ours, to: &theirs)
+        let session = try theirs.clientSession()
+        var pair = ConnectedPair(client: try theirs.connection(), server: try ours.connection())
+        try pair.exchange("with a ticket")
+        pair = pair.moved()
+        try pair.exchange("after a move")
+        let (client, server) = (pair.client.info, pair.server.info)
+        #expect(client.isResumed == server.isResumed)
+        return (session, server.isResumed)
+    }
+
+    @Test("resumes in another process that shares its key, and in one that has rotated it", arguments: [TLSVersion.tls12, .tls13])
+    func sharedKeys(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let keys = TicketKeys.random()
+        let first = try credentials.server(options, ticketKeys: keys.copy())
+        let second = try credentials.server(options, ticketKeys: keys.copy())
+        let rotated = try credentials.server(options, ticketKeys: keys.rotated())
+        let stranger = try credentials.server(options)
+        let client = try credentials.client(options)
+
+        let (ticket, isResumed) = try session(first, client)
+        #expect(!isResumed)
+        #expect(ticket != nil)
+        #expect(try handshake(second, client, resuming: ticket).isResumed)
+        #expect(try handshake(rotated, client, resuming: ticket).isResumed)
+        #expect(try !handshake(stranger, client, resuming: ticket).isResumed)
+    }
+
+    @Test("is refused once its key has been rotated out")
+    func rotatedOut() throws {
+        let server = try credentials.server()
+        let client = try credentials.client()
+        let (ticket, _) = try session(server, client)
+        #expect(try handshake(server, client, resuming: ticket).isResumed)
+        server.replaceTicketKeys(server.copyTicketKeys().rotated(keeping: 0))
+        #expect(try !handshake(server, client, resuming: ticket).isResumed)
+    }
+
+    @Test("survives being stored", arguments: [TLSVersion.tls12, .tls13])
+    func stored(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let (server, client) = (try credentials.server(options), try credentials.client(options))
+        let ticket = try #require(try session(server, client).0)
+        #expect(ticket.version == version)
+        let copy = try ticket.serialised().withUnsafeBytes { try ClientSession(copying: $0.bytes) }
+        #expect(try handshake(server, client, resuming: copy).isResumed)
+        #expect(throws: TLSConfigurationError.self) { try ClientSession(copying: [1, 2, 3].span.bytes) }
+    }
+
+    @Test("of a listener without client certificates does not open one that requires them")
+    func otherListener() throws {
+        let keys = TicketKeys.random()
+        let open = try credentials.server(ticketKeys: keys.copy())
+        let closed = try credentials.server(clients: .required(authorities: credentials.roots), ticketKeys: keys.copy())
+        let (ticket, _) = try session(open, credentials.client(identity: "client"))
+        #expect(try !handshake(closed, credentials.client(identity: "client"), resuming: ticket).isResumed)
+    }
+
+    @Test("keeps what is known of the client", arguments: [TLSVersion.tls12, .tls13])
+    func clientIdentity(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let server = try credentials.server(options, clients: .required(authorities: credentials.roots))
+        let client = try credentials.client(options, identity: "client")
+        let (ticket, _) = try session(server, client)
+        let pair = try ConnectedPair.make(server, client, resuming: ticket)
+        let info = pair.server.info
+        #expect(info.isResumed)
+        #expect(info.peerCertificate?.subject == "CN=device-17")
+        #expect(info.ticketKeyName == server.copyTicketKeys().currentName)
+    }
+
+    @Test("is not given where resumption is off", arguments: [TLSVersion.tls12, .tls13])
+    func off(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let server = try credentials.server(options, ticketCount: 0)
+        let (ticket, _) = try session(server, credentials.client(options))
+        if let ticket {
+            #expect(try !handshake(server, credentials.client(options), resuming: ticket).isResumed)
+        }
+    }
+}
+
+@Suite("Ticket keys")
+struct TicketKeysTests {
+    @Test("come back from their serialised form, the current one first")
+    func serialised() throws {
+        let keys = TicketKeys.random().rotated().rotated()
+        #expect(keys.count == 3)
+        let copy = try keys.serialised().withUnsafeBytes { (bytes) throws in try TicketKeys(copying: bytes.bytes) }
+        #expect(copy.currentName == keys.currentName)
+        #expect(copy.serialised().equals(keys.serialised()))
+    }
+
+    @Test("drop the oldest when rotated")
+    func rotated() {
+        var keys = TicketKeys.random()
+        for _ in 0..<5 { keys = keys.rotated(keeping: 2) }
+        #expect(keys.count == 3)
+        #expect(keys.rotated(keeping: 0).count == 1)
+        #expect(keys.rotated(keeping: .max).count == 4)
+        #expect(keys.rotated(keeping: .min).count == 1)
+    }
+
+    @Test("are refused when their length or their names are wrong", arguments: [0, 1, 79, 81, 160, 80 * 17])
+    func refused(_ length: Int) {
+        // All zero: 160 bytes are two keys of the same name.
+        let bytes = [UInt8](repeating: 0, count: length)
+        var code: TLSConfigurationError.Code?
+        do { _ = try TicketKeys(copying: bytes.span.bytes) } catch { code = error.code }
+        #expect(code == .badTicketKeys)
+    }
+}

@@ -1,0 +1,168 @@
+import Foundation
+import Testing
+import TLSHandshake
+import TLSRecords
+
+@Suite("Wrong input")
+struct WrongInputTests {
+    let credentials = Credentials.shared
+
+    /// The error a server has for a client's first bytes, and what it answers.
+    private func refuse(_ bytes: [UInt8], by server: ServerContext? = nil) throws -> (HandshakeError?, answer: [UInt8]) {
+        var handshake = Handshake(server: try server ?? credentials.server())
+        handshake.receive(bytes.span.bytes)
+        var refusal: HandshakeError?
+        do { _ = try handshake.advance() } catch { refusal = error }
+        let answer = handshake.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+        return (refusal, answer)
+    }
+
+    @Test("plain HTTP on a TLS port is recognised and answered in its own language")
+    func plainHTTP() throws {
+        for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /a HTTP/1.0\r\n", "PRI * HTTP/2.0\r\n"] {
+            let (error, answer) = try refuse(Array(request.utf8))
+            #expect(error?.code == .plainHTTP)
+            #expect(error?.fault == .peer)
+            #expect(String(decoding: answer, as: UTF8.self).hasPrefix("HTTP/1.0 400 "))
+        }
+    }
+
+    @Test("something that is no TLS at all is told apart from TLS that is wrong")
+    func noTLS() throws {
+        #expect(try refuse(Array("SSH-2.0-OpenSSH_9.6\r\n".utf8)).0?.code == .notTLS)
+        #expect(try refuse([0, 1, 2, 3, 4, 5]).0?.code == .notTLS)
+        let sslv2: [UInt8] = [0x80, 0x2E, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10]
+        let (error, answer) = try refuse(sslv2)
+        #expect(error?.code == .unsupportedVersion)
+        #expect(answer == [21, 3, 1, 0, 2, 2, 70])
+    }
+
+    @Test("an impossible record draws an alert from the library")
+    func impossibleRecords() throws {
+        let (long, answer) = try refuse([22, 3, 1, 0xFF, 0xFF, 1, 0, 0])
+        #expect(long?.code == .protocolViolation)
+        #expect(answer.first == 21)
+        #expect(try refuse([22, 3, 1, 0, 4, 9, 0, 0, 0]).0?.code == .protocolViolation)
+    }
+
+    /// The error of each side of a handshake between contexts that do not fit.
+    private func errors(
+        _ server: ServerContext, _ client: ClientContext, name: String = "localhost"
+    ) throws -> (server: HandshakeError?, client: HandshakeError?) {
+        var ours = Handshake(server: server)
+        var theirs = try Handshake(client: client, serverName: name)
+        var (ourError, theirError): (HandshakeError?, HandshakeError?)
+        for _ in 0..<10 {
+            if theirError == nil { do { _ = try theirs.advance() } catch { theirError = error } }
+            ConnectedPair.move(&theirs, to: &ours)
+            if ourError == nil { do { _ = try ours.advance() } catch { ourError = error } }
+            ConnectedPair.move(&ours, to: &theirs)
+        }
+        return (ourError, theirError)
+    }
+
+    @Test("no version in common is protocol_version on the wire")
+    func versions() throws {
+        let (server, client) = try errors(
+            credentials.server(ProtocolOptions(minimumVersion: .tls13)),
+            credentials.client(ProtocolOptions(maximumVersion: .tls12)))
+        #expect(server?.code == .unsupportedVersion)
+        #expect(server?.alert == .protocolVersion)
+        #expect(client?.code == .alertReceived)
+        #expect(client?.alert == .protocolVersion)
+    }
+
+    @Test("no suite in common is handshake_failure on the wire")
+    func suites() throws {
+        let (server, client) = try errors(
+            credentials.server(ProtocolOptions(cipherSuites: [.aes128GCM])),
+            credentials.client(ProtocolOptions(cipherSuites: [.aes256GCM])))
+        #expect(server?.code == .noCommonCipherSuite)
+        #expect(server?.alert == .handshakeFailure)
+        #expect(client?.alert == .handshakeFailure)
+    }
+
+    @Test("no application protocol in common is no_application_protocol on the wire")
+    func applicationProtocols() throws {
+        let (server, client) = try errors(
+            credentials.server(ProtocolOptions(applicationProtocols: ["mqtt"])),
+            credentials.client(ProtocolOptions(applicationProtocols: ["h2"])))
+        #expect(server?.code == .noApplicationProtocol)
+        #expect(server?.alert == .noApplicationProtocol)
+        #expect(client?.alert == .noApplicationProtocol)
+    }
+
+    @Test("no group in common is an error of its own")
+    func groups() throws {
+        let (server, _) = try errors(
+            credentials.server(ProtocolOptions(minimumVersion: .tls13, groups: ["P-384"])),
+            credentials.client(ProtocolOptions(minimumVersion: .tls13, groups: ["X25519"])))
+        #expect(server?.code == .noCommonParameters)
+    }
+
+    @Test("a server for another name, or of an unknown authority, is refused by the client")
+    func serverCertificate() throws {
+        let server = try credentials.server()
+        let (_, wrongName) = try errors(server, credentials.client(), name: "other.test")
+        #expect(wrongName?.code == .certificateRejected)
+        #expect(wrongName?.message.contains("ostname") == true)
+        let stranger = try ClientContext(
+            ClientConfiguration(verification: .roots(.text(credentials["wildcard"].certificatePEM))))
+        let (ours, unknown) = try errors(server, stranger)
+        #expect(unknown?.code == .certificateRejected)
+        #expect(unknown?.alert == .unknownCA)
+        #expect(ours?.code == .alertReceived)
+        var pair = try ConnectedPair.make(server, credentials.client(), name: "127.0.0.1")
+        try pair.exchange("by address")
+    }
+
+    @Test("a client without a required certificate is refused", arguments: [TLSVersion.tls12, .tls13])
+    func clientCertificate(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let server = try credentials.server(options, clients: .required(authorities: credentials.roots))
+        let (error, _) = try errors(server, credentials.client(options))
+        #expect(error?.code == .certificateMissing)
+    }
+
+    @Test("a handshake longer than allowed is refused")
+    func tooLong() throws {
+        var handshake = Handshake(server: try credentials.server(), maximumLength: 100)
+        var client = try Handshake(client: credentials.client(), serverName: "localhost")
+        _ = try client.advance()
+        ConnectedPair.move(&client, to: &handshake)
+        var code: HandshakeError.Code?
+        do { _ = try handshake.advance() } catch { code = error.code }
+        #expect(code == .tooLong)
+    }
+
+    @Test("a peer that closes during the handshake is told apart")
+    func closed() throws {
+        var handshake = Handshake(server: try credentials.server())
+        _ = try handshake.advance()
+        var codes: [HandshakeError.Code] = []
+        do { try handshake.receiveEnd() } catch { codes.append(error.code) }
+        do { _ = try handshake.advance() } catch { codes.append(error.code) }
+        #expect(codes == [.closed, .closed])
+    }
+
+    @Test("random bytes behind any prefix of a handshake never trap, and end in an error or in waiting")
+    func hostile() throws {
+        let server = try credentials.server()
+        let client = try credentials.client()
+        var random = SystemRandomNumberGenerator()
+        for round in 0..<400 {
+            var theirs = try Handshake(client: client, serverName: "localhost")
+            var ours = Handshake(server: server)
+            _ = try theirs.advance()
+            let hello = theirs.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+            var bytes = Array(hello.prefix(round % (hello.count + 1)))
+            bytes += (0..<64).map { _ in UInt8.random(in: 0...255, using: &random) }
+            if round % 3 == 0, !bytes.isEmpty { bytes[round % bytes.count] ^= 1 << UInt8(round % 8) }
+            ours.receive(bytes.span.bytes)
+            do { _ = try ours.advance() } catch { #expect(!error.message.isEmpty) }
+            // What the client makes of a server that talks nonsense.
+            theirs.receive(bytes.span.bytes)
+            do { _ = try theirs.advance() } catch { #expect(!error.message.isEmpty) }
+        }
+    }
+}
