@@ -1,3 +1,4 @@
+internal import SwiftASN1
 internal import X509
 
 /// A certificate and its key as PEM.
