@@ -98,7 +98,7 @@ struct HandshakeTests {
         let server = try credentials.server(identities: ["rsa", "exact"])
         let options = ProtocolOptions(cipherSuites: [.ecdheECDSAWithAES128GCM])
         let client = try ClientContext(ClientConfiguration(verification: .none, options: options))
-        #expect(throws: HandshakeError.self) { try ConnectedPair.make(server, client, name: "localhost") }
+        #expect(throws: HandshakeError.self) { _ = try ConnectedPair.make(server, client, name: "localhost") }
     }
 
     @Test("keeps what arrived behind the Finished message for the connection", arguments: [TLSVersion.tls12, .tls13])

@@ -1,4 +1,5 @@
 import Foundation
+import SelfSigned
 import Testing
 import TLSHandshake
 import TLSRecords
