@@ -34,9 +34,10 @@ public struct CertificateAuthority: Sendable {
             Critical(BasicConstraints.isCertificateAuthority(maxPathLength: 0))
             Critical(KeyUsage(keyCertSign: true, cRLSign: true))
         }
-        certificatePEM = try CertificateAuthority.sign(
-            subject: name, key.publicKey, extensions, issuer: name, key
-        ).serializeAsPEM().pemString
+        certificatePEM =
+            try CertificateAuthority.sign(
+                subject: name, key.publicKey, extensions, issuer: name, key
+            ).serializeAsPEM().pemString + "\n"
     }
 
     /// A certificate for servers and clients, with its key.
@@ -50,8 +51,8 @@ public struct CertificateAuthority: Sendable {
         let certificate = try CertificateAuthority.sign(
             subject: subject, certificateKey.publicKey, CertificateAuthority.leafExtensions(names), issuer: name, key)
         return IssuedCertificate(
-            certificatePEM: try certificate.serializeAsPEM().pemString,
-            privateKeyPEM: try certificateKey.serializeAsPEM().pemString)
+            certificatePEM: try certificate.serializeAsPEM().pemString + "\n",
+            privateKeyPEM: try certificateKey.serializeAsPEM().pemString + "\n")
     }
 
     static func newKey(_ type: KeyType) throws -> Certificate.PrivateKey {

@@ -19,8 +19,8 @@ public struct IssuedCertificate: Sendable {
         let certificate = try CertificateAuthority.sign(
             subject: subject, key.publicKey, CertificateAuthority.leafExtensions(names), issuer: subject, key)
         return IssuedCertificate(
-            certificatePEM: try certificate.serializeAsPEM().pemString,
-            privateKeyPEM: try key.serializeAsPEM().pemString)
+            certificatePEM: try certificate.serializeAsPEM().pemString + "\n",
+            privateKeyPEM: try key.serializeAsPEM().pemString + "\n")
     }
 }
 

@@ -18,7 +18,8 @@ public final class ClientContext: Sendable {
                 _ = LibraryError.drain()
                 throw TLSConfigurationError(
                     code: .libraryFailure,
-                    message: "the system's root certificates cannot be used; install ca-certificates, or name the roots")
+                    message: "the system's root certificates cannot be used; install ca-certificates, or name the roots"
+                )
             }
         case .roots(let source):
             verifiesServer = true

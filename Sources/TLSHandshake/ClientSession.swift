@@ -4,7 +4,8 @@ public import TLSRecords
 /// What a client needs to resume with the same server. It holds a secret and never prints it.
 ///
 /// TLS 1.2 has one as soon as the handshake is done. In TLS 1.3 the server's tickets come later, as records of the
-/// connection; see `Handshake.awaitTicket()`.
+/// connection, see `Handshake.clientSession()`, and a session is offered once: reuse would let an observer link the
+/// connections (RFC 8446 appendix C.4).
 public final class ClientSession: @unchecked Sendable {
     // An SSL_SESSION counts its references under its own lock and is not changed after it was made.
     let pointer: OpaquePointer
@@ -40,7 +41,9 @@ public final class ClientSession: @unchecked Sendable {
     }
 
     /// The version it can be used with.
-    public var version: TLSVersion? { TLSVersion(rawValue: UInt16(truncatingIfNeeded: SSL_SESSION_get_protocol_version(pointer))) }
+    public var version: TLSVersion? {
+        TLSVersion(rawValue: UInt16(truncatingIfNeeded: SSL_SESSION_get_protocol_version(pointer)))
+    }
 }
 
 extension ClientSession: CustomStringConvertible {

@@ -69,7 +69,9 @@ extension HandshakeObserver {
         guard bytes.count >= length else { return nil }
         var copy = ByteQueue()
         copy.append(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
-        guard let content = peekServer(&copy, header), content.type == ContentType.handshake.rawValue else { return nil }
+        guard let content = peekServer(&copy, header), content.type == ContentType.handshake.rawValue else {
+            return nil
+        }
         let isTickets = copy.withBytes { bytes in
             var reader = WireReader(
                 UnsafeRawBufferPointer(rebasing: bytes[content.offset..<content.offset + content.count]))

@@ -166,7 +166,8 @@ public struct Handshake: ~Copyable, Sendable {
             [21, 3, 1, 0, 2, 2, Alert.protocolVersion.rawValue].withUnsafeBytes { output.append($0) }
             return fail(
                 HandshakeError(
-                    .unsupportedVersion, alert: .protocolVersion, "the client speaks SSL 2.0; it must use TLS 1.2 or newer"))
+                    .unsupportedVersion, alert: .protocolVersion,
+                    "the client speaks SSL 2.0; it must use TLS 1.2 or newer"))
         case .otherProtocol, .malformedHello:
             return fail(
                 HandshakeError(.notTLS, "the \(peerName) does not speak TLS; check that it is meant for this port"))
@@ -221,7 +222,9 @@ public struct Handshake: ~Copyable, Sendable {
 
     private mutating func establish(_ session: LibrarySession) throws(HandshakeError) {
         guard var info = observer.info else {
-            throw fail(HandshakeError(.internalFailure, fault: .local, "the handshake cannot be taken over: no hello was seen"))
+            throw fail(
+                HandshakeError(.internalFailure, fault: .local, "the handshake cannot be taken over: no hello was seen")
+            )
         }
         guard SSL_has_pending(session.ssl) == 0 else {
             throw fail(

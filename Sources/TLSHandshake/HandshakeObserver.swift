@@ -172,9 +172,11 @@ public struct HandshakeObserver: ~Copyable, Sendable {
         }
         return switch role {
         case .client:
-            try HandshakeObserver.snapshot(info, limits, read: fromServer, write: fromClient, exporter, inbound, unwritten)
+            try HandshakeObserver.snapshot(
+                info, limits, read: fromServer, write: fromClient, exporter, inbound, unwritten)
         case .server:
-            try HandshakeObserver.snapshot(info, limits, read: fromClient, write: fromServer, exporter, inbound, unwritten)
+            try HandshakeObserver.snapshot(
+                info, limits, read: fromClient, write: fromServer, exporter, inbound, unwritten)
         }
     }
 

@@ -24,8 +24,9 @@ extension HandshakeObserverError: CustomStringConvertible {
         case .malformed(let field): "the bytes are no TLS handshake (\(field))"
         case .tooLong: "the handshake is longer than allowed"
         case .unsupportedVersion(let version): "version 0x\(String(version, radix: 16)) is older than TLS 1.2"
-        case .unsupportedCipherSuite(let suite): "suite 0x\(String(suite, radix: 16)) is not supported; allow ECDHE or "
-            + "TLS 1.3 suites with AES-GCM or ChaCha20-Poly1305 only"
+        case .unsupportedCipherSuite(let suite):
+            "suite 0x\(String(suite, radix: 16)) is not supported; allow ECDHE or "
+                + "TLS 1.3 suites with AES-GCM or ChaCha20-Poly1305 only"
         case .wrongSecret: "a record does not open under the logged secret; the key log is of another connection"
         case .keyUpdateOwed: "the library owes the peer a key update; let it write once more first"
         }

@@ -8,7 +8,8 @@ extension LibrarySession {
         guard !serverName.isEmpty else {
             guard !isVerified else {
                 throw TLSConfigurationError(
-                    code: .badServerName, message: "a server that is verified needs a name; give its host name or address")
+                    code: .badServerName,
+                    message: "a server that is verified needs a name; give its host name or address")
             }
             return
         }
@@ -39,7 +40,8 @@ extension LibrarySession {
     private static func bad(_ name: String) -> TLSConfigurationError {
         TLSConfigurationError(
             code: .badServerName,
-            message: "'\(name.prefix(64))' is neither a host name nor an address; write international names in punycode")
+            message: "'\(name.prefix(64))' is neither a host name nor an address; write international names in punycode"
+        )
     }
 
     /// Adds what only the library knows to what the hellos said.

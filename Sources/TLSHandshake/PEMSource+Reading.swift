@@ -33,7 +33,8 @@ extension PEMSource {
         func failure(_ number: Int32) -> TLSConfigurationError {
             TLSConfigurationError(
                 code: .unreadableFile,
-                message: "cannot read \(path): \(String(cString: strerror(number))); check the path and its permissions")
+                message: "cannot read \(path): \(String(cString: strerror(number))); check the path and its permissions"
+            )
         }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
         guard descriptor >= 0 else { throw failure(errno) }

@@ -103,7 +103,8 @@ public final class ServerContext: Sendable {
 
     private func setTicketCallback() {
         SSL_CTX_set_tlsext_ticket_key_evp_cb(library.pointer) { ssl, name, iv, cipher, mac, isSealing in
-            guard let ssl, let session = LibrarySession.of(ssl), let keys = session.server?.ticketKeys, let name, let iv,
+            guard let ssl, let session = LibrarySession.of(ssl), let keys = session.server?.ticketKeys, let name,
+                let iv,
                 let cipher, let mac
             else { return -1 }
             guard isSealing == 0 else {

@@ -1,6 +1,6 @@
-import Testing
 import TLSHandshake
 import TLSRecords
+import Testing
 
 @Suite("A ClientHello")
 struct ClientHelloTests {
@@ -96,7 +96,9 @@ struct ClientHelloTests {
         let claim: [UInt8] = [22, 3, 1, 0x40, 0, 1, 0xFF, 0xFF, 0xFF]
         #expect(read(claim) == .notTLS(.malformedHello("length")))
         let part: [UInt8] = [22, 3, 1, 0, 1, 1]
-        #expect(read(part + (0..<ClientHelloReading.maximumLength).flatMap { _ in [22, 3, 1, 0, 1, 0] as [UInt8] }) != .needMore)
+        #expect(
+            read(part + (0..<ClientHelloReading.maximumLength).flatMap { _ in [22, 3, 1, 0, 1, 0] as [UInt8] })
+                != .needMore)
     }
 
     @Test("is told from other protocols by its first bytes")

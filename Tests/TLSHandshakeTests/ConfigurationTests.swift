@@ -1,8 +1,8 @@
 import Foundation
 import SelfSigned
-import Testing
 import TLSHandshake
 import TLSRecords
+import Testing
 
 @Suite("A configuration")
 struct ConfigurationTests {
@@ -31,8 +31,9 @@ struct ConfigurationTests {
         let key = PEMSource.text(credentials["p256"].privateKeyPEM)
         let missing = failure(.init(certificateChain: .file("/nonexistent/cert.pem"), privateKey: key))
         #expect(missing?.code == .unreadableFile)
-        #expect(missing?.message == "cannot read /nonexistent/cert.pem: No such file or directory; "
-            + "check the path and its permissions")
+        #expect(
+            missing?.message == "cannot read /nonexistent/cert.pem: No such file or directory; "
+                + "check the path and its permissions")
         #expect(failure(.init(certificateChain: .file("/"), privateKey: key))?.code == .unreadableFile)
         #expect(failure(.init(certificateChain: .text("no PEM"), privateKey: key))?.code == .badPEM)
         #expect(failure(.init(certificateChain: .text(""), privateKey: key))?.code == .badPEM)
@@ -67,15 +68,17 @@ struct ConfigurationTests {
         #expect(error?.code == .encryptedKey || error?.code == .badPEM)
     }
 
-    @Test("names the suite it does not support", arguments: [
-        "AES128-SHA", "ECDHE-RSA-AES128-SHA", "RC4-MD5", "TLS_AES_128_CCM_SHA256", "NULL", "@SECLEVEL=0", "",
-    ])
+    @Test(
+        "names the suite it does not support",
+        arguments: [
+            "AES128-SHA", "ECDHE-RSA-AES128-SHA", "RC4-MD5", "TLS_AES_128_CCM_SHA256", "NULL", "@SECLEVEL=0", "",
+        ])
     func suites(_ name: String) {
         let error = #expect(throws: TLSConfigurationError.self) {
             try CipherSuite.parse(list: name.isEmpty ? "" : "ECDHE-RSA-AES128-GCM-SHA256:" + name)
         }
         #expect(error?.code == .unsupportedCipherSuite)
-        #expect(error?.message.contains(name) == true)
+        #expect(name.isEmpty || error?.message.contains(name) == true)
     }
 
     @Test("takes suites by either name and in any case")
@@ -84,7 +87,8 @@ struct ConfigurationTests {
             #expect(try CipherSuite.parse(list: suite.description) == [suite])
             #expect(try CipherSuite.parse(list: suite.opensslName.lowercased()) == [suite])
         }
-        let list = try CipherSuite.parse(list: "TLS_AES_128_GCM_SHA256, ECDHE-RSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256")
+        let list = try CipherSuite.parse(
+            list: "TLS_AES_128_GCM_SHA256, ECDHE-RSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256")
         #expect(list == [.aes128GCM, .ecdheRSAWithAES128GCM])
     }
 

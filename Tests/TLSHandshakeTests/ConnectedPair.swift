@@ -1,6 +1,6 @@
-import Testing
 import TLSHandshake
 import TLSRecords
+import Testing
 
 /// Both ends of a connection in one process, joined by memory.
 struct ConnectedPair: ~Copyable {

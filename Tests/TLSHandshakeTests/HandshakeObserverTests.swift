@@ -1,6 +1,6 @@
 import COpenSSL
-import Testing
 import TLSRecords
+import Testing
 
 @testable import TLSHandshake
 
@@ -119,9 +119,9 @@ struct HandshakeObserverTests {
     @Test("refuses what it cannot follow, and never traps on random bytes")
     func hostile() throws {
         var observer = HandshakeObserver(role: .server)
-        #expect(throws: HandshakeObserverError.malformed("record type")) {
-            try observer.sawReceived([0, 0, 0, 0, 0].span.bytes)
-        }
+        var failure: HandshakeObserverError?
+        do { try observer.sawReceived([0, 0, 0, 0, 0].span.bytes) } catch { failure = error }
+        #expect(failure == .malformed("record type"))
         let hello = try clientHello()
         for round in 0..<2_000 {
             var observer = HandshakeObserver(role: round % 2 == 0 ? .server : .client, maximumLength: 4_096)
@@ -138,7 +138,8 @@ struct HandshakeObserverTests {
     @Test("keeps no more than its limit of records it has no key for")
     func limit() throws {
         var observer = HandshakeObserver(role: .server, maximumLength: 10_000)
-        try observer.sawReceived(try clientHello().span.bytes)
+        let hello = try clientHello()
+        try observer.sawReceived(hello.span.bytes)
         let record: [UInt8] = [23, 3, 3, 4, 0] + [UInt8](repeating: 0, count: 1_024)
         var failure: HandshakeObserverError?
         for _ in 0..<20 where failure == nil {

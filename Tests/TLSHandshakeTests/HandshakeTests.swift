@@ -1,6 +1,6 @@
-import Testing
 import TLSHandshake
 import TLSRecords
+import Testing
 
 @Suite("A handshake")
 struct HandshakeTests {
@@ -137,7 +137,9 @@ struct HandshakeTests {
         try ConnectedPair.pass(String(repeating: "x", count: 5_000), from: &pair.server, to: &pair.client)
     }
 
-    @Test("asks for a client certificate, and takes one of the configured authority", arguments: [TLSVersion.tls12, .tls13])
+    @Test(
+        "asks for a client certificate, and takes one of the configured authority",
+        arguments: [TLSVersion.tls12, .tls13])
     func clientCertificates(_ version: TLSVersion) throws {
         let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
         let server = try credentials.server(options, clients: .required(authorities: credentials.roots))

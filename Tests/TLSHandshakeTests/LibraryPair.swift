@@ -1,6 +1,6 @@
 import COpenSSL
-import Testing
 import TLSRecords
+import Testing
 
 @testable import TLSHandshake
 
@@ -9,17 +9,21 @@ import TLSRecords
 struct LibraryPair: ~Copyable {
     let client: LibrarySession
     let server: LibrarySession
-    var clientObserver = HandshakeObserver(role: .client)
-    var serverObserver = HandshakeObserver(role: .server)
+    var clientObserver: HandshakeObserver
+    var serverObserver: HandshakeObserver
     let size: Int
 
     init(_ server: ServerContext, _ client: ClientContext, size: Int) throws {
-        self.client = try #require(LibrarySession(client.library))
-        self.server = try #require(LibrarySession(server.library, server: server))
+        let (theirs, ours) = (LibrarySession(client.library), LibrarySession(server.library, server: server))
+        let (client, server) = (try #require(theirs), try #require(ours))
+        SSL_set_connect_state(client.ssl)
+        SSL_set_accept_state(server.ssl)
+        try client.expect("localhost", isVerified: true)
+        self.client = client
+        self.server = server
         self.size = size
-        SSL_set_connect_state(self.client.ssl)
-        SSL_set_accept_state(self.server.ssl)
-        try self.client.expect("localhost", isVerified: true)
+        clientObserver = HandshakeObserver(role: .client)
+        serverObserver = HandshakeObserver(role: .server)
     }
 
     mutating func handshake() throws {

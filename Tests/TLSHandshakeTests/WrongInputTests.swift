@@ -1,15 +1,16 @@
 import Foundation
 import SelfSigned
-import Testing
 import TLSHandshake
 import TLSRecords
+import Testing
 
 @Suite("Wrong input")
 struct WrongInputTests {
     let credentials = Credentials.shared
 
     /// The error a server has for a client's first bytes, and what it answers.
-    private func refuse(_ bytes: [UInt8], by server: ServerContext? = nil) throws -> (HandshakeError?, answer: [UInt8]) {
+    private func refuse(_ bytes: [UInt8], by server: ServerContext? = nil) throws -> (HandshakeError?, answer: [UInt8])
+    {
         var handshake = Handshake(server: try server ?? credentials.server())
         handshake.receive(bytes.span.bytes)
         var refusal: HandshakeError?
