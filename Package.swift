@@ -14,7 +14,7 @@ let settings: [SwiftSetting] = [
 let package = Package(
     name: "Baton",
     products: [
-        .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake"]),
+        .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
@@ -41,7 +41,8 @@ let package = Package(
         .executableTarget(
             name: "baton",
             dependencies: [
-                "TLSRecords",
+                "TLSRecords", "TLSHandshake", "Handoff", "SelfSigned",
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),

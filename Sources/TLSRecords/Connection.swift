@@ -76,24 +76,13 @@ public struct Connection: ~Copyable, Sendable {
     ///   - length: bytes wanted; at most the suite's hash length (32 or 48).
     /// - Returns: `nil` if the handshake library gave no exporter secret, or a bound is exceeded.
     public borrowing func exportKeyingMaterial(label: String, context: [UInt8]?, length: Int) -> SecretBytes? {
-        let hash = info.suite.hash
-        guard exporter != nil, length > 0, length <= hash.length, label.utf8.count <= 249 else { return nil }
-        switch info.version {
-        case .tls13:
-            return KeySchedule.exportTLS13(
-                secret: exporter!, label: label, context: context ?? [], length: length, hash: hash)
-        case .tls12:
-            return exporter!.withUnsafeBytes { bytes in
-                var seed = Array(bytes[TLS12Exporter.masterSecretLength...])
-                if let context {
-                    guard context.count <= 0xFFFF else { return nil }
-                    seed += [UInt8(context.count >> 8), UInt8(context.count & 0xFF)] + context
-                }
-                return KeySchedule.prf(
-                    secret: UnsafeRawBufferPointer(rebasing: bytes[..<TLS12Exporter.masterSecretLength]), label: label,
-                    seed: seed, length: length,
-                    hash: hash)
-            }
+        guard length > 0, length <= info.suite.hash.length, label.utf8.count <= 249, (context?.count ?? 0) <= 0xFFFF else {
+            return nil
+        }
+        switch exporter {
+        case .none: return nil
+        case .some(let secret):
+            return KeySchedule.export(secret: secret, label: label, context: context, length: length, suite: info.suite)
         }
     }
 }

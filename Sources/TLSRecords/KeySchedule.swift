@@ -17,8 +17,32 @@ package enum KeySchedule {
         expandLabel("traffic upd", secret: secret, length: hash.length, hash: hash)
     }
 
-    /// Exported keying material of TLS 1.3 (RFC 8446 section 7.5).
-    static func exportTLS13(
+    /// Exported keying material, from a secret in the form `Snapshot` carries it.
+    static func export(
+        secret: borrowing SecretBytes, label: String, context: [UInt8]?, length: Int, suite: CipherSuite
+    ) -> SecretBytes {
+        switch suite.version {
+        case .tls13:
+            exportTLS13(secret: secret, label: label, context: context ?? [], length: length, hash: suite.hash)
+        case .tls12:
+            exportTLS12(secret: secret, label: label, context: context, length: length, hash: suite.hash)
+        }
+    }
+
+    /// RFC 5705 section 4: the context, if there is one, follows the randoms with its length.
+    private static func exportTLS12(
+        secret: borrowing SecretBytes, label: String, context: [UInt8]?, length: Int, hash: HashFunction
+    ) -> SecretBytes {
+        let suffix = context.map { [UInt8(truncatingIfNeeded: $0.count >> 8), UInt8(truncatingIfNeeded: $0.count)] + $0 }
+        return secret.withUnsafeBytes { bytes in
+            prf(
+                secret: UnsafeRawBufferPointer(rebasing: bytes[..<TLS12Exporter.masterSecretLength]), label: label,
+                seed: Array(bytes[TLS12Exporter.masterSecretLength...]) + (suffix ?? []), length: length, hash: hash)
+        }
+    }
+
+    /// RFC 8446 section 7.5.
+    private static func exportTLS13(
         secret: borrowing SecretBytes, label: String, context: [UInt8], length: Int, hash: HashFunction
     ) -> SecretBytes {
         let emptyHash = hash.hash(UnsafeRawBufferPointer(start: nil, count: 0))

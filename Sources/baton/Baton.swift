@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 
 /// The command line. Each subcommand is a file of its own.
 @main
@@ -6,5 +7,32 @@ struct Baton: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "baton",
         abstract: "Moves live TLS connections between processes and machines, without the peer noticing.",
-        version: "0.1.0")
+        version: "0.1.0",
+        subcommands: [DemoCommand.self, DemoOwnerCommand.self])
+
+    /// Exit status 0, 1 (it failed) or 2 (wrong arguments); an error is one line.
+    static func main() async {
+        ProcessHardening.apply()
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            end(with: error)
+        }
+    }
+
+    private static func end(with error: any Error) -> Never {
+        let status = exitCode(for: error)
+        if status == .success {
+            print(fullMessage(for: error))
+            Foundation.exit(0)
+        }
+        let message = message(for: error)
+        if !message.isEmpty { FileHandle.standardError.write(Data("baton: \(message)\n".utf8)) }
+        Foundation.exit(status == .validationFailure ? 2 : 1)
+    }
 }
