@@ -50,7 +50,11 @@ let package = Package(
         .testTarget(
             name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned"],
             swiftSettings: settings),
-        .testTarget(name: "HandoffTests", dependencies: ["Handoff"], swiftSettings: settings),
+        .executableTarget(
+            name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
+        .testTarget(
+            name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
+            swiftSettings: settings),
     ]
 )
 

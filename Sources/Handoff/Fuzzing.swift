@@ -6,7 +6,8 @@ package func fuzzParcelReader(_ bytes: UnsafeRawBufferPointer) {
     var descriptors = DescriptorSet()
     for _ in 0..<first { descriptors.append(owning: -1) }
     do throws(ParcelError) {
-        let contents = try ParcelReader.read(UnsafeRawBufferPointer(rebasing: bytes[1...]), descriptors: descriptors)
+        let contents = try ParcelReader.read(
+            UnsafeRawBufferPointer(rebasing: bytes.dropFirst()), descriptors: descriptors)
         precondition(contents.errors.count == contents.batch.count)
         // What could be read must be writable, and mean the same when it is read again.
         guard contents.errors.allSatisfy({ $0 == nil }) else { return }

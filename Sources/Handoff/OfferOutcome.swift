@@ -1,4 +1,5 @@
 /// How an offer ended, with the parcels that are the caller's again.
+@frozen
 public struct OfferOutcome: ~Copyable, Sendable {
     /// What became of each parcel.
     public let settlement: Settlement

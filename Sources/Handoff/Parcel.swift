@@ -4,6 +4,7 @@ public import TLSRecords
 ///
 /// A parcel owns its sockets and its secrets. When it goes, without having been handed over or taken apart, the sockets
 /// are closed and the secrets zeroed.
+@frozen
 public struct Parcel: ~Copyable, Sendable {
     /// The TLS connection at rest; `nil` for a connection without TLS, or one that has yet to begin it.
     public var snapshot: Snapshot?

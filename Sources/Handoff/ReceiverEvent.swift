@@ -1,4 +1,5 @@
 /// What a receiver's channel has to tell.
+@frozen
 public enum ReceiverEvent: ~Copyable, Sendable {
     /// These connections are this process's now: resume them.
     case received(Received)
@@ -10,6 +11,7 @@ public enum ReceiverEvent: ~Copyable, Sendable {
 }
 
 /// Connections this process has become the owner of.
+@frozen
 public struct Received: ~Copyable, Sendable {
     /// The connections, in the order of the offer, without those that were declined.
     public var parcels: ParcelBatch
