@@ -41,7 +41,7 @@ let package = Package(
         .executableTarget(
             name: "baton",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "SelfSigned",
+                "TLSRecords", "TLSHandshake", "Handoff", "SelfSigned", "CLinuxSockets",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

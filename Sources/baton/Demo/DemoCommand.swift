@@ -1,7 +1,7 @@
-import ArgumentParser
+public import ArgumentParser
 import Foundation
 import TLSHandshake
-import TLSRecords
+public import TLSRecords
 
 /// `baton demo`: one connection with a stock TLS client, handed from process to process while bytes flow both ways.
 struct DemoCommand: ParsableCommand {
@@ -62,7 +62,7 @@ struct DemoCommand: ParsableCommand {
     }
 }
 
-extension TLSVersion: @retroactive ExpressibleByArgument {
+extension TLSVersion: ExpressibleByArgument {
     public init?(argument: String) {
         switch argument {
         case "1.2": self = .tls12

@@ -17,10 +17,12 @@ struct DemoOwner: ~Copyable {
 
     /// Listens, and waits for the demo's word that all others do too.
     init(listen: String, next: String) throws {
-        listener = try HandoffListener(at: listen)
+        let listener = try HandoffListener(at: listen)
         DemoLine.ready.print()
         guard readLine() == "go" else { throw Failure("started without a demo; use `baton demo`") }
-        self.next = OwnerChannel(try HandoffSocket.connect(to: next, deadline: .after(.seconds(10))))
+        let socket = try HandoffSocket.connect(to: next, deadline: .after(.seconds(10)))
+        self.listener = listener
+        self.next = OwnerChannel(socket)
     }
 
     /// Serves until the demo closes our standard input.
@@ -33,7 +35,8 @@ struct DemoOwner: ~Copyable {
                     var parcels = received.parcels
                     while let parcel = parcels.removeLast() { try serve(parcel) }
                 case .ended: sources.removeAll { $0 === source }
-                case .discarded, nil: break
+                case .discarded: break
+                case nil: break
                 }
             }
         }

@@ -69,11 +69,12 @@ struct DemoRun {
     }
 
     private func temporaryFolder() throws -> URL {
-        var path = Array("\(NSTemporaryDirectory())/baton-demo-XXXXXX".utf8CString)
-        guard mkdtemp(&path) != nil else {
+        let template = strdup("\(NSTemporaryDirectory())/baton-demo-XXXXXX")
+        defer { free(template) }
+        guard let template, mkdtemp(template) != nil else {
             throw Failure("cannot make a folder in \(NSTemporaryDirectory()): \(String(cString: strerror(errno)))")
         }
-        return URL(fileURLWithPath: String(cString: path), isDirectory: true)
+        return URL(fileURLWithPath: String(cString: template), isDirectory: true)
     }
 
     private func context(_ authority: CertificateAuthority) throws -> ServerContext {
