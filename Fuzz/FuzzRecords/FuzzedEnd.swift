@@ -36,14 +36,17 @@ struct FuzzedEnd: ~Copyable {
                 let part = max(1, count / 2)
                 connection!.withUnread { span in
                     span.withUnsafeBytes { bytes in
-                        precondition(bytes.prefix(part).elementsEqual(sent[read..<read + part]), "read what was not sent")
+                        precondition(
+                            bytes.prefix(part).elementsEqual(sent[read..<read + part]), "read what was not sent")
                     }
                 }
                 connection!.consumeUnread(part)
                 read += part
             }
         } catch {
-            precondition(mayFail || error.code == .peerAlert || error.code == .tooManyKeyUpdates || error.code == .tooManyEmptyRecords, "failed: \(error)")
+            precondition(
+                mayFail || error.code == .peerAlert || error.code == .tooManyKeyUpdates
+                    || error.code == .tooManyEmptyRecords, "failed: \(error)")
         }
     }
 
@@ -59,9 +62,10 @@ struct FuzzedEnd: ~Copyable {
     private mutating func move() {
         guard let written = connection.take()?.suspend().encoded() else { return }
         do {
-            connection = Connection(resuming: try written.withUnsafeBytes { (bytes) throws(SnapshotError) in
-                try Snapshot(decoding: bytes.bytes)
-            })
+            connection = Connection(
+                resuming: try written.withUnsafeBytes { (bytes) throws(SnapshotError) in
+                    try Snapshot(decoding: bytes.bytes)
+                })
         } catch {
             fatalError("a snapshot that was just written cannot be read: \(error)")
         }

@@ -4,7 +4,9 @@ import TLSRecords
 func fuzzSnapshot(_ input: UnsafeRawBufferPointer) -> CInt {
     guard let snapshot = try? Snapshot(decoding: input.bytes) else { return 0 }
     let written = snapshot.encoded()
-    guard let again = try? written.withUnsafeBytes({ (bytes) throws(SnapshotError) in try Snapshot(decoding: bytes.bytes) })
+    guard
+        let again = try? written.withUnsafeBytes({ (bytes) throws(SnapshotError) in try Snapshot(decoding: bytes.bytes)
+            })
     else { fatalError("what was written cannot be read") }
     precondition(again.encoded().equals(written), "read and written are not the same")
     var connection = Connection(resuming: again)

@@ -76,7 +76,8 @@ public struct Connection: ~Copyable, Sendable {
     ///   - length: bytes wanted; at most the suite's hash length (32 or 48).
     /// - Returns: `nil` if the handshake library gave no exporter secret, or a bound is exceeded.
     public borrowing func exportKeyingMaterial(label: String, context: [UInt8]?, length: Int) -> SecretBytes? {
-        guard length > 0, length <= info.suite.hash.length, label.utf8.count <= 249, (context?.count ?? 0) <= 0xFFFF else {
+        guard length > 0, length <= info.suite.hash.length, label.utf8.count <= 249, (context?.count ?? 0) <= 0xFFFF
+        else {
             return nil
         }
         switch exporter {

@@ -33,7 +33,9 @@ package enum KeySchedule {
     private static func exportTLS12(
         secret: borrowing SecretBytes, label: String, context: [UInt8]?, length: Int, hash: HashFunction
     ) -> SecretBytes {
-        let suffix = context.map { [UInt8(truncatingIfNeeded: $0.count >> 8), UInt8(truncatingIfNeeded: $0.count)] + $0 }
+        let suffix = context.map {
+            [UInt8(truncatingIfNeeded: $0.count >> 8), UInt8(truncatingIfNeeded: $0.count)] + $0
+        }
         return secret.withUnsafeBytes { bytes in
             prf(
                 secret: UnsafeRawBufferPointer(rebasing: bytes[..<TLS12Exporter.masterSecretLength]), label: label,

@@ -32,7 +32,7 @@ struct Baton: AsyncParsableCommand {
             Foundation.exit(0)
         }
         let message = message(for: error)
-        if !message.isEmpty { FileHandle.standardError.write(Data("baton: \(message)\n".utf8)) }
+        if !message.isEmpty { try? FileHandle.standardError.write(contentsOf: Data("baton: \(message)\n".utf8)) }
         Foundation.exit(status == .validationFailure ? 2 : 1)
     }
 }

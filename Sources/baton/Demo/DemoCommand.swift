@@ -56,7 +56,8 @@ struct DemoCommand: ParsableCommand {
         }
         guard !matching.isEmpty else {
             throw ValidationError(
-                "no cipher suite of TLS \(tls) is called '\(cipher)': use aes-128-gcm, aes-256-gcm or chacha20-poly1305")
+                "no cipher suite of TLS \(tls) is called '\(cipher)': use aes-128-gcm, aes-256-gcm or chacha20-poly1305"
+            )
         }
         return matching
     }

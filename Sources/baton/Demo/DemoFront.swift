@@ -22,7 +22,9 @@ struct DemoFront: ~Copyable {
                     && getsockname(descriptor, $0, &length) == 0
             }
         }
-        guard isListening else { throw Failure("cannot listen on the loopback address: \(String(cString: strerror(errno)))") }
+        guard isListening else {
+            throw Failure("cannot listen on the loopback address: \(String(cString: strerror(errno)))")
+        }
         listener = descriptor
         port = UInt16(bigEndian: address.sin_port)
     }

@@ -31,6 +31,6 @@ enum DemoLine: Equatable {
             case .finished(let up, let down): "finished \(up) \(down)"
             case .failed(let why): "failed \(why.replacingOccurrences(of: "\n", with: " "))"
             }
-        FileHandle.standardOutput.write(Data((text + "\n").utf8))
+        try? FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
     }
 }

@@ -75,7 +75,8 @@ struct DemoObserver {
         peer: String, version: TLSVersion, cipher: String, wantedMoves: Int, seconds: Double
     ) -> DemoReport {
         let ends = places.map(streams.end)
-        let match = ends[0].digest != nil && ends[0].digest == ends[1].digest && ends[2].digest != nil
+        let match =
+            ends[0].digest != nil && ends[0].digest == ends[1].digest && ends[2].digest != nil
             && ends[2].digest == ends[3].digest
         var failures = failures
         if lastMove != wantedMoves { failures.append("\(lastMove) moves happened instead of \(wantedMoves)") }

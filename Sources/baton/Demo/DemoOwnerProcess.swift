@@ -21,7 +21,7 @@ final class DemoOwnerProcess {
     /// Readable when there may be lines.
     var descriptor: Int32 { output.fileHandleForReading.fileDescriptor }
 
-    func go() { input.fileHandleForWriting.write(Data("go\n".utf8)) }
+    func go() { try? input.fileHandleForWriting.write(contentsOf: Data("go\n".utf8)) }
 
     /// Reads what has been printed; `nil` when the process has closed its output.
     func readLines() -> [DemoLine]? {

@@ -18,12 +18,14 @@ struct DemoProgressLine {
         let width = 30
         let filled = moves > 0 ? Int(move) * width / moves : width
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        write("\r\u{1B}[Kpid \(owner) owns the connection  \(bar) move \(move)/\(moves)  ↑\(bytesUp >> 20) ↓\(bytesDown >> 20) MiB")
+        write(
+            "\r\u{1B}[Kpid \(owner) owns the connection  \(bar) move \(move)/\(moves)  ↑\(bytesUp >> 20) ↓\(bytesDown >> 20) MiB"
+        )
     }
 
     func clear() {
         if isShown { write("\r\u{1B}[K") }
     }
 
-    private func write(_ text: String) { FileHandle.standardOutput.write(Data(text.utf8)) }
+    private func write(_ text: String) { try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import Glibc
 import Synchronization
 
 /// The four ends of the demo's two streams, each on a thread of its own: random bytes in, digests out.
@@ -54,6 +55,9 @@ final class DemoStreams: Sendable {
     }
 
     /// Reads `total` bytes from `descriptor`.
+    ///
+    /// gnutls-cli writes its output byte by byte. A reader that is always waiting would be woken for each of them, and
+    /// the two would take turns; one that looks only every few milliseconds costs the writer nothing.
     func startReading(_ place: Place, from descriptor: Int32) {
         start(place) { [total] report in
             var buffer = [UInt8](repeating: 0, count: 64 << 10)
@@ -66,6 +70,7 @@ final class DemoStreams: Sendable {
                 digest.update(data: buffer[..<count])
                 left -= count
                 report(count)
+                if count < 4096, left > 0 { usleep(2000) }
             }
             return Array(digest.finalize())
         }
