@@ -1,7 +1,8 @@
 import Glibc
-@testable import Handoff
 import TLSRecords
 import Testing
+
+@testable import Handoff
 
 /// A secret that is nowhere in memory but where it was put: its bytes are computed as they are compared.
 struct Needle {

@@ -1,6 +1,7 @@
 import Glibc
-@testable import Handoff
 import Testing
+
+@testable import Handoff
 
 @Suite("a handoff socket")
 struct SocketTests {
