@@ -16,6 +16,8 @@ public struct HandoffError: Error, Sendable, Equatable {
         case peerNotAllowed
         /// The two sides have no version of the protocol or of the snapshot in common.
         case versionMismatch
+        /// The batch cannot be written as an offer: too many parcels, or metadata beyond its limits.
+        case invalidBatch
         /// The time limit passed.
         case timedOut
         /// The other side closed the channel or terminated.

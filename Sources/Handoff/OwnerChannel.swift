@@ -201,7 +201,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
             guard sealer != nil else { return nil }
             try current?.seal(with: sealer!)
         } catch {
-            return expire(because: HandoffError(.protocolViolation, "the batch cannot be offered: \(error)"))
+            return expire(because: HandoffError(.invalidBatch, "the batch cannot be offered: \(error)"))
         }
         if let receiver, let count = current?.sealedCount, UInt64(count) > receiver.largestOffer {
             return perform(current?.transfer.declined([.tooLarge]))

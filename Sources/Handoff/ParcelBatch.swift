@@ -48,7 +48,7 @@ public struct ParcelBatch: ~Copyable, Sendable {
     }
 
     /// Takes all parcels out, in order.
-    public consuming func forEach<E: Error>(_ body: (consuming Parcel) throws(E) -> Void) throws(E) {
+    public consuming func consumeEach<E: Error>(_ body: (consuming Parcel) throws(E) -> Void) throws(E) {
         for box in boxes {
             if let parcel = box.parcel.take() { try body(parcel) }
         }

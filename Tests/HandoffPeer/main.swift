@@ -86,7 +86,7 @@ func receive() throws(HandoffError) {
             return .accept
         }
         if case .received(let received) = event {
-            received.parcels.forEach { parcel in
+            received.parcels.consumeEach { parcel in
                 if !parcel.sockets.isEmpty { _ = write(parcel.sockets[0], "mine", 4) }
             }
             say("received")

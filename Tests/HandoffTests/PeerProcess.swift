@@ -1,3 +1,4 @@
+import CLinuxSockets
 import Glibc
 import Testing
 
@@ -113,6 +114,6 @@ struct Meeting: ~Copyable {
 
     func acceptConnection() throws -> Int32 {
         guard try wait(for: Int16(POLLIN), on: tcp, until: generously()) else { throw TestFailure("nobody connects") }
-        return Glibc.accept(tcp, nil, nil)
+        return baton_accept(tcp)
     }
 }
