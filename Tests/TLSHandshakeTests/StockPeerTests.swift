@@ -168,7 +168,7 @@ struct StockPeerTests {
         let peer = try PeerProcess(
             ["gnutls-serv", "--echo", "-p", "\(port)", "--x509certfile", certificate, "--x509keyfile", key]
                 + ["--priority", "NORMAL:-VERS-ALL:+VERS-TLS\(version)"])
-        try peer.expect("Echo Server listening on IPv4")
+        try peer.expect("IPv4 0.0.0.0 port \(port)...done")
         var session = try Session(
             Wire.connect(port), Handshake(client: credentials.client(), serverName: "localhost"))
         let agreed = session.connection.info.version.description
