@@ -74,11 +74,15 @@ extension ClientHello {
             }
             // Only host_name (0) is defined, and RFC 6066 section 3 allows one of each type.
             guard type == 0 else { continue }
-            let isPrintable = name.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-            guard host == nil, name.count <= 255, isPrintable else { throw MalformedHello(field: "server_name") }
+            guard host == nil, isPrintableName(name) else { throw MalformedHello(field: "server_name") }
             host = String(decoding: name, as: UTF8.self).lowercased()
         }
         return host
+    }
+
+    /// Names end up in logs and routes; whatever is no visible ASCII has no business there.
+    static func isPrintableName(_ name: UnsafeRawBufferPointer) -> Bool {
+        (1...255).contains(name.count) && name.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 
     private static func applicationProtocols(

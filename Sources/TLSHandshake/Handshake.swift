@@ -83,7 +83,11 @@ public struct Handshake: ~Copyable, Sendable {
     // MARK: Bytes
 
     /// Takes bytes as they came from the peer, in pieces of any size. `advance` acts on them.
-    public mutating func receive(_ bytes: RawSpan) { bytes.withUnsafeBytes { inbound.append($0) } }
+    /// What arrives after a failure is dropped.
+    public mutating func receive(_ bytes: RawSpan) {
+        guard failure == nil else { return }
+        bytes.withUnsafeBytes { inbound.append($0) }
+    }
 
     /// Says that the peer has closed its side.
     ///
@@ -149,7 +153,7 @@ public struct Handshake: ~Copyable, Sendable {
         guard let header = inbound.withBytes({ RecordHeader($0) }) else { return nil }
         guard let field = header.impossibleField else { return header }
         // The library knows the alert for it.
-        _ = feed(inbound.count)
+        _ = feed(min(inbound.count, RecordHeader.length + RecordHeader.longestFragment))
         try step()
         throw fail(HandshakeError(.protocolViolation, "the \(peerName) sent a record with an impossible \(field)"))
     }
@@ -162,8 +166,7 @@ public struct Handshake: ~Copyable, Sendable {
             return fail(
                 HandshakeError(.plainHTTP, "plain HTTP on a TLS port: the client must use https:// instead of http://"))
         case .sslv2:
-            // A fatal protocol_version alert, in the record version that clients of that age read.
-            [21, 3, 1, 0, 2, 2, Alert.protocolVersion.rawValue].withUnsafeBytes { output.append($0) }
+            appendAlert(.protocolVersion)
             return fail(
                 HandshakeError(
                     .unsupportedVersion, alert: .protocolVersion,
@@ -172,6 +175,11 @@ public struct Handshake: ~Copyable, Sendable {
             return fail(
                 HandshakeError(.notTLS, "the \(peerName) does not speak TLS; check that it is meant for this port"))
         }
+    }
+
+    /// Queues a fatal alert before the library has sent anything, in the record version that clients of any age read.
+    private mutating func appendAlert(_ alert: Alert) {
+        [ContentType.alert.rawValue, 3, 1, 0, 2, 2, alert.rawValue].withUnsafeBytes { output.append($0) }
     }
 
     /// Gives the first `length` received bytes to the library.
@@ -192,7 +200,14 @@ public struct Handshake: ~Copyable, Sendable {
         do {
             try waiting.withBytes { (bytes) throws(HandshakeObserverError) in try body(&observer, bytes) }
         } catch {
-            // The library judges the hellos, and has better words for what is wrong with them.
+            // What the observer cannot read it cannot follow, whatever the library makes of it.
+            if case .malformed("hello") = error {
+                appendAlert(.decodeError)
+                throw fail(
+                    HandshakeError(
+                        .protocolViolation, alert: .decodeError, "the \(peerName)'s hello is malformed; it is refused"))
+            }
+            // Other records out of place are the library's to refuse, which knows the alert for them.
             if case .malformed = error { return }
             throw fail(HandshakeError(.protocolViolation, "the \(peerName)'s handshake cannot be followed: \(error)"))
         }

@@ -49,7 +49,7 @@ final class LibrarySession: @unchecked Sendable {
     // MARK: Bytes
 
     func write(_ record: UnsafeRawBufferPointer) -> Bool {
-        BIO_write(input, record.baseAddress, Int32(record.count)) == Int32(record.count)
+        BIO_write(input, record.baseAddress, Int32(clamping: record.count)) == record.count
     }
 
     /// Moves what the library wants to send to the end of `queue`.

@@ -14,7 +14,9 @@ public struct PEMSource: Sendable {
 
     /// PEM text in memory. The copy made here is zeroed when the last use of it ends; `text` is the caller's.
     public static func text(_ text: String) -> PEMSource {
-        PEMSource(storage: .memory(PEMText(SecretBytes(copying: Array(text.utf8).span.bytes))))
+        // Not through an array, whose memory would be freed without being zeroed.
+        var text = text
+        return text.withUTF8 { bytes(SecretBytes(copying: UnsafeRawBufferPointer($0).bytes)) }
     }
 
     /// PEM text in memory, taken over.

@@ -1,4 +1,5 @@
 internal import COpenSSL
+internal import Glibc
 internal import TLSRecords
 
 /// Everything the handshakes of a server share. Making one reads the files of its configuration; after that it does no
@@ -73,7 +74,9 @@ public final class ServerContext: Sendable {
         baton_ssl_ctx_set_server_name_callback(context) { ssl, _, _ in
             guard let ssl, let session = LibrarySession.of(ssl) else { return SSL_TLSEXT_ERR_NOACK }
             guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_NOACK }
-            session.serverName = ServerNamePattern.normalise(String(cString: name))
+            let bytes = UnsafeRawBufferPointer(start: name, count: strlen(name))
+            guard ClientHello.isPrintableName(bytes) else { return SSL_TLSEXT_ERR_NOACK }
+            session.serverName = ServerNamePattern.normalise(String(decoding: bytes, as: UTF8.self))
             return SSL_TLSEXT_ERR_OK
         }
         if !applicationProtocols.isEmpty {

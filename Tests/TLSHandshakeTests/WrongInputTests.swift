@@ -47,6 +47,19 @@ struct WrongInputTests {
         #expect(try refuse([22, 3, 1, 0, 4, 9, 0, 0, 0]).0?.code == .protocolViolation)
     }
 
+    @Test("a hello that cannot be read is decode_error on the wire, whatever the library would make of it")
+    func malformedHello() throws {
+        var client = try Handshake(client: credentials.client(), serverName: "localhost")
+        _ = try client.advance()
+        var hello = client.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+        let name = try #require(hello.indices.first { hello[$0...].starts(with: "localhost".utf8) })
+        hello[name] = 0x0A
+        let (error, answer) = try refuse(hello)
+        #expect(error?.code == .protocolViolation)
+        #expect(error?.alert == .decodeError)
+        #expect(answer == [21, 3, 1, 0, 2, 2, 50])
+    }
+
     /// The error of each side of a handshake between contexts that do not fit.
     private func errors(
         _ server: ServerContext, _ client: ClientContext, name: String = "localhost"
