@@ -247,7 +247,7 @@ extension Connection {
         guard request <= 1 else { throw fail(TLSError(.malformedMessage, alert: .illegalParameter)) }
         try count(\.keyUpdates, most: Counters.most, else: .tooManyKeyUpdates)
         reader.updateSecret()
-        if request == 1 {
+        if request == 1, !isWriteClosed {
             // The answer waits while earlier ciphertext does: a peer that asks again and again without reading gets
             // one, and cannot make us queue many.
             progress.owesKeyUpdate = true

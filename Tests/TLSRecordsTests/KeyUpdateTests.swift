@@ -69,6 +69,20 @@ struct KeyUpdateTests {
         #expect(order == [.applicationData(1), .keyUpdate(requested: false), .applicationData(1)])
     }
 
+    @Test("a request after our close_notify is owed nothing, and the connection can still move")
+    func requestedAfterClose() throws {
+        var ends = Endpoints(.aes128GCM)
+        ends.server.close()
+        try ends.client.updateKeys(requestingPeer: true)
+        try ends.client.send([1])
+        ends.flushToServer()
+        ends.moveServer()
+        let got = try ends.server.readAll()
+        #expect(got.events == [.keyUpdate(requested: true)])
+        ends.moveServer()
+        #expect(ends.server.progress.owesKeyUpdate == false)
+    }
+
     @Test("the key changes by itself before the AEAD's limit, and the count goes on across moves")
     func limit() throws {
         let limits = RecordLimits(.tls13, blocksPerKey: 20)

@@ -159,6 +159,22 @@ struct SnapshotTests {
         #expect(try refused { $0.progress.counters.emptyRecords = 33 } == .contradiction(20))
     }
 
+    @Test(
+        "a connection at the highest possible count still says goodbye",
+        arguments: [CipherSuite.chaCha20Poly1305, .ecdheRSAWithAES128GCM])
+    func highestCount(suite: CipherSuite) throws {
+        let secrets = SecretPair(suite)
+        var snapshot = secrets.snapshot(.server)
+        let high = RecordProtection.highestCount
+        snapshot.write = DirectionState(
+            secret: secrets.server.copy(), sequence: high, explicitNonce: suite.usesExplicitNonce ? .max : 0,
+            blocks: high)
+        var connection = Connection(resuming: try Snapshot(decoding: snapshot.encoded().array().span.bytes))
+        try? connection.send([1])
+        connection.close()
+        #expect(connection.outgoingCount > 0)
+    }
+
     @Test("random changes are errors or snapshots, never traps")
     func mutations() {
         var generator = SystemRandomNumberGenerator()
