@@ -18,6 +18,9 @@ public struct ParcelBatch: ~Copyable, Sendable {
 
     private var boxes: [Box] = []
 
+    /// The most bytes a batch may take when it is offered: 1 GiB.
+    public static let longest = 1 << 30
+
     /// An empty batch.
     public init() {}
 
