@@ -7,7 +7,8 @@ public struct MigrationTarget {
     private let transport: any MigrationTransport
     private let steering: FlowSteering?
 
-    /// With `steering`, a flow that this host had moved away earlier stops being forwarded when it comes back.
+    /// With `steering`, a flow that this host forwards to the other, because it had moved there or because the service
+    /// address is here already, is held while it arrives and no longer forwarded when it has.
     public init(transport: any MigrationTransport, steering: FlowSteering? = nil) {
         self.transport = transport
         self.steering = steering
@@ -34,6 +35,8 @@ public struct MigrationTarget {
             }
             event = next ?? .failed(MigrationError(.protocolViolation))
         }
+        batch.endHold()
+        try? steering?.settle()
         if let failure = arrival.failure { throw failure }
     }
 
@@ -42,7 +45,7 @@ public struct MigrationTarget {
     ) -> SocketArrival.Event? {
         switch action {
         case .restore:
-            return .restored(declined: batch.restore())
+            return .restored(declined: batch.restore(steering))
         case .answer(let declined):
             do throws(MigrationError) {
                 try transport.send(.answer(declined: declined))
@@ -84,8 +87,8 @@ public struct MigrationTarget {
                 lost.insert(member)
             }
         }
-        // Harmless if it fails: packets of a flow that is here do not come by way of this host's forwarding.
         try? steering?.forget(flows)
+        batch.endHold()
         return lost
     }
 }
@@ -94,6 +97,7 @@ public struct MigrationTarget {
 private struct Batch: ~Copyable {
     var offer: SecretBytes?
     var thawed: [Int: Thawed] = [:]
+    private var hold: FlowHold?
 
     borrowing func count() throws(MigrationError) -> Int {
         var result: Result<Int, MigrationError> = .failure(MigrationError(.protocolViolation))
@@ -104,26 +108,66 @@ private struct Batch: ~Copyable {
     }
 
     /// Restores every member; what is declined, with its reason.
-    mutating func restore() -> [Int: MigrationError] {
+    mutating func restore(_ steering: FlowSteering?) -> [Int: MigrationError] {
         var declined: [Int: MigrationError] = [:]
-        var thawed: [Int: Thawed] = [:]
+        var frozen: [Int: Frozen] = [:]
         offer?.withUnsafeBytes { bytes in
             _ = try? MigrationOffer.forEach(in: bytes) { member, encoded in
                 do throws(MigrationError) {
-                    let frozen = try FrozenSocket.decode(encoded)
-                    thawed[member] = Thawed(try ThawedSocket(restoring: frozen))
+                    frozen[member] = Frozen(try FrozenSocket.decode(encoded))
                 } catch {
                     declined[member] = error
                 }
             }
         }
-        self.thawed = thawed
         offer = nil
+        do throws(MigrationError) {
+            try holdForwarded(frozen.values.map(\.flow), steering)
+        } catch {
+            for member in frozen.keys { declined[member] = error }
+            frozen = [:]
+        }
+        for (member, box) in frozen {
+            guard let socket = box.take() else { continue }
+            do throws(MigrationError) {
+                thawed[member] = Thawed(try ThawedSocket(restoring: socket))
+            } catch {
+                declined[member] = error
+            }
+        }
         return declined
+    }
+
+    /// A packet of a forwarded flow must not go round between the hosts while each takes the other for the owner, and
+    /// must not reach a socket that may yet be discarded.
+    private mutating func holdForwarded(_ flows: [Flow], _ steering: FlowSteering?) throws(MigrationError) {
+        guard let steering else { return }
+        let forwarded = flows.filter { steering.moved[$0] != nil }
+        guard !forwarded.isEmpty else { return }
+        hold = try FlowHold(forwarded, with: steering)
+    }
+
+    /// Lets the held packets go: to the sockets that have arrived, and on to the other host for those that have not.
+    mutating func endHold() {
+        guard let hold = hold.take() else { return }
+        _ = try? hold.end(forwarding: [], to: NextHop())
     }
 }
 
 /// A box, for dictionaries hold no noncopyable values.
+private final class Frozen {
+    let flow: Flow
+    private var socket: FrozenSocket?
+
+    init(_ socket: consuming FrozenSocket) {
+        flow = socket.flow
+        self.socket = consume socket
+    }
+
+    func take() -> FrozenSocket? { socket.take() }
+}
+
+/// As `Frozen`.
 private final class Thawed {
     private var socket: ThawedSocket?
 

@@ -1,0 +1,106 @@
+import Glibc
+import Synchronization
+
+/// A server that echoes on one connection, until it is asked to stop so that the connection can move. What it has read
+/// and not yet written is the application's own state, and moves beside the connection.
+public final class Echo: Sendable {
+    /// The state of a stopped echo.
+    public struct State: Sendable {
+        public var descriptor: Int32
+        public var pending: [UInt8] = []
+        /// The peer has sent its FIN.
+        public var isReadClosed = false
+        /// Nothing more will be read or written.
+        public var isFinished = false
+        /// Bytes echoed, by every owner together.
+        public var echoed = 0
+
+        public init(descriptor: Int32) { self.descriptor = descriptor }
+    }
+
+    /// How much is read ahead of what the peer takes.
+    private static let limit = 1 << 20
+
+    /// A pipe: a byte asks the thread to stop.
+    private let stopRequest: Int32
+    private let stopRequested: Int32
+    private let box: ProgressBox
+    private let task: Task<State, any Error>
+
+    public init(_ state: State, in role: Lab.Role) {
+        var ends: [Int32] = [-1, -1]
+        pipe(&ends)
+        let request = ends[0]
+        stopRequested = request
+        stopRequest = ends[1]
+        let progress = ProgressBox()
+        self.box = progress
+        task = Lab.shared.start(in: role) { try Echo.run(state, stop: request, progress) }
+    }
+
+    /// How many bytes have been echoed so far.
+    public var echoed: Int { box.value.withLock { $0 } }
+
+    /// Stops at once and returns what there is.
+    public func stop() async throws -> State {
+        write(stopRequest, [1], 1)
+        let state = try await task.value
+        close(stopRequest)
+        close(stopRequested)
+        return state
+    }
+
+    /// Waits until the peer has closed and everything is echoed.
+    public func finish() async throws -> State {
+        let state = try await task.value
+        close(stopRequest)
+        close(stopRequested)
+        return state
+    }
+
+    private static func run(_ initial: State, stop: Int32, _ progress: ProgressBox) throws -> State {
+        var state = initial
+        let fd = state.descriptor
+        _ = fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK)
+        Sockets.set(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while !(state.isReadClosed && state.pending.isEmpty) {
+            let wantsRead = !state.isReadClosed && state.pending.count < limit
+            let events = (wantsRead ? POLLIN : 0) | (state.pending.isEmpty ? 0 : POLLOUT)
+            var requests = [
+                pollfd(fd: fd, events: Int16(events), revents: 0),
+                pollfd(fd: stop, events: Int16(POLLIN), revents: 0),
+            ]
+            guard poll(&requests, 2, 60_000) > 0 else { throw LabError("echo is idle") }
+            if requests[1].revents != 0 { return state }
+            if wantsRead {
+                let count = recv(fd, &buffer, buffer.count, 0)
+                if count > 0 {
+                    state.pending += buffer[..<count]
+                } else if count == 0 {
+                    state.isReadClosed = true
+                } else if errno != EAGAIN {
+                    throw LabError("echo recv")
+                }
+            }
+            if !state.pending.isEmpty {
+                let sent = send(fd, state.pending, state.pending.count, Int32(MSG_NOSIGNAL))
+                if sent > 0 {
+                    state.pending.removeFirst(sent)
+                    state.echoed += sent
+                    let total = state.echoed
+                    progress.value.withLock { $0 = total }
+                } else if errno != EAGAIN {
+                    throw LabError("echo send")
+                }
+            }
+        }
+        shutdown(fd, Int32(SHUT_WR))
+        state.isFinished = true
+        return state
+    }
+}
+
+private final class ProgressBox: Sendable {
+    let value = Mutex(0)
+}

@@ -1,0 +1,93 @@
+internal import CNamespaces
+import Foundation
+import Glibc
+
+/// The namespaces of `scripts/lab.sh`, made once for this process and removed when it exits.
+public final class Lab: Sendable {
+    /// A namespace of the lab.
+    public enum Role: String, Sendable {
+        case client, a, b, backend
+    }
+
+    /// Why the lab cannot stand here; nil if it can. Namespaces, TCP repair and packet sockets take root.
+    public static let obstacle: String? = {
+        guard geteuid() == 0 else { return "needs root" }
+        guard access("/dev/net/tun", R_OK | W_OK) == 0 else { return "needs /dev/net/tun" }
+        guard unshareWorks() else { return "needs CAP_SYS_ADMIN and CAP_NET_ADMIN" }
+        return nil
+    }()
+
+    public static let shared = Lab()
+
+    public let prefix: String
+
+    private init() {
+        prefix = "baton-\(getpid())-"
+        setenv("BATON_LAB_PREFIX", prefix, 1)
+        Lab.script("up")
+        atexit { Lab.script("down") }
+    }
+
+    /// The path of the namespace.
+    public func path(_ role: Role) -> String { "/run/netns/\(prefix)\(role.rawValue)" }
+
+    /// Runs `body` on a thread of its own whose network namespace is that of `role`. Sockets made there stay there.
+    public func run<R: Sendable>(in role: Role, _ body: @escaping @Sendable () throws -> R) async throws -> R {
+        try await start(in: role, body).value
+    }
+
+    /// As `run`, without waiting for the end.
+    public func start<R: Sendable>(
+        in role: Role, _ body: @escaping @Sendable () throws -> R
+    ) -> Task<R, any Error> {
+        let path = path(role)
+        return Task {
+            try await withCheckedThrowingContinuation { continuation in
+                let thread = Thread {
+                    continuation.resume(
+                        with: Result {
+                            try Lab.enter(path)
+                            return try body()
+                        })
+                }
+                thread.stackSize = 1 << 21
+                thread.start()
+            }
+        }
+    }
+
+    /// Moves the calling thread to the namespace.
+    public static func enter(_ path: String) throws {
+        guard lab_enter_namespace(path) == 0 else { throw LabError("setns \(path)") }
+    }
+
+    private static func unshareWorks() -> Bool {
+        nonisolated(unsafe) var result = false
+        let done = DispatchSemaphore(value: 0)
+        Thread {
+            result = lab_new_namespace() == 0
+            done.signal()
+        }.start()
+        done.wait()
+        return result
+    }
+
+    private static func script(_ command: String) {
+        let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "scripts/lab.sh").path
+        let process = Process()
+        process.executableURL = URL(filePath: "/bin/bash")
+        process.arguments = [path, command]
+        try? process.run()
+        process.waitUntilExit()
+    }
+}
+
+/// A step of a test that failed outside of what is tested.
+public struct LabError: Error, CustomStringConvertible {
+    public let description: String
+
+    public init(_ call: String) {
+        description = "\(call): \(String(cString: strerror(errno)))"
+    }
+}
