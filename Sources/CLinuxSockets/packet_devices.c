@@ -86,8 +86,11 @@ int baton_tap_open(const char *name, int queue_length, uint8_t *address) {
     if (result != 0) return result;
     int tap = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (tap < 0) return -errno;
-    request.ifr_flags = IFF_TAP | IFF_NO_PI;
-    if (ioctl(tap, TUNSETIFF, &request) != 0) {
+    request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    int header = BATON_TAP_HEADER;
+    unsigned long offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    if (ioctl(tap, TUNSETIFF, &request) != 0 || ioctl(tap, TUNSETVNETHDRSZ, &header) != 0 ||
+        ioctl(tap, TUNSETOFFLOAD, offload) != 0) {
         result = -errno;
     } else {
         result = configure_tap(name, queue_length, address);

@@ -71,9 +71,9 @@ private struct FrozenFields {
             options: try options(family),
             timestamp: try read(.timestamp) { $0.uint32() },
             sendSequence: try read(.sendSequence) { $0.uint32() },
-            sendQueue: SecretBytes(copying: sendQueue.bytes), unsentCount: unsent,
+            sendQueue: ByteQueue(copying: sendQueue), unsentCount: unsent,
             receiveSequence: try read(.receiveSequence) { $0.uint32() },
-            receiveQueue: SecretBytes(copying: receiveQueue.bytes), socketFamily: family, standstill: nil)
+            receiveQueue: ByteQueue(copying: receiveQueue), socketFamily: family, standstill: nil)
     }
 
     private func options(_ family: IPAddress.Family) throws(MigrationError) -> SocketOptions {

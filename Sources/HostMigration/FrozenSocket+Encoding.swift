@@ -13,6 +13,8 @@ extension FrozenSocket {
     }
 
     borrowing func encode(into output: inout ByteQueue) {
+        // Once, for the queues are large.
+        output.append(minimum: sendQueue.count + receiveQueue.count + 512) { _ in 0 }
         output.append(FrozenSocket.magic)
         output.append([FrozenSocket.version])
         output.append(.family, [socketFamily.rawValue])
@@ -23,10 +25,10 @@ extension FrozenSocket {
         output.append(.window, window.encoded)
         output.append(.timestamp, integer: timestamp)
         output.append(.sendSequence, integer: sendSequence)
-        output.append(.sendQueue, secret: sendQueue)
+        output.append(.sendQueue, queue: sendQueue)
         output.append(.unsentCount, integer: UInt32(clamping: unsentCount))
         output.append(.receiveSequence, integer: receiveSequence)
-        output.append(.receiveQueue, secret: receiveQueue)
+        output.append(.receiveQueue, queue: receiveQueue)
         output.append(.integerOptions, options.encodedValues)
         output.append(.congestionControl, Array(options.congestionControl.utf8))
         if let linger = options.linger { output.append(.linger, integer: linger) }
@@ -54,9 +56,9 @@ extension ByteQueue {
         append(field, bytes)
     }
 
-    fileprivate mutating func append(_ field: FrozenField, secret: borrowing SecretBytes) {
-        appendHeader(field, secret.count)
-        secret.withUnsafeBytes { append($0) }
+    fileprivate mutating func append(_ field: FrozenField, queue: borrowing ByteQueue) {
+        appendHeader(field, queue.count)
+        queue.withBytes { append($0) }
     }
 
     private mutating func appendHeader(_ field: FrozenField, _ count: Int) {

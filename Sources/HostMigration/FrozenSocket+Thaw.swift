@@ -53,7 +53,7 @@ extension FrozenSocket {
     func sendUnsent(to descriptor: Int32) throws(MigrationError) {
         guard unsentCount > 0 else { return }
         grow(.sendBuffer, toHold: sendQueue.count, descriptor)
-        try sendQueue.withUnsafeBytes { queue throws(MigrationError) in
+        try sendQueue.withBytes { queue throws(MigrationError) in
             try FrozenSocket.write(
                 UnsafeRawBufferPointer(rebasing: queue.suffix(unsentCount)), to: descriptor, ignoringEnd: true)
         }
@@ -74,8 +74,8 @@ extension FrozenSocket {
         }
     }
 
-    private func fill(_ descriptor: Int32, _ queue: borrowing SecretBytes, count: Int) throws(MigrationError) {
-        try queue.withUnsafeBytes { bytes throws(MigrationError) in
+    private func fill(_ descriptor: Int32, _ queue: borrowing ByteQueue, count: Int) throws(MigrationError) {
+        try queue.withBytes { bytes throws(MigrationError) in
             try FrozenSocket.write(
                 UnsafeRawBufferPointer(rebasing: bytes.prefix(count)), to: descriptor, ignoringEnd: false)
         }

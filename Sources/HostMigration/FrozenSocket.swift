@@ -1,4 +1,4 @@
-public import TLSRecords
+package import TLSRecords
 
 /// Everything the kernel knows of an established TCP connection and lets be carried to another kernel.
 ///
@@ -20,7 +20,7 @@ public struct FrozenSocket: ~Copyable, Sendable {
     public let sendSequence: UInt32
 
     /// What the application has written and the peer has not acknowledged.
-    public let sendQueue: SecretBytes
+    package let sendQueue: ByteQueue
 
     /// How many bytes at the end of `sendQueue` have never been sent.
     public let unsentCount: Int
@@ -29,7 +29,7 @@ public struct FrozenSocket: ~Copyable, Sendable {
     public let receiveSequence: UInt32
 
     /// What has arrived in order and the application has not read.
-    public let receiveQueue: SecretBytes
+    package let receiveQueue: ByteQueue
 
     /// Family of the socket itself: IPv6 also for an IPv4 flow that a dual-stack listener accepted.
     let socketFamily: IPAddress.Family

@@ -40,6 +40,7 @@ public struct HoldDevice: ~Copyable {
 
     /// Sends the frames that wait, in their order, back into the host, and returns how many.
     public borrowing func releaseWaiting() throws(MigrationError) -> Int {
+        let header = Int(BATON_TAP_HEADER)
         var released = 0
         while true {
             let count = read(descriptor.number, buffer.baseAddress, buffer.count)
@@ -51,8 +52,8 @@ public struct HoldDevice: ~Copyable {
                 }
             }
             // Ethernet: destination, source, type. Addressed to the device, or the stack takes it for another's.
-            guard count > 14 else { continue }
-            buffer.copyBytes(from: address)
+            guard count > header + 14 else { continue }
+            UnsafeMutableRawBufferPointer(rebasing: buffer[header...]).copyBytes(from: address)
             // EINVAL is the kernel's word on a damaged frame, which it would have dropped as well had it not been held.
             if write(descriptor.number, buffer.baseAddress, count) < 0, errno != EINVAL {
                 throw .call("write \(HoldDevice.name)", errno)

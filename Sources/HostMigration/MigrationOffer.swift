@@ -6,26 +6,24 @@ struct MigrationOffer: ~Copyable {
     private var body = ByteQueue()
     private(set) var count = 0
 
+    init() {
+        body.append([MigrationMessage.Kind.offer.rawValue, MigrationMessage.version, 0, 0])
+    }
+
     mutating func append(_ frozen: borrowing FrozenSocket) {
-        let encoded = frozen.encoded()
-        var length: [UInt8] = []
-        length.append(bigEndian: UInt32(clamping: encoded.count))
-        body.append(length)
-        encoded.withUnsafeBytes { body.append($0) }
+        let start = body.count
+        body.append([0, 0, 0, 0])
+        frozen.encode(into: &body)
         count += 1
+        let (members, length) = (UInt16(clamping: count), UInt32(clamping: body.count - start - 4))
+        body.withMutableBytes { bytes in
+            bytes.storeBytes(of: members.bigEndian, toByteOffset: 2, as: UInt16.self)
+            bytes.storeBytes(of: length.bigEndian, toByteOffset: start, as: UInt32.self)
+        }
     }
 
     /// The message.
-    borrowing func encoded() -> SecretBytes {
-        var header = [MigrationMessage.Kind.offer.rawValue, MigrationMessage.version]
-        header.append(bigEndian: UInt16(clamping: count))
-        return body.withBytes { body in
-            SecretBytes(count: header.count + body.count) { target in
-                target.copyBytes(from: header)
-                UnsafeMutableRawBufferPointer(rebasing: target[header.count...]).copyMemory(from: body)
-            }
-        }
-    }
+    consuming func encoded() -> ByteQueue { body }
 
     /// Calls `body` with each member of an encoded offer, in order, once the whole is known to be well-formed, and
     /// returns how many there are.

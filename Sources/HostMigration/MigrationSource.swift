@@ -4,7 +4,7 @@ import TLSRecords
 /// Moves batches of connections away from this host: performs what a `SocketMigration` asks for.
 ///
 /// Blocking, for a thread of its own. The sockets' owner must have stopped reading and writing them.
-public struct MigrationSource {
+package struct MigrationSource {
     private let steering: FlowSteering
     private let transport: any MigrationTransport
     private let host: NextHop
@@ -12,7 +12,7 @@ public struct MigrationSource {
 
     /// `host` is where the other end of `transport` lives. An answer that takes longer than `answerMilliseconds`
     /// takes the batch back; it must stay well under `FlowSteering.holdSeconds`.
-    public init(
+    package init(
         steering: FlowSteering, transport: any MigrationTransport, to host: NextHop, answerMilliseconds: Int = 5000
     ) {
         self.steering = steering
@@ -23,7 +23,7 @@ public struct MigrationSource {
 
     /// Moves the connections, and says of each, in the same order, what became of it. A descriptor whose connection
     /// did not stay is closed.
-    public func move(_ sockets: [MovableSocket]) -> [SocketMigration.Outcome] {
+    package func move(_ sockets: [MovableSocket]) -> [SocketMigration.Outcome] {
         guard !sockets.isEmpty else { return [] }
         guard sockets.count <= MigrationMessage.batchLimit else {
             let error = MigrationError(.outOfRoom, "more than \(MigrationMessage.batchLimit) connections in a batch")
@@ -107,7 +107,7 @@ public struct MigrationSource {
 private struct Departure: ~Copyable {
     let sockets: [MovableSocket]
     var hold: FlowHold?
-    private var offer = MigrationOffer()
+    private var offer: MigrationOffer? = MigrationOffer()
     private var standstills: [Int: Standstill] = [:]
     /// Members by their position in the offer.
     private var offered: [Int] = []
@@ -122,7 +122,7 @@ private struct Departure: ~Copyable {
             do throws(MigrationError) {
                 let frozen = try socket.freeze()
                 standstills[member] = frozen.standstill
-                offer.append(frozen)
+                offer?.append(frozen)
                 offered.append(member)
             } catch {
                 refused[member] = error
@@ -131,10 +131,9 @@ private struct Departure: ~Copyable {
         return refused
     }
 
-    mutating func takeOffer() -> SecretBytes {
-        let bytes = offer.encoded()
-        offer = MigrationOffer()
-        return bytes
+    mutating func takeOffer() -> ByteQueue {
+        guard let offer = offer.take() else { return ByteQueue() }
+        return offer.encoded()
     }
 
     func isUnchanged(_ member: Int) -> Bool {

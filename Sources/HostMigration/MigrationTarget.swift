@@ -3,13 +3,13 @@ import TLSRecords
 /// Receives batches of connections from another host: performs what a `SocketArrival` asks for.
 ///
 /// Blocking, for a thread of its own.
-public struct MigrationTarget {
+package struct MigrationTarget {
     private let transport: any MigrationTransport
     private let steering: FlowSteering?
 
     /// With `steering`, a flow that this host forwards to the other, because it had moved there or because the service
     /// address is here already, is held while it arrives and no longer forwarded when it has.
-    public init(transport: any MigrationTransport, steering: FlowSteering? = nil) {
+    package init(transport: any MigrationTransport, steering: FlowSteering? = nil) {
         self.transport = transport
         self.steering = steering
     }
@@ -18,7 +18,7 @@ public struct MigrationTarget {
     /// its own.
     ///
     /// - Throws: why nothing came. The source owns the connections then, or they are in doubt, and none is left here.
-    public func receive(adopt: (Int32, Flow) -> Void) throws(MigrationError) {
+    package func receive(adopt: (Int32, Flow) -> Void) throws(MigrationError) {
         var arrival = SocketArrival()
         var batch = Batch()
         var event: SocketArrival.Event
@@ -95,13 +95,13 @@ public struct MigrationTarget {
 
 /// A batch on its way in.
 private struct Batch: ~Copyable {
-    var offer: SecretBytes?
+    var offer: ByteQueue?
     var thawed: [Int: Thawed] = [:]
     private var hold: FlowHold?
 
     borrowing func count() throws(MigrationError) -> Int {
         var result: Result<Int, MigrationError> = .failure(MigrationError(.protocolViolation))
-        offer?.withUnsafeBytes { bytes in
+        offer?.withBytes { bytes in
             result = Result { () throws(MigrationError) in try MigrationOffer.forEach(in: bytes) { _, _ in } }
         }
         return try result.get()
@@ -111,7 +111,7 @@ private struct Batch: ~Copyable {
     mutating func restore(_ steering: FlowSteering?) -> [Int: MigrationError] {
         var declined: [Int: MigrationError] = [:]
         var frozen: [Int: Frozen] = [:]
-        offer?.withUnsafeBytes { bytes in
+        offer?.withBytes { bytes in
             _ = try? MigrationOffer.forEach(in: bytes) { member, encoded in
                 do throws(MigrationError) {
                     frozen[member] = Frozen(try FrozenSocket.decode(encoded))

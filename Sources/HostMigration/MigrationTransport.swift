@@ -1,28 +1,29 @@
-public import TLSRecords
+package import TLSRecords
 
 /// Carries whole messages between two hosts, in order. What it carries is secret: between machines it is a mutually
 /// authenticated TLS 1.3 connection.
-public protocol MigrationTransport: AnyObject {
+package protocol MigrationTransport: AnyObject {
     /// Sends one message.
     ///
     /// - Throws: `.linkEnded`, `.timedOut`. It is unknown then how much of the message the other side will see.
-    func send(_ message: borrowing SecretBytes) throws(MigrationError)
+    func send(_ message: borrowing ByteQueue) throws(MigrationError)
 
     /// Receives the next message; waits at most `milliseconds`, or for ever if nil.
     ///
     /// - Throws: `.linkEnded`, `.timedOut`, `.malformed`.
-    func receive(within milliseconds: Int?) throws(MigrationError) -> SecretBytes
+    func receive(within milliseconds: Int?) throws(MigrationError) -> ByteQueue
 }
 
 extension MigrationTransport {
     func send(_ message: MigrationMessage) throws(MigrationError) {
-        let bytes = message.encoded
-        try send(SecretBytes(copying: bytes.span.bytes))
+        var bytes = ByteQueue()
+        bytes.append(message.encoded)
+        try send(bytes)
     }
 
     func receiveMessage(within milliseconds: Int?) throws(MigrationError) -> MigrationMessage {
         let bytes = try receive(within: milliseconds)
-        guard let message = bytes.withUnsafeBytes({ MigrationMessage($0) }) else {
+        guard let message = bytes.withBytes({ MigrationMessage($0) }) else {
             throw MigrationError(.protocolViolation)
         }
         return message

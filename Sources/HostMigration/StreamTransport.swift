@@ -1,17 +1,17 @@
 import Glibc
-public import TLSRecords
+package import TLSRecords
 
 /// Messages over a connected stream socket: each with its length, 32 bits big-endian, before it.
 ///
 /// It protects nothing. It serves between processes of one host, and beneath TLS.
-public final class StreamTransport: MigrationTransport {
+package final class StreamTransport: MigrationTransport {
     private let descriptor: Descriptor
     private let limit: Int
     private let sendLimit: Int
 
     /// Takes the descriptor over and makes it non-blocking. A message longer than `limit` bytes is refused, and a
     /// message that the other side does not take within `sendMilliseconds` ends the link.
-    public init(owning descriptor: Int32, limit: Int = 1 << 30, sendMilliseconds: Int = 5000) {
+    package init(owning descriptor: Int32, limit: Int = 1 << 30, sendMilliseconds: Int = 5000) {
         self.descriptor = Descriptor(owning: descriptor)
         self.limit = limit
         sendLimit = sendMilliseconds
@@ -20,27 +20,31 @@ public final class StreamTransport: MigrationTransport {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
     }
 
-    public func send(_ message: borrowing SecretBytes) throws(MigrationError) {
+    package func send(_ message: borrowing ByteQueue) throws(MigrationError) {
         let length = UInt32(clamping: message.count).bigEndian
         let deadline = Deadline(milliseconds: sendLimit)
         // One segment for a small message: the other host wakes once.
         try withUnsafeBytes(of: length) { bytes throws(MigrationError) in
             try write(bytes, more: message.count > 0, deadline)
         }
-        try message.withUnsafeBytes { bytes throws(MigrationError) in try write(bytes, more: false, deadline) }
+        try message.withBytes { bytes throws(MigrationError) in try write(bytes, more: false, deadline) }
     }
 
-    public func receive(within milliseconds: Int?) throws(MigrationError) -> SecretBytes {
+    package func receive(within milliseconds: Int?) throws(MigrationError) -> ByteQueue {
         let deadline = Deadline(milliseconds: milliseconds)
         var length: UInt32 = 0
         try withUnsafeMutableBytes(of: &length) { bytes throws(MigrationError) in try read(bytes, deadline) }
         let count = Int(UInt32(bigEndian: length))
         guard count <= limit else { throw MigrationError(.malformed, "message of \(count) bytes") }
-        var failure: MigrationError?
-        let message = SecretBytes(count: count) { target in
-            do throws(MigrationError) { try read(target, deadline) } catch { failure = error }
+        var message = ByteQueue()
+        // What has not arrived is not reserved: a length is only the peer's word.
+        while message.count < count {
+            let part = min(count - message.count, max(1 << 20, message.count))
+            try message.append(minimum: part) { space throws(MigrationError) in
+                try read(UnsafeMutableRawBufferPointer(rebasing: space[..<part]), deadline)
+                return part
+            }
         }
-        if let failure { throw failure }
         return message
     }
 

@@ -34,12 +34,26 @@ public final class Echo: Sendable {
         stopRequested = request
         stopRequest = ends[1]
         let progress = ProgressBox()
+        progress.value.withLock { $0 = state.echoed }
         self.box = progress
         task = Lab.shared.start(in: role) { try Echo.run(state, stop: request, progress) }
     }
 
     /// How many bytes have been echoed so far.
     public var echoed: Int { box.value.withLock { $0 } }
+
+    /// Waits until so many bytes have been echoed.
+    public func wait(for goal: Int) async throws {
+        // On a thread of its own: it is the client and the echo that need the processors.
+        try await Lab.shared.run(in: .a) { [box] in
+            var waiting = pollfd(fd: -1, events: 0, revents: 0)
+            try Sockets.wait("echo of \(goal) bytes") {
+                if box.value.withLock({ $0 >= goal }) { return true }
+                poll(&waiting, 1, 1)
+                return false
+            }
+        }
+    }
 
     /// Stops at once and returns what there is.
     public func stop() async throws -> State {

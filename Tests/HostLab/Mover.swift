@@ -13,7 +13,16 @@ public final class Mover: @unchecked Sendable {
 
     private let steering: [Lab.Role: FlowSteering]
 
-    public init() async throws {
+    private static let task = Task { try await Mover() }
+
+    /// The one of this process: a host has one hold device. Forgets what earlier moves have left steered.
+    public static func shared() async throws -> Mover {
+        let mover = try await task.value
+        for steering in mover.steering.values { try steering.forget(Array(steering.moved.keys)) }
+        return mover
+    }
+
+    private init() async throws {
         let a = try await Lab.shared.run(in: .a) { Unchecked(try FlowSteering(interface: Mover.interface)) }
         let b = try await Lab.shared.run(in: .b) { Unchecked(try FlowSteering(interface: Mover.interface)) }
         steering = [.a: a.value, .b: b.value]

@@ -7,6 +7,12 @@ public struct TCPCounters: Sendable, Equatable {
     /// Connections that were reset, and resets sent.
     public var resets = 0
 
+    /// Nothing counted.
+    public init(timeouts: Int = 0, resets: Int = 0) {
+        self.timeouts = timeouts
+        self.resets = resets
+    }
+
     /// Reads the counters of the calling thread's namespace.
     public static func read() throws -> TCPCounters {
         let extended = try table("/proc/thread-self/net/netstat", "TcpExt:")

@@ -10,6 +10,10 @@
 // The longest interface name, without its terminator.
 enum { BATON_INTERFACE_NAME_MAX = 15 };
 
+// What precedes each frame of a TAP device: struct virtio_net_hdr. With it the kernel hands out and takes back segments as
+// it has merged them, up to 64 KiB in one, with checksums still to be made.
+enum { BATON_TAP_HEADER = 10 };
+
 // Makes a TAP device that lives as long as the returned descriptor, which does not block; brings it up without an
 // address, with room for `queue_length` frames. `address` gets its link-layer address (6 bytes).
 int baton_tap_open(const char *name, int queue_length, uint8_t *address);
