@@ -37,10 +37,12 @@ up() {
     for role in "${roles[@]}"; do
         ip netns add "$prefix$role"
         # Without duplicate address detection every address works at once. rp_filter: a steered packet comes by another
-        # way than an answer would go. arp_ignore, arp_announce: an address on lo is not answered for.
+        # way than an answer would go. arp_ignore, arp_announce: an address on lo is not answered for. tcp_rmem, tcp_wmem:
+        # a connection's queues are as large as it may be behind, and moving them takes as long as copying them.
         ip netns exec "$prefix$role" sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 \
             net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 \
-            net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2
+            net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.all.arp_announce=2 \
+            net.ipv4.tcp_rmem="4096 131072 2097152" net.ipv4.tcp_wmem="4096 16384 2097152"
         ip -n "$prefix$role" link set lo up
     done
     for bridge in front back; do

@@ -34,6 +34,13 @@ public struct Journey: Sendable {
         /// What the client's TCP counted meanwhile.
         public var counters = TCPCounters()
         public var durations: [Duration] = []
+
+        /// Whether the client's TCP saw no reset and no retransmission timer fire, unless a move took so long (on a
+        /// loaded machine) that its timer, 200 ms at least, had to.
+        public var isUndisturbed: Bool {
+            let wasSlow = durations.contains { $0 > .milliseconds(150) }
+            return counters.resets == 0 && (counters.timeouts == 0 || wasSlow)
+        }
     }
 
     public var shape: Shape

@@ -8,7 +8,7 @@ public enum Sockets {
     ]
 
     /// Long enough for any machine; a test that waits so long has failed.
-    static let patience = timeval(tv_sec: 60, tv_usec: 0)
+    static let patience = timeval(tv_sec: 30, tv_usec: 0)
 
     public static func listen(_ family: IPAddress.Family, port: UInt16, mss: Int32? = nil) throws -> Int32 {
         let fd = socket(family.number, Int32(SOCK_STREAM.rawValue), 0)
@@ -95,6 +95,12 @@ public enum Sockets {
         guard poll(&request, 1, 60_000) == 1 else { throw LabError("poll") }
     }
 
+    /// Bytes received and not read, as far as they fit into a megabyte.
+    public static func unread(_ fd: Int32) -> Int {
+        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        return recv(fd, &buffer, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
+    }
+
     public static func state(_ fd: Int32) -> TCPState? {
         var info = tcp_info()
         var size = socklen_t(MemoryLayout<tcp_info>.size)
@@ -108,7 +114,7 @@ public enum Sockets {
     }
 
     public static func wait(_ what: String, until condition: () -> Bool) throws {
-        let end = ContinuousClock.now + .seconds(60)
+        let end = ContinuousClock.now + .seconds(30)
         while !condition() {
             guard ContinuousClock.now < end else { throw LabError("waiting for \(what)") }
             sched_yield()

@@ -27,6 +27,12 @@ struct Bulk {
         return bytes
     }
 
+    /// The first `count` bytes of a stream.
+    static func bytes(_ count: Int, seed: UInt64) -> [UInt8] {
+        var stream = Bulk(seed: seed)
+        return stream.next(count)
+    }
+
     static let piece = 1 << 15
 
     /// Sends the stream until `isOver` and checks what comes back, both at once, to its end.
