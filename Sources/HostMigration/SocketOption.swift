@@ -35,14 +35,14 @@ enum SocketOption: UInt8, CaseIterable, Sendable {
         case unbound
         /// When it is connected, and still silent.
         case connected
-        /// When it has left repair, which forgets these.
+        /// When it has left repair, which forgets some; and what setting another option changes.
         case live
     }
 
     var stage: Stage {
         switch self {
         case .receiveBuffer, .sendBuffer, .bufferLock, .onlyIPv6: .unbound
-        case .reuseAddress, .reusePort, .cork: .live
+        case .reuseAddress, .reusePort, .cork, .priority: .live
         default: .connected
         }
     }

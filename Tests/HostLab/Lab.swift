@@ -1,6 +1,7 @@
 internal import CNamespaces
 import Foundation
 import Glibc
+public import HostMigration
 
 /// The namespaces of `scripts/lab.sh`, made once for this process and removed when it exits.
 public final class Lab: Sendable {
@@ -59,6 +60,30 @@ public final class Lab: Sendable {
     /// Moves the calling thread to the namespace.
     public static func enter(_ path: String) throws {
         guard lab_enter_namespace(path) == 0 else { throw LabError("setns \(path)") }
+    }
+
+    /// The packet filter's rules in the calling thread's namespace, as nft lists them.
+    public static func rules() throws -> String {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = URL(filePath: "/usr/sbin/nft")
+        process.arguments = ["list", "ruleset"]
+        process.standardOutput = output
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    /// Flows that nobody has, of both families in turn.
+    public static func exampleFlows(_ count: Int) -> [Flow] {
+        (0..<count).map { index in
+            let (local, remote) =
+                index % 2 == 0 ? ("198.51.100.4", "198.51.100.2") : ("2001:db8:1::4", "2001:db8:1::2")
+            return Flow(
+                local: Endpoint(address: IPAddress(local)!, port: 443),
+                remote: Endpoint(address: IPAddress(remote)!, port: UInt16(10_000 + index)))!
+        }
     }
 
     private static func unshareWorks() -> Bool {

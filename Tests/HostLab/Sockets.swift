@@ -1,3 +1,4 @@
+internal import CNamespaces
 import Glibc
 public import HostMigration
 
@@ -87,6 +88,11 @@ public enum Sockets {
             if got == 0 { return }
             body(buffer[..<got])
         }
+    }
+
+    /// Signs what goes to the peer (RFC 2385). The connection with another peer goes on.
+    public static func signWithMD5(_ fd: Int32, peer: IPAddress) throws {
+        try check(lab_sign_with_md5(fd, peer.bytes), "TCP_MD5SIG")
     }
 
     /// Waits until the descriptor is readable, or at its end.

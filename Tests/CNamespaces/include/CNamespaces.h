@@ -6,4 +6,7 @@
 int lab_enter_namespace(const char *path);
 int lab_new_namespace(void);
 
+// TCP_MD5SIG: signs what goes to the IPv4 address with a key (RFC 2385).
+int lab_sign_with_md5(int fd, const void *address);
+
 #endif
