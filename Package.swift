@@ -38,6 +38,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+        .target(
+            name: "HostMigration", dependencies: ["TLSRecords", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
         .executableTarget(
             name: "baton",
             dependencies: [
@@ -54,6 +57,16 @@ let package = Package(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
         .testTarget(
             name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
+            swiftSettings: settings),
+        .target(name: "CNamespaces", path: "Tests/CNamespaces"),
+        .target(
+            name: "HostLab", dependencies: ["HostMigration", "CNamespaces"], path: "Tests/HostLab",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "HostMover", dependencies: ["HostMigration", "HostLab"], path: "Tests/HostMover",
+            swiftSettings: settings),
+        .testTarget(
+            name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
             swiftSettings: settings),
     ]
 )

@@ -3,7 +3,7 @@
 # scripts/bootstrap.sh build|demo|test|bench
 set -euo pipefail
 declare -A packages=(
-    [build]="make pkg-config libssl-dev"
+    [build]="make pkg-config libssl-dev libnftables-dev"
     [demo]="openssl gnutls-bin"
     [test]="openssl gnutls-bin curl python3 ca-certificates iproute2 nftables procps"
     [bench]="openssl"

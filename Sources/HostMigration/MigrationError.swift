@@ -69,8 +69,9 @@ extension MigrationError.Code {
         case .unmovableState: "a connection in this TCP state cannot move"
         case .boundToDevice: "a socket bound to a network device cannot move; bind it to an address instead"
         case .scopedAddress: "a link-local address means nothing on another host; use a routable one"
-        case .unsettled: "packets went on arriving while the flow was held; check that all its traffic enters by the"
-            + " interface that is steered"
+        case .unsettled:
+            "packets went on arriving while the flow was held; check that all its traffic enters by the"
+                + " interface that is steered"
         case .addressNotLocal: "this host does not carry the connection's local address; add it to an interface"
         case .addressInUse: "this host already has a connection with the same addresses and ports"
         case .timestampsOff: "the connection uses TCP timestamps; set net.ipv4.tcp_timestamps=1 here"
@@ -83,7 +84,8 @@ extension MigrationError.Code {
         case .timedOut: "the other host did not answer in time"
         case .declined: "the other host declined the connection"
         case .changedAfterFreezing: "packets reached the connection after it was frozen; try again"
-        case .steeringRules: "the packet filter refused Baton's rules; check that nf_tables and nft_fwd_netdev are there"
+        case .steeringRules:
+            "the packet filter refused Baton's rules; check that nf_tables and nft_fwd_netdev are there"
         case .deviceBusy: "another Baton holds flows on this host; stop it first"
         case .notPermitted: "moving connections takes CAP_NET_ADMIN and CAP_NET_RAW"
         case .systemCall: "the kernel refused a call"

@@ -1,5 +1,5 @@
-internal import CNFTables
 internal import CLinuxSockets
+internal import CNFTables
 
 /// The packet filter, in process: rules as text through libnftables, set elements straight to the kernel, which takes
 /// a tenth of the time of the text.

@@ -19,7 +19,8 @@ public struct Shape: Sendable, CustomStringConvertible {
         Shape(family: .ipv4, settings: ["tcp_timestamps": 0], description: "no timestamps"),
         Shape(family: .ipv4, settings: ["tcp_sack": 0], description: "no SACK"),
         Shape(family: .ipv4, settings: ["tcp_window_scaling": 0], description: "no window scaling"),
-        Shape(family: .ipv6, settings: ["tcp_timestamps": 0, "tcp_sack": 0, "tcp_window_scaling": 0],
+        Shape(
+            family: .ipv6, settings: ["tcp_timestamps": 0, "tcp_sack": 0, "tcp_window_scaling": 0],
             description: "IPv6, none of them"),
         Shape(family: .ipv4, mss: 200, description: "MSS 200"),
     ]

@@ -13,7 +13,9 @@ struct SocketMigrationTests {
         #expect(machine.handle(.frozen(refused: [:])) == [.offer([0, 1])])
         #expect(machine.handle(.answered(declined: [:])) == [.verify([0, 1])])
         #expect(
-            machine.handle(.verified(changed: [])) == [.commit([0, 1]), .release(forwarding: [0, 1]), .close([0, 1])])
+            machine.handle(.verified(changed: [])) == [
+                .commit([0, 1]), .release(forwarding: [0, 1]), .close([0, 1]),
+            ])
         #expect(machine.handle(.confirmed(lost: [])) == [.finish])
         #expect(machine.outcomes == [0: .moved, 1: .moved])
     }
@@ -68,7 +70,8 @@ struct SocketMigrationTests {
         let error = MigrationError(.linkEnded)
         let events =
             happy + [
-                .frozen(refused: [0: error]), .answered(declined: [1: error]), .answered(declined: [0: error, 1: error]),
+                .frozen(refused: [0: error]), .answered(declined: [1: error]),
+                .answered(declined: [0: error, 1: error]),
                 .verified(changed: [0]), .failed(error),
             ]
         for event in events {
