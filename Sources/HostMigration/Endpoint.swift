@@ -2,9 +2,12 @@ import Glibc
 
 /// One end of a TCP connection: an address and a port.
 public struct Endpoint: Hashable, Sendable {
+    /// Its address.
     public let address: IPAddress
+    /// Its port, in host byte order.
     public let port: UInt16
 
+    /// An end of a connection.
     public init(address: IPAddress, port: UInt16) {
         self.address = address
         self.port = port
@@ -12,6 +15,7 @@ public struct Endpoint: Hashable, Sendable {
 }
 
 extension Endpoint: CustomStringConvertible {
+    /// Address and port; an IPv6 address in brackets.
     public var description: String {
         address.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }

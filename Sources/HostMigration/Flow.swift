@@ -1,6 +1,8 @@
 /// The two ends of a TCP connection as this host sees them. Both addresses are of one family.
 public struct Flow: Hashable, Sendable {
+    /// The end at this host.
     public let local: Endpoint
+    /// The peer.
     public let remote: Endpoint
 
     /// Nil if the ends are of different families.
@@ -15,5 +17,6 @@ public struct Flow: Hashable, Sendable {
 }
 
 extension Flow: CustomStringConvertible {
+    /// As the peer's packets go.
     public var description: String { "\(remote) -> \(local)" }
 }

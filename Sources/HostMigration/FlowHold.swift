@@ -4,6 +4,7 @@ internal import CLinuxSockets
 ///
 /// One at a time: when it ends, every packet that waits is let go, and the forwarding rules alone decide where it goes.
 public struct FlowHold: ~Copyable {
+    /// What is held.
     public let flows: [Flow]
     private let steering: FlowSteering
 

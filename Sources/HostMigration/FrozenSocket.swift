@@ -7,10 +7,15 @@ package import TLSRecords
 /// and are zeroed with it. Congestion window, round-trip time, out-of-order queue and the peer's last timestamp have
 /// no interface in the kernel and start anew.
 public struct FrozenSocket: ~Copyable, Sendable {
+    /// Both ends.
     public let flow: Flow
+    /// State of the connection.
     public let state: TCPState
+    /// What the handshake agreed upon.
     public let negotiated: NegotiatedOptions
+    /// Both windows.
     public let window: SocketWindow
+    /// What the application has set.
     public let options: SocketOptions
 
     /// Our timestamp clock (RFC 7323 5.4); bit 0 set: it counts microseconds, else milliseconds.

@@ -34,6 +34,7 @@ public struct MigrationError: Error, Sendable, Equatable {
         case systemCall = 47
     }
 
+    /// What went wrong.
     public let code: Code
 
     /// What to add to the code's own explanation: the call that failed, the field that is wrong. Holds no payload.
@@ -42,6 +43,7 @@ public struct MigrationError: Error, Sendable, Equatable {
     /// The error number of the failed call, 0 if none is behind this.
     public let errno: Int32
 
+    /// An error; `detail` must hold no payload.
     public init(_ code: Code, _ detail: String = "", errno: Int32 = 0) {
         self.code = code
         self.detail = detail

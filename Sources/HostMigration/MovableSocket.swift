@@ -6,8 +6,11 @@ import Glibc
 /// Examining asks for everything that does not change while packets flow: it is done before the flow is held, so that
 /// it costs the peer nothing. The descriptor remains the caller's until `closeSilently()`.
 public struct MovableSocket: Sendable {
+    /// The socket.
     public let descriptor: Int32
+    /// Both ends of its connection.
     public let flow: Flow
+    /// Its options, as they were when it was examined.
     public let options: SocketOptions
 
     /// Family of the socket, which is IPv6 for the IPv4 connections of a dual-stack listener.

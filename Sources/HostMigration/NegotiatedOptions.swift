@@ -11,6 +11,7 @@ public struct NegotiatedOptions: Sendable, Equatable {
     /// Scale of the windows we advertise, 0 to 14.
     public var receiveScale: UInt8
 
+    /// What a handshake agreed upon.
     public init(mss: UInt16, usesSACK: Bool, usesTimestamps: Bool, sendScale: UInt8, receiveScale: UInt8) {
         self.mss = mss
         self.usesSACK = usesSACK

@@ -1,6 +1,8 @@
 /// Where packets of a moved connection are forwarded to: the new host's own addresses on the interface's link.
 public struct NextHop: Sendable, Hashable {
+    /// For IPv4 flows.
     public var ipv4: IPAddress?
+    /// For IPv6 flows.
     public var ipv6: IPAddress?
 
     /// Takes one address of each family, or either.

@@ -55,6 +55,7 @@ public struct SocketArrival: Sendable {
     /// Whether `finish` has been returned.
     public var isFinished: Bool { phase == .finished }
 
+    /// Waits for an offer.
     public init() {}
 
     /// Takes an event. One that does not fit the phase ends the batch: the other host broke the protocol.

@@ -27,6 +27,7 @@ public struct SocketMigration: Sendable {
 
     /// What happened.
     public enum Event: Sendable {
+        /// The batch is to move.
         case begin
         /// The packets of all members are being held.
         case held
@@ -86,6 +87,7 @@ public struct SocketMigration: Sendable {
     /// Whether `finish` has been returned.
     public var isFinished: Bool { phase == .finished }
 
+    /// A batch of `count` connections.
     public init(count: Int) {
         members = Set(0..<max(count, 0))
     }

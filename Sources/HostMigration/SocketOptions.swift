@@ -11,8 +11,10 @@ public struct SocketOptions: Sendable, Equatable {
     /// Seconds that close(2) lingers; nil: it does not.
     public internal(set) var linger: Int32?
 
-    /// SO_RCVTIMEO and SO_SNDTIMEO in microseconds; 0: none.
+    /// SO_RCVTIMEO in microseconds; 0: none.
     public internal(set) var receiveTimeout: UInt64 = 0
+
+    /// SO_SNDTIMEO in microseconds; 0: none.
     public internal(set) var sendTimeout: UInt64 = 0
 
     /// Whether the open file description has O_NONBLOCK.

@@ -13,6 +13,7 @@ public struct SocketWindow: Sendable, Equatable {
     /// RCV.NXT when we last advertised our window.
     public var lastAdvertised: UInt32
 
+    /// Windows as the kernel reports them.
     public init(lastUpdate: UInt32, send: UInt32, largestSend: UInt32, receive: UInt32, lastAdvertised: UInt32) {
         self.lastUpdate = lastUpdate
         self.send = send

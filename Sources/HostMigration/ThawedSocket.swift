@@ -11,6 +11,7 @@ public struct ThawedSocket: ~Copyable, Sendable {
     private let frozen: FrozenSocket
     private let injector: SegmentInjector?
 
+    /// Both ends of the connection.
     public var flow: Flow { frozen.flow }
 
     /// Restores the connection on this host, which must carry its local address, and need not answer for it.

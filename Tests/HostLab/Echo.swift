@@ -3,19 +3,19 @@ import Synchronization
 
 /// A server that echoes on one connection, until it is asked to stop so that the connection can move. What it has read
 /// and not yet written is the application's own state, and moves beside the connection.
-public final class Echo: Sendable {
+package final class Echo: Sendable {
     /// The state of a stopped echo.
-    public struct State: Sendable {
-        public var descriptor: Int32
-        public var pending: [UInt8] = []
+    package struct State: Sendable {
+        package var descriptor: Int32
+        package var pending: [UInt8] = []
         /// The peer has sent its FIN.
-        public var isReadClosed = false
+        package var isReadClosed = false
         /// Nothing more will be read or written.
-        public var isFinished = false
+        package var isFinished = false
         /// Bytes echoed, by every owner together.
-        public var echoed = 0
+        package var echoed = 0
 
-        public init(descriptor: Int32) { self.descriptor = descriptor }
+        package init(descriptor: Int32) { self.descriptor = descriptor }
     }
 
     /// How much is read ahead of what the peer takes.
@@ -27,7 +27,7 @@ public final class Echo: Sendable {
     private let box: ProgressBox
     private let task: Task<State, any Error>
 
-    public init(_ state: State, in role: Lab.Role) {
+    package init(_ state: State, in role: Lab.Role) {
         var ends: [Int32] = [-1, -1]
         pipe(&ends)
         let request = ends[0]
@@ -40,10 +40,10 @@ public final class Echo: Sendable {
     }
 
     /// How many bytes have been echoed so far.
-    public var echoed: Int { box.value.withLock { $0 } }
+    package var echoed: Int { box.value.withLock { $0 } }
 
     /// Waits until so many bytes have been echoed.
-    public func wait(for goal: Int) async throws {
+    package func wait(for goal: Int) async throws {
         // On a thread of its own: it is the client and the echo that need the processors.
         try await Lab.shared.run(in: .a) { [box] in
             var waiting = pollfd(fd: -1, events: 0, revents: 0)
@@ -56,7 +56,7 @@ public final class Echo: Sendable {
     }
 
     /// Stops at once and returns what there is.
-    public func stop() async throws -> State {
+    package func stop() async throws -> State {
         write(stopRequest, [1], 1)
         let state = try await task.value
         close(stopRequest)
@@ -65,7 +65,7 @@ public final class Echo: Sendable {
     }
 
     /// Waits until the peer has closed and everything is echoed.
-    public func finish() async throws -> State {
+    package func finish() async throws -> State {
         let state = try await task.value
         close(stopRequest)
         close(stopRequested)

@@ -1,20 +1,20 @@
 import Glibc
-public import HostMigration
+package import HostMigration
 import Synchronization
 
 /// How a connection of the lab is made: by which IP, and with what its handshake leaves out.
-public struct Shape: Sendable, CustomStringConvertible {
-    public var family: IPAddress.Family
+package struct Shape: Sendable, CustomStringConvertible {
+    package var family: IPAddress.Family
     /// Settings of the client's TCP while it connects.
-    public var settings: [String: Int] = [:]
-    public var mss: Int32?
-    public var description: String
+    package var settings: [String: Int] = [:]
+    package var mss: Int32?
+    package var description: String
 
-    public static let plain4 = Shape(family: .ipv4, description: "IPv4")
-    public static let plain6 = Shape(family: .ipv6, description: "IPv6")
+    package static let plain4 = Shape(family: .ipv4, description: "IPv4")
+    package static let plain6 = Shape(family: .ipv6, description: "IPv6")
 
     /// Both families, plainly, and each thing that a handshake can leave out.
-    public static let all: [Shape] = [
+    package static let all: [Shape] = [
         plain4, plain6,
         Shape(family: .ipv4, settings: ["tcp_timestamps": 0], description: "no timestamps"),
         Shape(family: .ipv4, settings: ["tcp_sack": 0], description: "no SACK"),
@@ -27,30 +27,30 @@ public struct Shape: Sendable, CustomStringConvertible {
 }
 
 /// A connection between a client and an echo that moves back and forth between the hosts.
-public struct Journey: Sendable {
+package struct Journey: Sendable {
     /// What came of it.
-    public struct Outcome: Sendable {
-        public var echoed = 0
-        public var moves = 0
+    package struct Outcome: Sendable {
+        package var echoed = 0
+        package var moves = 0
         /// What the client's TCP counted meanwhile.
-        public var counters = TCPCounters()
-        public var durations: [Duration] = []
+        package var counters = TCPCounters()
+        package var durations: [Duration] = []
 
         /// Whether the client's TCP saw no reset and no retransmission timer fire, unless a move took so long (on a
         /// loaded machine) that its timer, 200 ms at least, had to.
-        public var isUndisturbed: Bool {
+        package var isUndisturbed: Bool {
             let wasSlow = durations.contains { $0 > .milliseconds(150) }
             return counters.resets == 0 && (counters.timeouts == 0 || wasSlow)
         }
     }
 
-    public var shape: Shape
+    package var shape: Shape
     /// How often it moves.
-    public var moves: Int
+    package var moves: Int
     /// How much is echoed between two moves, at least.
-    public var stride: Int
+    package var stride: Int
 
-    public init(_ shape: Shape, moves: Int, stride: Int) {
+    package init(_ shape: Shape, moves: Int, stride: Int) {
         self.shape = shape
         self.moves = moves
         self.stride = stride
@@ -58,7 +58,7 @@ public struct Journey: Sendable {
 
     /// Runs `client` in the client's namespace with a connected socket, which is closed after it. When `isOver` says
     /// that the last move is done it must shut down.
-    public func run(
+    package func run(
         client: @escaping @Sendable (Int32, _ isOver: @escaping @Sendable () -> Bool) throws -> Void
     ) async throws -> Outcome {
         let lab = Lab.shared
@@ -106,11 +106,11 @@ private final class Flag: Sendable {
 }
 
 /// A connection between the client and host A.
-public struct Pair: Sendable {
-    public let client: Int32
-    public let server: Int32
+package struct Pair: Sendable {
+    package let client: Int32
+    package let server: Int32
 
-    public init(_ shape: Shape = .plain4, clientReceiveBuffer: Int32? = nil) async throws {
+    package init(_ shape: Shape = .plain4, clientReceiveBuffer: Int32? = nil) async throws {
         let lab = Lab.shared
         let port = Pair.port
         let listener = try await lab.run(in: .a) { try Sockets.listen(shape.family, port: port, mss: shape.mss) }
@@ -123,7 +123,7 @@ public struct Pair: Sendable {
         server = try await lab.run(in: .a) { try Sockets.accept(listener) }
     }
 
-    public static let port: UInt16 = 4443
+    package static let port: UInt16 = 4443
 }
 
 private func setting(_ name: String, _ value: Int) throws {

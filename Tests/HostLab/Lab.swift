@@ -1,26 +1,26 @@
 internal import CNamespaces
 import Foundation
 import Glibc
-public import HostMigration
+package import HostMigration
 
 /// The namespaces of `scripts/lab.sh`, made once for this process and removed when it exits.
-public final class Lab: Sendable {
+package final class Lab: Sendable {
     /// A namespace of the lab.
-    public enum Role: String, Sendable {
+    package enum Role: String, Sendable {
         case client, a, b, backend
     }
 
     /// Why the lab cannot stand here; nil if it can. Namespaces, TCP repair and packet sockets take root.
-    public static let obstacle: String? = {
+    package static let obstacle: String? = {
         guard geteuid() == 0 else { return "needs root" }
         guard access("/dev/net/tun", R_OK | W_OK) == 0 else { return "needs /dev/net/tun" }
         guard unshareWorks() else { return "needs CAP_SYS_ADMIN and CAP_NET_ADMIN" }
         return nil
     }()
 
-    public static let shared = Lab()
+    package static let shared = Lab()
 
-    public let prefix: String
+    package let prefix: String
 
     private init() {
         prefix = "baton-\(getpid())-"
@@ -30,15 +30,15 @@ public final class Lab: Sendable {
     }
 
     /// The path of the namespace.
-    public func path(_ role: Role) -> String { "/run/netns/\(prefix)\(role.rawValue)" }
+    package func path(_ role: Role) -> String { "/run/netns/\(prefix)\(role.rawValue)" }
 
     /// Runs `body` on a thread of its own whose network namespace is that of `role`. Sockets made there stay there.
-    public func run<R: Sendable>(in role: Role, _ body: @escaping @Sendable () throws -> R) async throws -> R {
+    package func run<R: Sendable>(in role: Role, _ body: @escaping @Sendable () throws -> R) async throws -> R {
         try await start(in: role, body).value
     }
 
     /// As `run`, without waiting for the end.
-    public func start<R: Sendable>(
+    package func start<R: Sendable>(
         in role: Role, _ body: @escaping @Sendable () throws -> R
     ) -> Task<R, any Error> {
         let path = path(role)
@@ -58,12 +58,12 @@ public final class Lab: Sendable {
     }
 
     /// Moves the calling thread to the namespace.
-    public static func enter(_ path: String) throws {
+    package static func enter(_ path: String) throws {
         guard lab_enter_namespace(path) == 0 else { throw LabError("setns \(path)") }
     }
 
     /// The packet filter's rules in the calling thread's namespace, as nft lists them.
-    public static func rules() throws -> String {
+    package static func rules() throws -> String {
         let process = Process()
         let output = Pipe()
         process.executableURL = URL(filePath: "/usr/sbin/nft")
@@ -76,7 +76,7 @@ public final class Lab: Sendable {
     }
 
     /// Flows that nobody has, of both families in turn.
-    public static func exampleFlows(_ count: Int) -> [Flow] {
+    package static func exampleFlows(_ count: Int) -> [Flow] {
         (0..<count).map { index in
             let (local, remote) =
                 index % 2 == 0 ? ("198.51.100.4", "198.51.100.2") : ("2001:db8:1::4", "2001:db8:1::2")
@@ -109,10 +109,10 @@ public final class Lab: Sendable {
 }
 
 /// A step of a test that failed outside of what is tested.
-public struct LabError: Error, CustomStringConvertible {
-    public let description: String
+package struct LabError: Error, CustomStringConvertible {
+    package let description: String
 
-    public init(_ call: String) {
+    package init(_ call: String) {
         description = "\(call): \(String(cString: strerror(errno)))"
     }
 }

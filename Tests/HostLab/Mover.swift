@@ -1,12 +1,12 @@
 import Glibc
-public import HostMigration
+package import HostMigration
 
 /// The movers of both hosts, each with its rules, joined by a link.
-public final class Mover: @unchecked Sendable {
-    public static let interface = "e0"
+package final class Mover: @unchecked Sendable {
+    package static let interface = "e0"
 
     /// The hosts' own addresses on the front link.
-    public static let hosts: [Lab.Role: NextHop] = [
+    package static let hosts: [Lab.Role: NextHop] = [
         .a: NextHop(IPAddress("192.0.2.2")!, IPAddress("2001:db8::2")!),
         .b: NextHop(IPAddress("192.0.2.3")!, IPAddress("2001:db8::3")!),
     ]
@@ -16,7 +16,7 @@ public final class Mover: @unchecked Sendable {
     private static let task = Task { try await Mover() }
 
     /// The one of this process: a host has one hold device. Forgets what earlier moves have left steered.
-    public static func shared() async throws -> Mover {
+    package static func shared() async throws -> Mover {
         let mover = try await task.value
         for steering in mover.steering.values { try steering.forget(Array(steering.moved.keys)) }
         return mover
@@ -28,19 +28,19 @@ public final class Mover: @unchecked Sendable {
         steering = [.a: a.value, .b: b.value]
     }
 
-    public func steering(_ role: Lab.Role) -> FlowSteering { steering[role]! }
+    package func steering(_ role: Lab.Role) -> FlowSteering { steering[role]! }
 
     /// What came of a batch.
-    public struct Result: Sendable {
-        public var outcomes: [SocketMigration.Outcome] = []
+    package struct Result: Sendable {
+        package var outcomes: [SocketMigration.Outcome] = []
         /// The descriptor at the new host, by flow.
-        public var arrived: [Flow: Int32] = [:]
+        package var arrived: [Flow: Int32] = [:]
         /// From before the hold to after the confirmation, as the movers see it.
-        public var duration = Duration.zero
+        package var duration = Duration.zero
     }
 
     /// Moves the connections from `source` to the other host.
-    public func move(_ descriptors: [Int32], from source: Lab.Role) async throws -> Result {
+    package func move(_ descriptors: [Int32], from source: Lab.Role) async throws -> Result {
         let target: Lab.Role = source == .a ? .b : .a
         let (near, far) = try Mover.link()
         let receiving = Lab.shared.start(in: target) { [self] in
@@ -64,7 +64,7 @@ public final class Mover: @unchecked Sendable {
     }
 
     /// Moves one connection, which must move.
-    public func moveOne(_ descriptor: Int32, from source: Lab.Role) async throws -> Int32 {
+    package func moveOne(_ descriptor: Int32, from source: Lab.Role) async throws -> Int32 {
         let result = try await move([descriptor], from: source)
         guard result.outcomes == [.moved], let arrived = result.arrived.values.first else {
             throw MoveFailed(result.outcomes)
@@ -73,7 +73,7 @@ public final class Mover: @unchecked Sendable {
     }
 
     /// A connected pair of stream sockets, which may cross namespaces.
-    public static func link() throws -> (Int32, Int32) {
+    package static func link() throws -> (Int32, Int32) {
         var pair: [Int32] = [0, 0]
         guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
             throw LabError("socketpair")
@@ -83,8 +83,8 @@ public final class Mover: @unchecked Sendable {
 }
 
 /// A connection that should have moved did not.
-public struct MoveFailed: Error, CustomStringConvertible {
-    public let description: String
+package struct MoveFailed: Error, CustomStringConvertible {
+    package let description: String
 
     init(_ outcomes: [SocketMigration.Outcome]) { description = "\(outcomes)" }
 }

@@ -1,17 +1,17 @@
 internal import CNamespaces
 import Glibc
-public import HostMigration
+package import HostMigration
 
 /// The service addresses, and blocking TCP with a bound on every wait.
-public enum Sockets {
-    public static let service: [IPAddress.Family: IPAddress] = [
+package enum Sockets {
+    package static let service: [IPAddress.Family: IPAddress] = [
         .ipv4: IPAddress("192.0.2.100")!, .ipv6: IPAddress("2001:db8::100")!,
     ]
 
     /// Long enough for any machine; a test that waits so long has failed.
     static let patience = timeval(tv_sec: 30, tv_usec: 0)
 
-    public static func listen(_ family: IPAddress.Family, port: UInt16, mss: Int32? = nil) throws -> Int32 {
+    package static func listen(_ family: IPAddress.Family, port: UInt16, mss: Int32? = nil) throws -> Int32 {
         let fd = socket(family.number, Int32(SOCK_STREAM.rawValue), 0)
         try check(fd, "socket")
         set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
@@ -21,7 +21,7 @@ public enum Sockets {
         return fd
     }
 
-    public static func accept(_ listener: Int32) throws -> Int32 {
+    package static func accept(_ listener: Int32) throws -> Int32 {
         var request = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
         guard poll(&request, 1, 60_000) == 1 else { throw LabError("accept") }
         let fd = Glibc.accept(listener, nil, nil)
@@ -29,7 +29,7 @@ public enum Sockets {
         return fd
     }
 
-    public static func connect(_ family: IPAddress.Family, port: UInt16, receiveBuffer: Int32? = nil) throws -> Int32 {
+    package static func connect(_ family: IPAddress.Family, port: UInt16, receiveBuffer: Int32? = nil) throws -> Int32 {
         let fd = socket(family.number, Int32(SOCK_STREAM.rawValue), 0)
         try check(fd, "socket")
         set(fd, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
@@ -41,19 +41,19 @@ public enum Sockets {
         return fd
     }
 
-    public static func set(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+    package static func set(_ fd: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
         var value = value
         setsockopt(fd, level, name, &value, 4)
     }
 
-    public static func get(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32 {
+    package static func get(_ fd: Int32, _ level: Int32, _ name: Int32) -> Int32 {
         var value: Int32 = -1
         var size: socklen_t = 4
         getsockopt(fd, level, name, &value, &size)
         return value
     }
 
-    public static func writeAll(_ fd: Int32, _ bytes: [UInt8]) throws {
+    package static func writeAll(_ fd: Int32, _ bytes: [UInt8]) throws {
         var offset = 0
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -66,7 +66,7 @@ public enum Sockets {
     }
 
     /// Reads exactly `count` bytes.
-    public static func readExactly(_ fd: Int32, _ count: Int) throws -> [UInt8] {
+    package static func readExactly(_ fd: Int32, _ count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         var offset = 0
         while offset < count {
@@ -79,7 +79,7 @@ public enum Sockets {
     }
 
     /// Reads to the end of the stream.
-    public static func readToEnd(_ fd: Int32, _ body: (ArraySlice<UInt8>) -> Void) throws {
+    package static func readToEnd(_ fd: Int32, _ body: (ArraySlice<UInt8>) -> Void) throws {
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
             let got = recv(fd, &buffer, buffer.count, 0)
@@ -91,23 +91,23 @@ public enum Sockets {
     }
 
     /// Signs what goes to the peer (RFC 2385). The connection with another peer goes on.
-    public static func signWithMD5(_ fd: Int32, peer: IPAddress) throws {
+    package static func signWithMD5(_ fd: Int32, peer: IPAddress) throws {
         try check(lab_sign_with_md5(fd, peer.bytes), "TCP_MD5SIG")
     }
 
     /// Waits until the descriptor is readable, or at its end.
-    public static func waitReadable(_ fd: Int32) throws {
+    package static func waitReadable(_ fd: Int32) throws {
         var request = pollfd(fd: fd, events: Int16(POLLIN), revents: 0)
         guard poll(&request, 1, 60_000) == 1 else { throw LabError("poll") }
     }
 
     /// Bytes received and not read, as far as they fit into a megabyte.
-    public static func unread(_ fd: Int32) -> Int {
+    package static func unread(_ fd: Int32) -> Int {
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         return recv(fd, &buffer, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
     }
 
-    public static func state(_ fd: Int32) -> TCPState? {
+    package static func state(_ fd: Int32) -> TCPState? {
         var info = tcp_info()
         var size = socklen_t(MemoryLayout<tcp_info>.size)
         guard getsockopt(fd, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
@@ -115,11 +115,11 @@ public enum Sockets {
     }
 
     /// Waits, awake, until the kernel reports the state: no descriptor becomes ready for these changes.
-    public static func wait(_ fd: Int32, until reached: TCPState) throws {
+    package static func wait(_ fd: Int32, until reached: TCPState) throws {
         try wait("state \(reached)") { state(fd) == reached }
     }
 
-    public static func wait(_ what: String, until condition: () -> Bool) throws {
+    package static func wait(_ what: String, until condition: () -> Bool) throws {
         let end = ContinuousClock.now + .seconds(30)
         while !condition() {
             guard ContinuousClock.now < end else { throw LabError("waiting for \(what)") }

@@ -1,27 +1,27 @@
 import Glibc
 
 /// What the TCP of a network namespace has counted since it was made.
-public struct TCPCounters: Sendable, Equatable {
+package struct TCPCounters: Sendable, Equatable {
     /// Retransmission timers that fired.
-    public var timeouts = 0
+    package var timeouts = 0
     /// Connections that were reset, and resets sent.
-    public var resets = 0
+    package var resets = 0
 
     /// Nothing counted.
-    public init(timeouts: Int = 0, resets: Int = 0) {
+    package init(timeouts: Int = 0, resets: Int = 0) {
         self.timeouts = timeouts
         self.resets = resets
     }
 
     /// Reads the counters of the calling thread's namespace.
-    public static func read() throws -> TCPCounters {
+    package static func read() throws -> TCPCounters {
         let extended = try table("/proc/thread-self/net/netstat", "TcpExt:")
         let basic = try table("/proc/thread-self/net/snmp", "Tcp:")
         return TCPCounters(
             timeouts: extended["TCPTimeouts"] ?? 0, resets: (basic["EstabResets"] ?? 0) + (basic["OutRsts"] ?? 0))
     }
 
-    public static func - (left: TCPCounters, right: TCPCounters) -> TCPCounters {
+    package static func - (left: TCPCounters, right: TCPCounters) -> TCPCounters {
         TCPCounters(timeouts: left.timeouts - right.timeouts, resets: left.resets - right.resets)
     }
 
