@@ -7,6 +7,15 @@ public struct FlowHold: ~Copyable {
     /// What is held.
     public let flows: [Flow]
     private let steering: FlowSteering
+    private let start = ContinuousClock.now
+
+    /// How long before the kernel lets go of the flows by itself a hold no longer counts, in seconds.
+    private static let margin = 5
+
+    /// Whether the kernel is certain to hold the flows for some seconds more. Nothing may be committed else.
+    public var isFresh: Bool {
+        start.duration(to: .now) < .seconds(FlowSteering.holdSeconds - FlowHold.margin)
+    }
 
     /// Holds the flows.
     public init(_ flows: [Flow], with steering: FlowSteering) throws(MigrationError) {

@@ -78,6 +78,9 @@ package struct MigrationSource {
             // The answer counts as the offer does: among those that were frozen.
             return .answered(declined: departure.members(declined))
         case .verify(let members):
+            guard departure.hold?.isFresh == true else {
+                throw MigrationError(.timedOut, "the hold is about to expire")
+            }
             return .verified(changed: members.filter { !departure.isUnchanged($0) })
         case .cancel:
             try? transport.send(.cancel)

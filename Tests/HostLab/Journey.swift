@@ -8,6 +8,8 @@ package struct Shape: Sendable, CustomStringConvertible {
     /// Settings of the client's TCP while it connects.
     package var settings: [String: Int] = [:]
     package var mss: Int32?
+    /// Whether the server accepts IPv4 with an IPv6 socket.
+    package var isDualStack = false
     package var description: String
 
     package static let plain4 = Shape(family: .ipv4, description: "IPv4")
@@ -23,6 +25,7 @@ package struct Shape: Sendable, CustomStringConvertible {
             family: .ipv6, settings: ["tcp_timestamps": 0, "tcp_sack": 0, "tcp_window_scaling": 0],
             description: "IPv6, none of them"),
         Shape(family: .ipv4, mss: 200, description: "MSS 200"),
+        Shape(family: .ipv4, isDualStack: true, description: "IPv4 on a dual-stack socket"),
     ]
 }
 
@@ -113,7 +116,9 @@ package struct Pair: Sendable {
     package init(_ shape: Shape = .plain4, clientReceiveBuffer: Int32? = nil) async throws {
         let lab = Lab.shared
         let port = Pair.port
-        let listener = try await lab.run(in: .a) { try Sockets.listen(shape.family, port: port, mss: shape.mss) }
+        let listener = try await lab.run(in: .a) {
+            try Sockets.listen(shape.family, port: port, mss: shape.mss, isDualStack: shape.isDualStack)
+        }
         defer { close(listener) }
         client = try await lab.run(in: .client) {
             for (name, value) in shape.settings { try setting(name, value) }

@@ -11,12 +11,17 @@ package enum Sockets {
     /// Long enough for any machine; a test that waits so long has failed.
     static let patience = timeval(tv_sec: 30, tv_usec: 0)
 
-    package static func listen(_ family: IPAddress.Family, port: UInt16, mss: Int32? = nil) throws -> Int32 {
-        let fd = socket(family.number, Int32(SOCK_STREAM.rawValue), 0)
+    /// Listens on the service address; a dual-stack listener on every address, with an IPv6 socket.
+    package static func listen(
+        _ family: IPAddress.Family, port: UInt16, mss: Int32? = nil, isDualStack: Bool = false
+    ) throws -> Int32 {
+        let fd = socket(isDualStack ? AF_INET6 : family.number, Int32(SOCK_STREAM.rawValue), 0)
         try check(fd, "socket")
         set(fd, SOL_SOCKET, SO_REUSEADDR, 1)
+        if isDualStack { set(fd, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 0) }
         if let mss { set(fd, Int32(IPPROTO_TCP), TCP_MAXSEG, mss) }
-        try check(withAddress(service[family]!, port) { bind(fd, $0, $1) }, "bind")
+        let address = isDualStack ? IPAddress("::")! : service[family]!
+        try check(withAddress(address, port) { bind(fd, $0, $1) }, "bind")
         try check(Glibc.listen(fd, 64), "listen")
         return fd
     }

@@ -49,5 +49,46 @@ extension LabTests {
             #expect(outcome.moves == 4)
             #expect(outcome.isUndisturbed, "\(outcome)")
         }
+
+        @Test("moves with two hundred others in one batch, there and back")
+        func batch() async throws {
+            let mover = try await Mover.shared()
+            let before = try await Lab.shared.run(in: .client) { try TCPCounters.read() }
+            var clients: [Flow: Int32] = [:]
+            var servers: [Int32] = []
+            for index in 0..<201 {
+                let pair = try await Pair(index % 2 == 0 ? .plain4 : .plain6)
+                try Sockets.writeAll(pair.client, Bulk.bytes(index * 10, seed: UInt64(index + 1)))
+                clients[try await Lab.shared.run(in: .a) { try MovableSocket(examining: pair.server).flow }] =
+                    pair.client
+                servers.append(pair.server)
+            }
+            let order = clients
+            for source in [Lab.Role.a, .b] {
+                let result = try await mover.move(servers, from: source)
+                #expect(result.outcomes.allSatisfy { $0 == .moved })
+                #expect(Set(result.arrived.keys) == Set(order.keys))
+                servers = Array(result.arrived.values)
+                for (flow, server) in result.arrived {
+                    try Sockets.writeAll(try #require(order[flow]), [source == .a ? 1 : 2])
+                    try Sockets.writeAll(server, [3])
+                    #expect(try Sockets.readExactly(try #require(order[flow]), 1) == [3])
+                }
+            }
+            for server in servers {
+                // What was sent before the moves, and a byte at each host: nothing is lost, nothing comes twice.
+                let client = try await Lab.shared.run(in: .a) { try MovableSocket(examining: server).flow }
+                shutdown(try #require(order[client]), Int32(SHUT_WR))
+                var received: [UInt8] = []
+                try Sockets.readToEnd(server) { received += $0 }
+                #expect(received.suffix(2) == [1, 2])
+                let seed = UInt64((received.count - 2) / 10 + 1)
+                #expect(Array(received.dropLast(2)) == Bulk.bytes(received.count - 2, seed: seed))
+                close(server)
+            }
+            for client in order.values { close(client) }
+            let counted = try await Lab.shared.run(in: .client) { try TCPCounters.read() } - before
+            #expect(counted.resets == 0)
+        }
     }
 }
