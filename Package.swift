@@ -22,6 +22,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"6.0.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -41,6 +43,14 @@ let package = Package(
         .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .target(
             name: "HostMigration", dependencies: ["TLSRecords", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
+        .target(
+            name: "BatonProxy",
+            dependencies: [
+                "TLSRecords",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "baton",
             dependencies: [
@@ -68,6 +78,7 @@ let package = Package(
         .testTarget(
             name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
             swiftSettings: settings),
+        .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy"], swiftSettings: settings),
     ]
 )
 
