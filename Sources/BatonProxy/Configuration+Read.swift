@@ -22,7 +22,8 @@ extension Configuration {
         var keys = Set(flags.keys)
         if let file, file.saysSomething {
             do {
-                let yaml = try YAMLText(Array(file.utf8).span.bytes)
+                let text = Array(file.utf8)
+                let yaml = try YAMLText(text.span.bytes)
                 keys.formUnion(yaml.keys)
                 providers.append(yaml)
             } catch {
@@ -84,11 +85,14 @@ extension ConfigurationProblem {
 
     fileprivate static func wrongShape(_ key: String) -> Self {
         let form = key.contains(".") ? "\(key).SETTING" : "\(key).NAME.SETTING"
-        return Self(code: .badValue, key: key, message: "takes no value itself; write its settings below it, as \(form)")
+        return Self(
+            code: .badValue, key: key, message: "takes no value itself; write its settings below it, as \(form)")
     }
 
     fileprivate static func badName(_ name: String, in key: String) -> Self {
-        Self(code: .badValue, key: key, message: "\(SettingValue.scalar(name)) is not a name; it must be \(SettingName.form)")
+        Self(
+            code: .badValue, key: key,
+            message: "\(SettingValue.scalar(name)) is not a name; it must be \(SettingName.form)")
     }
 
     fileprivate static func unknown(_ key: String, nearest: String) -> Self {

@@ -5,7 +5,8 @@ extension Configuration: SettingSection {
             "The number of worker processes. `auto` starts one for each processor."),
         Setting(
             "move-every", \.moveEvery, .count(0...1_000_000_000),
-            "Each connection moves to another worker after this many application-data records that it received. 0: never."),
+            "Each connection moves to another worker after this many application-data records that it received. 0: never."
+        ),
         Setting("control", \.control, .socketPath, "The Unix socket of `baton status`, `upgrade` and `drain`."),
         Setting(
             "admin", \.admin, .optional(.address), "Where `/healthz`, Prometheus `/metrics` and the page are served."),

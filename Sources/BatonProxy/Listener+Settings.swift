@@ -5,7 +5,8 @@ extension Listener: SettingSection {
         Setting("address", \.address, .address, isRequired: true, "Where to listen. Port 0 takes a free one."),
         Setting(
             "role", \.role, .choice,
-            "Who begins the TLS handshake: `server` waits for the peer's, `client` begins its own, `detect` sees who speaks first."),
+            "Who begins the TLS handshake: `server` waits for the peer's, `client` begins its own, `detect` sees who speaks first."
+        ),
         Setting(
             "detect-time", \.detectTime, .duration(.milliseconds(10)...(.seconds(60))),
             "With `role: detect`: how long the peer may be silent before it is taken for a TLS server."),
@@ -15,11 +16,14 @@ extension Listener: SettingSection {
             "The protocol that is spoken before TLS. Nothing but its way to TLS is served."),
         Setting(
             "certificates", \.certificates, .list(of: .name, "names of certificates"),
-            "The certificates to choose from by server name; the first is for clients that name none. Empty: all there are."),
+            "The certificates to choose from by server name; the first is for clients that name none. Empty: all there are."
+        ),
         Setting("client-auth", \.clientAuth, .choice, "Whether clients show a certificate."),
-        Setting("client-ca", \.clientCA, .optional(.path), "PEM file of the authorities that sign client certificates."),
         Setting(
-            "tls-versions", \.versions, .list(of: .tlsVersion, "1.2, 1.3", atLeast: 1), "The versions of TLS that are offered."),
+            "client-ca", \.clientCA, .optional(.path), "PEM file of the authorities that sign client certificates."),
+        Setting(
+            "tls-versions", \.versions, .list(of: .tlsVersion, "1.2, 1.3", atLeast: 1),
+            "The versions of TLS that are offered."),
         Setting(
             "ciphers", \.ciphers, .list(of: .cipherSuite, "the IANA names in the default", atLeast: 1),
             "The cipher suites that are offered, the preferred first."),
@@ -32,7 +36,8 @@ extension Listener: SettingSection {
             "The ALPN protocols that are offered, the preferred first. Empty: the extension is ignored."),
         Setting(
             "proxy-protocol", \.proxyProtocol, .choice,
-            "The PROXY protocol header with which every connection must begin. Only behind a load balancer that sends it."),
+            "The PROXY protocol header with which every connection must begin. Only behind a load balancer that sends it."
+        ),
         Setting(
             "keepalive-idle", \.keepaliveIdle, .optional(.duration(.seconds(1)...(.seconds(32_767)))),
             "TCP keepalive: the silence before the first probe."),

@@ -90,7 +90,9 @@ extension PauseHistogram: Codable {
         self.init()
         let pairs = try container.decode([UInt64].self, forKey: .buckets)
         var next: UInt64 = 0
-        guard pairs.count.isMultiple(of: 2), pairs.count <= 2 * Self.bucketCount else { throw Self.corrupted(container) }
+        guard pairs.count.isMultiple(of: 2), pairs.count <= 2 * Self.bucketCount else {
+            throw Self.corrupted(container)
+        }
         for i in stride(from: 0, to: pairs.count, by: 2) {
             guard next..<UInt64(Self.bucketCount) ~= pairs[i] else { throw Self.corrupted(container) }
             next = pairs[i] + 1
@@ -100,7 +102,8 @@ extension PauseHistogram: Codable {
     }
 
     private static func corrupted(_ container: KeyedDecodingContainer<CodingKeys>) -> DecodingError {
-        .dataCorruptedError(forKey: .buckets, in: container, debugDescription: "not pairs of ascending index and number")
+        .dataCorruptedError(
+            forKey: .buckets, in: container, debugDescription: "not pairs of ascending index and number")
     }
 }
 

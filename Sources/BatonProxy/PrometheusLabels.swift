@@ -20,7 +20,7 @@ struct PrometheusLabels: Hashable, Sendable {
     /// `[a-zA-Z_][a-zA-Z0-9_]*`; what begins with two `_` is Prometheus' own.
     static func labelName(_ label: String) -> String {
         let name = name(label, colons: false)
-        return name.hasPrefix("__") ? String(name.drop { $0 == "_" }).withPrefix("x_") : name
+        return name.hasPrefix("__") ? "x_" + name.drop { $0 == "_" } : name
     }
 
     /// Backslash and line feed, and in label values the quote.
@@ -46,8 +46,4 @@ struct PrometheusLabels: Hashable, Sendable {
         if bytes.first.map(\.isDigit) ?? true { bytes.insert(UInt8(ascii: "_"), at: 0) }
         return String(decoding: bytes, as: UTF8.self)
     }
-}
-
-extension String {
-    fileprivate func withPrefix(_ prefix: String) -> String { prefix + self }
 }

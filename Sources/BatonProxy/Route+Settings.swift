@@ -5,7 +5,8 @@ extension Route: SettingSection {
             "listeners", \.listeners, .list(of: .name, "names of listeners"), "Only connections to these listeners."),
         Setting(
             "server-names", \.serverNames, .list(of: .serverName, ServerNamePattern.forms),
-            "Only connections that ask for one of these names. `*.` stands for any depth below the domain, not for itself."),
+            "Only connections that ask for one of these names. `*.` stands for any depth below the domain, not for itself."
+        ),
         Setting(
             "alpn", \.alpn, .list(of: .applicationProtocol, "ALPN protocol names"),
             "Only connections that agreed on one of these protocols."),

@@ -107,7 +107,8 @@ extension SettingFormat where Value == String {
     /// A protocol of ALPN: 1 to 255 bytes (RFC 7301 section 3.1), here printable ASCII.
     static var applicationProtocol: SettingFormat {
         .word(
-            "a protocol name", read: { 1...255 ~= $0.utf8.count && $0.utf8.allSatisfy { 0x21...0x7E ~= $0 } ? $0 : nil },
+            "a protocol name",
+            read: { 1...255 ~= $0.utf8.count && $0.utf8.allSatisfy { 0x21...0x7E ~= $0 } ? $0 : nil },
             write: { $0 })
     }
 

@@ -19,7 +19,8 @@ extension SettingValue: CustomStringConvertible {
     public var description: String {
         switch self {
         case .scalar(let word): Self.quoted(word)
-        case .list(let words): "[" + words.prefix(8).map(Self.quoted).joined(separator: ", ") + (words.count > 8 ? ", …]" : "]")
+        case .list(let words):
+            "[" + words.prefix(8).map(Self.quoted).joined(separator: ", ") + (words.count > 8 ? ", …]" : "]")
         }
     }
 

@@ -27,7 +27,11 @@ extension StatusReport {
         for (unit, size) in units {
             let number = rest / size
             rest %= size
-            if number > 0 || (unit == "s" && parts.isEmpty) { parts.append("\(number)\(unit)") } else if !parts.isEmpty { break }
+            if number > 0 || (unit == "s" && parts.isEmpty) {
+                parts.append("\(number)\(unit)")
+            } else if !parts.isEmpty {
+                break
+            }
             if parts.count == 2 { break }
         }
         return parts.joined(separator: " ")

@@ -33,7 +33,8 @@ extension Upstream: SettingSection {
             "tls-name", \.tlsName, .optional(.hostName, none: "auto"),
             "The name to ask for and to verify. `auto` takes the host name of the address."),
         Setting(
-            "tls-ca", \.tlsCA, .optional(.path, none: "system"), "PEM file of the authorities that may have signed its certificate."),
+            "tls-ca", \.tlsCA, .optional(.path, none: "system"),
+            "PEM file of the authorities that may have signed its certificate."),
         Setting(
             "proxy-protocol", \.proxyProtocol, .optional(.choice), "The PROXY protocol header that it gets first."),
     ]

@@ -6,7 +6,8 @@ struct AddressTests {
     @Test(
         "reads the five forms and writes them back",
         arguments: [
-            "192.0.2.1:443", "[2001:db8::1]:443", ":0", ":65535", "localhost:80", "a_b.example.com:1", "unix:/run/a b.sock",
+            "192.0.2.1:443", "[2001:db8::1]:443", ":0", ":65535", "localhost:80", "a_b.example.com:1",
+            "unix:/run/a b.sock",
         ])
     func roundTrip(text: String) throws {
         #expect(try Address(text).description == text)
