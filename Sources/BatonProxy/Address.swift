@@ -31,7 +31,9 @@ extension Address {
             self = .unix(path: try Self.unixPath(text.dropFirst(5)))
             return
         }
-        guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else { throw .noPort }
+        guard text.utf8.last != UInt8(ascii: "]"), let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")) else {
+            throw .noPort
+        }
         self = .tcp(try Host(text[..<colon]), port: try Self.port(text[text.utf8.index(after: colon)...]))
     }
 

@@ -26,7 +26,7 @@ struct AddressTests {
         arguments: [
             ("", AddressError.noPort), ("localhost", .noPort), ("localhost:", .badPort), ("localhost:+80", .badPort),
             ("localhost: 80", .badPort), ("localhost:65536", .badPort), ("localhost:0x50", .badPort),
-            ("a:99999999999999999999", .badPort), ("::1:80", .ipv6NeedsBrackets), ("[::1]", .ipv6NeedsBrackets),
+            ("a:99999999999999999999", .badPort), ("::1:80", .ipv6NeedsBrackets), ("[::1]", .noPort),
             ("[::1:80", .badIPv6), ("[1.2.3.4]:80", .badIPv6), ("[fe80::1%eth0]:80", .badIPv6), ("[]:80", .badIPv6),
             ("[", .noPort), ("1.2.3:80", .badHost), ("1.2.3.256:80", .badHost), ("01.2.3.4.:80", .badHost),
             ("-a:80", .badHost), ("a..b:80", .badHost), ("a b:80", .badHost), ("*.example.com:80", .badHost),

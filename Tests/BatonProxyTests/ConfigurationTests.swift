@@ -98,7 +98,7 @@ struct ConfigurationTests {
         arguments: [
             ("listeners.a.rol: client", "listeners.a.role"), ("listenres.a.role: client", "listeners.a.role"),
             ("worker: 3", "workers"), ("limits.handshake-tiem: 3s", "limits.handshake-time"),
-            ("timeouts.handshake-time: 3s", "limits.handshake-time"), ("logging: info", "log-level"),
+            ("timeouts.handshake-time: 3s", "limits.handshake-time"), ("loglevel: info", "log-level"),
             ("upstreams.x.address: [a:1]", "upstreams.x.addresses"),
         ])
     func unknownKeys(line: String, nearest: String) throws {

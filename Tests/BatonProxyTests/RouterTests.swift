@@ -140,15 +140,16 @@ struct RequestHeadTests {
     func pieces() throws {
         let line = "GET /a?b HTTP/1.1\r\n"
         let text = line + "Host: x\r\n\r\nbody"
-        for n in 0...text.utf8.count {
-            let reading = read(String(text.prefix(n)))
-            if n < line.count {
+        let (bytes, ended) = (text.utf8Array, text.utf8.count - 4)
+        for n in 0...bytes.count {
+            let reading = RequestHead.read(Array(bytes[..<n]), limit: 8192)
+            if n < line.utf8.count {
                 #expect(reading == .incomplete)
+            } else if case .head(let head) = reading {
+                #expect(head.line == RequestLine(method: "GET", target: "/a?b"))
+                #expect(head.length == (n >= ended ? ended : nil))
             } else {
-                let expected = RequestHead(
-                    line: RequestLine(method: "GET", target: "/a?b"), length: n >= text.count - 4 ? text.count - 4 : nil
-                )
-                #expect(reading == .head(expected))
+                Issue.record("\(n) bytes: \(reading)")
             }
         }
         #expect(RequestLine(method: "GET", target: "/a?b").path == "/a")
