@@ -14,7 +14,7 @@ struct KeyUpdateTests {
     private func start(_ role: Role, _ kind: StockPeer.Kind, _ arguments: [String]) throws -> (StockPeer, Wire) {
         if role == .server {
             let (listener, port) = try Wire.listen()
-            let peer = try StockPeer.client(kind, port: port, .tls13, in: files, arguments)
+            let peer = try StockPeer.client(kind, port: port, .tls13, in: files, arguments, takesCommands: true)
             return (peer, try listener.accept())
         }
         let (peer, port) = try StockPeer.server(kind, .tls13, certificate: "p256", in: files, arguments)

@@ -126,7 +126,7 @@ struct MidStreamTests {
 
         consuming func run() throws -> ArraySlice<UInt8> {
             while session.connection.outgoingCount > 0 {
-                if try session.writeSome(100_000) == 0 { try process.readSome() }
+                if try session.writeSome(100_000) == 0 { try process.read(untilWritable: session.wire) }
             }
             return try process.output(behind: marker, count: count)
         }

@@ -70,9 +70,18 @@ package final class PeerProcess {
         }
     }
 
-    /// Reads what it prints next, waiting for that.
-    package func readSome() throws {
-        guard try read(lackOf: "any output") else { throw missing("any output") }
+    /// Waits until `wire` takes bytes, and reads what the program prints meanwhile: it may have to be rid of its output
+    /// before it reads more.
+    package func read(untilWritable wire: Wire) throws {
+        while true {
+            var polled = [
+                pollfd(fd: output.fileHandleForReading.fileDescriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: wire.descriptor, events: Int16(POLLOUT), revents: 0),
+            ]
+            guard poll(&polled, 2, Wire.patience) > 0 else { throw missing("room for more") }
+            if polled[1].revents != 0 { return }
+            guard try read(lackOf: "output") else { throw missing("room for more") }
+        }
     }
 
     /// Reads once; `false` at the end of the output.

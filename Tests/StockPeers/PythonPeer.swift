@@ -48,7 +48,11 @@ enum PythonPeer {
                         print('SHA-256', hashlib.sha256(received[:int(rest)]).hexdigest(), flush=True)
                         received = received[int(rest):]
                     elif verb == 'end':
-                        print('END' if t.recv(1) == b'' else 'MORE', flush=True)
+                        # An error where a close_notify has been sent before.
+                        try:
+                            print('END' if t.recv(1) == b'' else 'MORE', flush=True)
+                        except ssl.SSLZeroReturnError:
+                            print('END', flush=True)
                     elif verb == 'shut':
                         t.setblocking(False)
                         try:

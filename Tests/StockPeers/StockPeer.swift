@@ -15,18 +15,22 @@ package struct StockPeer {
 
     /// A client that connects to `port` on the loopback address.
     ///
-    /// - Parameter arguments: more for the program.
+    /// - Parameters:
+    ///   - arguments: more for the program.
+    ///   - takesCommands: whether OpenSSL takes lines that begin with certain letters for commands; it talks more then.
     package static func client(
-        _ kind: Kind, port: UInt16, _ version: TLSVersion, in files: TemporaryFiles, _ arguments: [String] = []
+        _ kind: Kind, port: UInt16, _ version: TLSVersion, in files: TemporaryFiles, _ arguments: [String] = [],
+        takesCommands: Bool = false
     ) throws -> StockPeer {
         let roots = try Credentials.shared.rootsFile(in: files)
-        let command: [String]
+        var command: [String]
         switch kind {
         case .openssl:
             command = [
-                "openssl", "s_client", "-connect", "127.0.0.1:\(port)", "-quiet", version.opensslOption,
+                "openssl", "s_client", "-connect", "127.0.0.1:\(port)", version.opensslOption,
                 "-CAfile", roots, "-servername", "localhost", "-verify_hostname", "localhost", "-verify_return_error",
             ]
+            if !takesCommands { command.append("-quiet") }
         case .gnutls:
             command = [
                 "gnutls-cli", "--x509cafile", roots, "--verify-hostname", "localhost", "--sni-hostname", "localhost",
@@ -72,7 +76,7 @@ package struct StockPeer {
         return (StockPeer(kind: kind, process: process, isEcho: kind == .gnutls), port)
     }
 
-    /// Lets it send a line. Lines to OpenSSL must not begin with a letter that commands it (Q, R, K, k, P, B, S).
+    /// Lets it send a line. Lines to OpenSSL must not begin with a letter that commands it (B, C, K, k, P, Q, q, R, r, S).
     package func say(_ line: String) throws {
         try process.send(kind == .python ? "send \(line)\n" : "\(line)\n")
     }
