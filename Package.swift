@@ -61,7 +61,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
         .testTarget(
-            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned"],
+            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
             swiftSettings: settings),
         .executableTarget(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
@@ -79,17 +79,34 @@ let package = Package(
             name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
             swiftSettings: settings),
         .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy"], swiftSettings: settings),
+        .target(
+            name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "MovingOwner", dependencies: ["Handoff", "TLSRecords", "StockPeers"], path: "Tests/MovingOwner",
+            swiftSettings: settings),
+        .testTarget(
+            name: "PeerTests",
+            dependencies: [
+                "StockPeers", "TLSHandshake", "TLSRecords", "Handoff", "MovingOwner",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
     ]
 )
 
 // libFuzzer targets need a sanitizer, so they exist only for `make fuzz`.
 if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
     package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
-    for (name, module) in [("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords")] {
+    for (name, module) in [
+        ("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords"), ("FuzzParcel", "Handoff"),
+        ("FuzzClientHello", "TLSHandshake"),
+    ] {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(
             .executableTarget(
-                name: name, dependencies: [.byName(name: module), "CLibFuzzer"], path: "Fuzz/\(name)",
+                name: name, dependencies: [.byName(name: module), "TLSRecords", "CLibFuzzer"], path: "Fuzz/\(name)",
                 swiftSettings: settings, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
     }
 }

@@ -80,12 +80,3 @@ public enum ClientHelloReading: Sendable, Equatable {
         return .otherProtocol
     }
 }
-
-/// A fuzzer's way in: no input may trap, and a complete hello must not change when bytes follow it.
-package func fuzzClientHello(_ bytes: UnsafeRawBufferPointer) {
-    let reading = ClientHelloReading(bytes.bytes)
-    guard case .hello = reading else { return }
-    var longer = Array(bytes)
-    longer.append(0)
-    precondition(ClientHelloReading(longer.span.bytes) == reading)
-}

@@ -118,8 +118,9 @@ public final class ServerContext: Sendable {
             switch keys.open(name: name, iv: iv, cipher: cipher, mac: mac) {
             case .ready(let isCurrent):
                 session.ticketKeyName = Array(UnsafeBufferPointer(start: name, count: TicketKeys.nameLength))
-                // 2 asks for a new ticket under the current key.
-                return isCurrent ? 1 : 2
+                // 2 asks for a new ticket: in TLS 1.3 always, because a client should use one once (RFC 8446 appendix C.4),
+                // in TLS 1.2 when the key has been rotated.
+                return isCurrent && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2
             case .unknownKey: return 0
             case .failed: return -1
             }
