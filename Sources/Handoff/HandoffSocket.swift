@@ -10,9 +10,22 @@ public struct HandoffSocket: ~Copyable, Sendable {
     /// Who is at the other end.
     public let peer: PeerCredentials
 
+    /// Whether receiving can wait by itself, which saves the calls of poll(2) around it. A socket that was made
+    /// non-blocking cannot.
+    private let mayWait: Bool
+
+    /// The longest that receiving waits at a time, in milliseconds; then the time limits are looked at again.
+    private static let longestWait: Int32 = 500
+
     private init(descriptor: Int32, peer: PeerCredentials) {
         self.descriptor = descriptor
         self.peer = peer
+        mayWait = baton_limit_waiting(descriptor, HandoffSocket.longestWait) == 0
+    }
+
+    /// Whether waiting in `receive` ends well before `deadline`.
+    borrowing func mayWait(until deadline: Deadline) -> Bool {
+        mayWait && deadline.remainingMilliseconds > 2 * UInt64(HandoffSocket.longestWait)
     }
 
     deinit {
