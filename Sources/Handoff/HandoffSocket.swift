@@ -24,7 +24,7 @@ public struct HandoffSocket: ~Copyable, Sendable {
     }
 
     /// Whether waiting in `receive` ends well before `deadline`.
-    borrowing func mayWait(until deadline: Deadline) -> Bool {
+    func mayWait(until deadline: Deadline) -> Bool {
         mayWait && deadline.remainingMilliseconds > 2 * UInt64(HandoffSocket.longestWait)
     }
 
@@ -32,7 +32,8 @@ public struct HandoffSocket: ~Copyable, Sendable {
         Glibc.close(descriptor)
     }
 
-    /// Takes over a connected `SOCK_SEQPACKET` Unix socket, for instance one end of a socketpair(2).
+    /// Takes over a connected `SOCK_SEQPACKET` Unix socket, for instance one end of a socketpair(2). Sets its
+    /// SO_RCVTIMEO. One that is non-blocking works as well, at the price of a poll(2) for every wait.
     ///
     /// - Parameters:
     ///   - descriptor: closed if this throws.
