@@ -13,6 +13,10 @@ extension OwnerChannel {
         begin(batch, deadline: deadline)
         while true {
             if let outcome = advanceSending() { return outcome }
+            if mayWaitInReceive(until: deadline) {
+                if let outcome = advanceReceiving(waits: true) { return outcome }
+                continue
+            }
             let isReady: Bool
             do throws(HandoffError) {
                 isReady = try wait(for: interest, on: descriptor, until: deadline)
@@ -47,6 +51,10 @@ extension OwnerChannel {
         precondition(!isOffering, "an offer is under way on this channel")
         while !isDone(self) {
             if let failure { throw failure }
+            if mayWaitInReceive(until: deadline) {
+                _ = advanceReceiving(waits: true)
+                continue
+            }
             guard try wait(for: Int16(POLLIN), on: descriptor, until: deadline) else {
                 throw HandoffError(.timedOut, "the receiver did not answer in time; it may be busy or stopped")
             }

@@ -65,6 +65,15 @@ public struct OwnerChannel: ~Copyable, Sendable {
         Int16(POLLIN) | (mustSendCommit || hasOfferToSend ? Int16(POLLOUT) : 0)
     }
 
+    /// Whether nothing waits to be sent, so that the next thing to happen is a message, and the socket can wait for it.
+    func mayWaitInReceive(until deadline: Deadline) -> Bool {
+        guard interest == Int16(POLLIN) else { return false }
+        switch socket {
+        case .some(let socket): return socket.mayWait(until: deadline)
+        case .none: return false
+        }
+    }
+
     private var hasOfferToSend: Bool {
         guard receiver != nil else { return false }
         switch current {
@@ -117,19 +126,19 @@ public struct OwnerChannel: ~Copyable, Sendable {
         return perform(current?.transfer.offerLeft())
     }
 
-    /// Receives what waits.
-    mutating func advanceReceiving() -> OfferOutcome? {
+    /// Receives what waits; or, if it `waits`, the next message.
+    mutating func advanceReceiving(waits: Bool = false) -> OfferOutcome? {
         var buffer = ByteQueue()
         swap(&buffer, &self.buffer)
         while socket != nil {
             var strays = DescriptorSet()
             var result = HandoffSocket.Receiving.blocked
             buffer.append(minimum: HandoffProtocol.longestMessage) { space in
-                result = socket!.receive(into: space, descriptors: &strays)
+                result = socket!.receive(into: space, descriptors: &strays, waits: waits)
                 if case .message(let count, _, _) = result { return count } else { return 0 }
             }
             var outcome: OfferOutcome?
-            var isDone = false
+            var isDone = waits
             switch result {
             case .blocked: isDone = true
             case .ended: outcome = end()
