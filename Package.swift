@@ -15,6 +15,7 @@ let package = Package(
     name: "Baton",
     products: [
         .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
+        .library(name: "BatonNIO", targets: ["BatonNIO"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
@@ -22,6 +23,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"6.0.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -38,6 +42,17 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .target(
+            name: "BatonNIO",
+            dependencies: [
+                "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "baton",
             dependencies: [
@@ -54,6 +69,18 @@ let package = Package(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
         .testTarget(
             name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "NIOPeer", dependencies: ["BatonNIO"], path: "Tests/NIOPeer", swiftSettings: settings),
+        .testTarget(
+            name: "BatonNIOTests",
+            dependencies: [
+                "BatonNIO", "NIOPeer", "SelfSigned", "Handoff", "TLSHandshake", "TLSRecords",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
             swiftSettings: settings),
     ]
 )
