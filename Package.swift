@@ -50,9 +50,12 @@ let package = Package(
         .target(
             name: "BatonProxy",
             dependencies: [
-                "TLSRecords",
+                "TLSRecords", "TLSHandshake", "Handoff", "BatonNIO", "SelfSigned", "CLinuxSockets",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),
         .target(
@@ -69,7 +72,7 @@ let package = Package(
         .executableTarget(
             name: "baton",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "SelfSigned", "CLinuxSockets",
+                "TLSRecords", "TLSHandshake", "Handoff", "BatonProxy", "SelfSigned", "CLinuxSockets",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],

@@ -8,7 +8,10 @@ struct Baton: AsyncParsableCommand {
         commandName: "baton",
         abstract: "Moves live TLS connections between processes and machines, without the peer noticing.",
         version: "0.1.0",
-        subcommands: [DemoCommand.self, DemoOwnerCommand.self])
+        subcommands: [
+            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, CheckCommand.self, DemoCommand.self,
+            DemoOwnerCommand.self, ServeWorkerCommand.self,
+        ])
 
     /// Exit status 0, 1 (it failed) or 2 (wrong arguments); an error is one line.
     static func main() async {

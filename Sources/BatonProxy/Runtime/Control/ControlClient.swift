@@ -1,0 +1,85 @@
+internal import Foundation
+internal import Glibc
+
+/// Commands to a running server.
+public struct ControlClient: Sendable {
+    private let path: String
+
+    /// A client of the server at the control socket `path`.
+    public init(path: String) { self.path = path }
+
+    /// What the server tells of itself.
+    ///
+    /// - Throws: `RuntimeError` if no server answers.
+    public func status() throws -> StatusReport {
+        let connection = try open()
+        try connection.send(.status)
+        guard case .status(let report) = try connection.next() else { throw unexpected }
+        return report
+    }
+
+    /// Replaces the server by a new process, and waits until the old one has nothing left.
+    ///
+    /// - Parameters:
+    ///   - binary: the program to start; nil: the file the server was started from.
+    ///   - progress: called as connections move.
+    /// - Throws: `RuntimeError`; the old server goes on then.
+    public func upgrade(binary: String?, progress: (UpgradeProgress) -> Void) throws -> UpgradeReport {
+        let connection = try open()
+        try connection.send(.upgrade(binary: binary))
+        while true {
+            switch try connection.next() {
+            case .upgrading(let step): progress(step)
+            case .upgraded(let report): return report
+            case .failed(let why): throw RuntimeError(.refused, why)
+            case .status: throw unexpected
+            }
+        }
+    }
+
+    private var unexpected: RuntimeError {
+        RuntimeError(.refused, "the server at \(path) gave an answer this program does not know; use its own version")
+    }
+
+    private func open() throws(RuntimeError) -> Connection {
+        guard let descriptor = UnixSocket.connect(path) else {
+            let why = errno == EACCES ? "this user may not use it" : "no server answers there"
+            throw RuntimeError(.notRunning, "the control socket \(path): \(why); start baton serve or give --control")
+        }
+        return Connection(descriptor, path)
+    }
+
+    private final class Connection {
+        private let file: FileHandle
+        private let path: String
+        private var pending = Data()
+
+        init(_ descriptor: CInt, _ path: String) {
+            file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+            self.path = path
+        }
+
+        func send(_ request: ControlRequest) throws {
+            try file.write(contentsOf: try JSONEncoder().encode(request) + Data("\n".utf8))
+        }
+
+        func next() throws -> ControlResponse {
+            while true {
+                if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
+                    let line = pending[pending.startIndex..<end]
+                    pending.removeSubrange(pending.startIndex...end)
+                    do {
+                        return try JSONDecoder().decode(ControlResponse.self, from: line)
+                    } catch {
+                        throw RuntimeError(
+                            .refused, "the server at \(path) gave an answer that cannot be read; use its own version")
+                    }
+                }
+                guard let more = try file.read(upToCount: 64 << 10), !more.isEmpty else {
+                    throw RuntimeError(.notRunning, "the server at \(path) closed the connection; its log tells why")
+                }
+                pending += more
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// What a command asks of a running server.
+enum ControlRequest: Codable, Sendable {
+    case status
+    /// Start this binary and hand everything to it; nil: the one this server was started from.
+    case upgrade(binary: String?)
+}
+
+/// What the server answers. `upgrade` has several answers, the last being `upgraded` or `failed`.
+enum ControlResponse: Codable, Sendable {
+    case status(StatusReport)
+    case upgrading(UpgradeProgress)
+    case upgraded(UpgradeReport)
+    case failed(String)
+}
+
+/// How far an upgrade has come.
+public struct UpgradeProgress: Codable, Sendable, Hashable {
+    /// Connections still with the old processes.
+    public var remaining: Int
+    /// Connections there were when it began.
+    public var total: Int
+}
+
+/// How an upgrade ended.
+public struct UpgradeReport: Codable, Sendable, Hashable {
+    /// The process that served before.
+    public var from: Int32
+    /// The process that serves now.
+    public var to: Int32
+    /// Connections that were handed over by the old workers.
+    public var connections: Int
+    /// Moves that failed on the way; their connections were tried again.
+    public var failed: Int
+    /// Milliseconds from the start of the new process to the end of the last old worker.
+    public var durationMilliseconds: Int
+
+    private enum CodingKeys: String, CodingKey {
+        case from, to, connections, failed
+        case durationMilliseconds = "duration_ms"
+    }
+}

@@ -1,0 +1,65 @@
+internal import BatonNIO
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+internal import TLSHandshake
+
+extension Front {
+    /// Accepts at a listener. The channel has a descriptor of its own; the one kept here is for a successor.
+    @discardableResult
+    func listen(_ name: String) -> EventLoopFuture<Void> {
+        guard let open = listeners[name], let listener = configuration.listeners[name] else {
+            return loop.makeSucceededVoidFuture()
+        }
+        let copy = fcntl(open.socket.descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else {
+            return loop.makeFailedFuture(RuntimeError.system("cannot listen at \(open.socket.address)"))
+        }
+        var bootstrap = ConnectionBootstrap(group: group) { [self] channel, _ in
+            try channel.syncOptions?.setOption(.autoRead, value: false)
+            let policy = policy.withLock { $0 }
+            try channel.pipeline.syncOperations.addHandler(FrontHandler(self, listener: name, policy))
+        }
+        bootstrap.options.handshakeTimeout = configuration.limits.handshakeTime.timeAmount
+        bootstrap.options.closeTimeout = .seconds(5)
+        bootstrap.options.allowsHalfClosure = true
+        bootstrap.socketOptions.keepAliveIdle = listener.keepaliveIdle.map { CInt($0.components.seconds) }
+        bootstrap.socketOptions.keepAliveInterval = CInt(listener.keepaliveInterval.components.seconds)
+        bootstrap.socketOptions.keepAliveCount = CInt(listener.keepaliveCount)
+        bootstrap.socketOptions.userTimeout = listener.userTimeout.map { CInt($0.components.seconds * 1000) }
+        // The handler begins TLS itself, after whatever is spoken before it, with the context that holds then.
+        return bootstrap.listen(takingOver: copy, .plain, name: name).hop(to: loop).map { [self] accepting in
+            listeners[name]?.channel = accepting.channel
+            log.notice("listening", metadata: ["listener": "\(name)", "address": "\(open.socket.actualAddress)"])
+        }
+    }
+
+    func stopListening(_ name: String) {
+        guard let listener = listeners.removeValue(forKey: name) else { return }
+        listener.channel?.close(promise: nil)
+        close(listener.socket.descriptor)
+    }
+
+    func stopListening() {
+        for name in Array(listeners.keys) { stopListening(name) }
+        controlChannel?.close(promise: nil)
+        controlChannel = nil
+        rotation?.cancel()
+    }
+
+    /// Counts a connection, unless there are as many as may be. Workers tell their counts a moment after they change; the
+    /// limit is as exact as that.
+    func admit(_ limits: Limits) -> Bool {
+        let here = connections.wrappingAdd(1, ordering: .relaxed).newValue
+        guard here + workerConnections.load(ordering: .relaxed) > limits.connections else { return true }
+        dismissed()
+        return false
+    }
+
+    func dismissed() {
+        let rest = connections.wrappingSubtract(1, ordering: .relaxed).newValue
+        if rest == 0 { loop.execute { self.endIfDone() } }
+    }
+}

@@ -1,0 +1,80 @@
+internal import BatonNIO
+internal import Handoff
+internal import Logging
+internal import NIOCore
+
+extension Front {
+    /// A connection that no worker has taken for this long is closed.
+    private static let patience: UInt64 = 30_000_000_000
+
+    /// Hands a connection to whom its target names. May be called from any thread.
+    func place(_ box: DetachedConnection, target: Target, since: UInt64 = MonotonicTime.now) {
+        loop.execute { [self] in
+            if case .retiring(let successor) = phase { successor.placements += 1 }
+            placeHere(box, target: target, since: since)
+        }
+    }
+
+    private func placeHere(_ box: DetachedConnection, target: Target, since: UInt64) {
+        if case .worker(let path) = target {
+            return courier(to: path, target).send([box])
+        }
+        switch phase {
+        case .retiring(let successor):
+            successorTurn = (successorTurn + 1) % max(1, successor.workers.count)
+            if successor.workers.indices.contains(successorTurn) {
+                return courier(to: successor.workers[successorTurn], target).send([box])
+            }
+        case .starting, .serving, .replacing, .finishing:
+            if let worker = workers.filter({ $0.state == .ready }).min(by: { $0.load < $1.load }) {
+                worker.underWay += 1
+                return courier(to: worker.socket, target).send([box])
+            }
+        }
+        retry([box], target: target, since: since, reason: "no worker is ready")
+    }
+
+    /// One courier for each receiver and target: parcels that come back are placed anew by their target.
+    private func courier(to path: String, _ target: Target) -> ParcelCourier {
+        if let courier = couriers[path] { return courier }
+        let courier = ParcelCourier(path: path) { [self] delivery in
+            loop.execute { self.delivered(delivery, to: path) }
+        }
+        couriers[path] = courier
+        return courier
+    }
+
+    private func delivered(_ delivery: ParcelCourier.Delivery, to path: String) {
+        if case .retiring(let successor) = phase {
+            successor.placements -= delivery.handedOver + delivery.lost
+        }
+        if delivery.lost > 0 {
+            log.warning("connections in doubt were closed", metadata: ["count": "\(delivery.lost)"])
+        }
+        for box in delivery.returned {
+            past.movesFailed += 1
+            guard let parcel = box.take() else { continue }
+            let target = parcel.metadata.target ?? .hello
+            let stamp = parcel.metadata.annotations[SessionAnnotation.detachedAt] ?? []
+            let since = stamp.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            retry(
+                [DetachedConnection(parcel)], target: target, since: since,
+                reason: delivery.reason ?? "the worker did not take it")
+        }
+        endIfDone()
+    }
+
+    private func retry(_ boxes: [DetachedConnection], target: Target, since: UInt64, reason: String) {
+        guard MonotonicTime.now < since + Self.patience else {
+            log.error(
+                "a connection is closed, because nobody takes it",
+                metadata: ["target": "\(target)", "reason": "\(reason)"])
+            if case .retiring(let successor) = phase { successor.placements -= boxes.count }
+            return
+        }
+        log.debug("a connection waits for a worker", metadata: ["target": "\(target)", "reason": "\(reason)"])
+        loop.scheduleTask(in: .milliseconds(50)) { [self] in
+            for box in boxes { placeHere(box, target: target, since: since) }
+        }
+    }
+}

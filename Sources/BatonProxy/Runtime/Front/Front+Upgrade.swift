@@ -1,0 +1,152 @@
+internal import Glibc
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+
+extension Front {
+    /// Starts a new server of `binary` and, when it is ready, hands everything to it. Until then nothing changes here.
+    func upgrade(binary: String?, asked: JSONLink<ControlResponse>?) {
+        guard case .serving = phase else {
+            asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
+            return
+        }
+        let path = "\(ControlSocket.runtimeDirectory(control.path))/upgrade.\(getpid())"
+        do {
+            // What is wrong with the configuration is said without starting anything, where this version can tell.
+            let listener = try HandoffListener(at: path)
+            let names = listeners.keys.sorted()
+            let inheritance = Inheritance(
+                listeners: names.compactMap { name in
+                    listeners[name].map { .init(name: name, address: "\($0.socket.address)") }
+                }, ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber)
+            let parcel = try inheritance.parcel(
+                control: control, sockets: names.compactMap { listeners[$0]?.socket.descriptor })
+            let process = try ChildProcess.start(
+                binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
+            let successor = Successor(process)
+            phase = .replacing(successor)
+            if let asked { upgradeAsked.append(asked) }
+            log.notice("a new server starts", metadata: ["pid": "\(process.pid)"])
+            follow(successor)
+            bequeath(parcel, through: listener, to: process.pid)
+        } catch {
+            log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(error)"])
+            asked?.finish(.failed("\(error)"))
+        }
+    }
+
+    private var totals: WorkerReport {
+        var total = past
+        for worker in workers { total.add(worker.report) }
+        return total
+    }
+
+    /// Gives the sockets to whoever connects, which must be the new server. It waits on a thread of its own.
+    private func bequeath(_ parcel: consuming Parcel, through listener: consuming HandoffListener, to pid: pid_t) {
+        let box = Mutex<(HandoffListener?)>(consume listener)
+        let parcelBox = Mutex<Parcel?>(consume parcel)
+        let shared = Bequest(listener: box, parcel: parcelBox)
+        let log = log
+        startThread("baton-bequest") {
+            do throws(HandoffError) {
+                guard let listener = shared.listener.withLock({ $0.take() }),
+                    let socket = try listener.accept(deadline: .after(.seconds(20))), socket.peer.processID == pid,
+                    let parcel = shared.parcel.withLock({ $0.take() })
+                else { return }
+                var channel = OwnerChannel(socket)
+                let outcome = channel.offer(ParcelBatch(parcel), deadline: .after(.seconds(10)))
+                if outcome.settlement.handedOverCount == 0 {
+                    log.error(
+                        "the new server did not take the sockets", metadata: ["reason": "\(outcome.settlement.ending)"])
+                }
+                try? channel.awaitConfirmation(deadline: .after(.seconds(10)))
+            } catch {
+                log.error("the sockets could not be handed over", metadata: ["reason": "\(error)"])
+            }
+        }
+    }
+
+    private func follow(_ successor: Successor) {
+        let bound = NIOLoopBound(successor, eventLoop: loop)
+        JSONLines<SuccessorMessage, PredecessorMessage>.open(successor.process.link, on: loop) { [self] message in
+            switch message {
+            case .ready(let workers): retire(bound.value, workers)
+            case .failed(let why): bound.value.why = why
+            }
+        } ended: {
+        }.whenSuccess { bound.value.link = $0 }
+        successor.process.watch { [self] ending in
+            loop.execute { self.successorEnded(bound.value, ending) }
+        }
+        loop.scheduleTask(in: Self.startLimit) { [self] in
+            guard case .replacing(let current) = phase, current === bound.value else { return }
+            current.why = "it was not ready in time"
+            current.abandon()
+        }
+    }
+
+    /// The new server is gone before it was ready: everything goes on here. After that it is none of our business.
+    private func successorEnded(_ successor: Successor, _ ending: ProcessEnding) {
+        guard case .replacing(let current) = phase, current === successor else { return }
+        let why = successor.why ?? "the new process ended before it was ready (\(ending)); see the log"
+        phase = .serving
+        log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(why)"])
+        for asked in upgradeAsked { asked.finish(.failed(why)) }
+        upgradeAsked = []
+    }
+
+    /// The new server accepts. This one stops accepting, and its workers hand over what they have.
+    private func retire(_ successor: Successor, _ paths: [String]) {
+        guard case .replacing(let current) = phase, current === successor, !paths.isEmpty else { return }
+        successor.workers = paths
+        successor.total = connectionCount
+        successor.movesFailedBefore = totals.movesFailed
+        phase = .retiring(successor)
+        log.notice(
+            "the new server is ready; handing over",
+            metadata: ["pid": "\(successor.process.pid)", "connections": "\(successor.total)"])
+        stopListening()
+        for worker in workers {
+            worker.state = .draining
+            worker.link?.send(.drain(to: paths))
+        }
+        progress(successor)
+        endIfDone()
+    }
+
+    func progress(_ successor: Successor) {
+        for asked in upgradeAsked {
+            asked.send(.upgrading(.init(remaining: connectionCount, total: max(successor.total, connectionCount))))
+        }
+    }
+
+    /// Nothing is left here.
+    func retired(_ successor: Successor) {
+        phase = .finishing
+        let report = UpgradeReport(
+            from: getpid(), to: successor.process.pid, connections: successor.total,
+            failed: totals.movesFailed - successor.movesFailedBefore,
+            durationMilliseconds: Int((MonotonicTime.now - successor.startedAt) / 1_000_000))
+        log.notice("replaced", metadata: ["by": "\(report.to)", "duration_ms": "\(report.durationMilliseconds)"])
+        let told = upgradeAsked.map { asked in
+            asked.finish(.upgraded(report))
+            return asked.channel.closeFuture
+        }
+        upgradeAsked = []
+        isReplaced = true
+        EventLoopFuture.andAllComplete(told, on: loop).whenComplete { [self] _ in ended.succeed() }
+    }
+}
+
+/// What a thread takes along; closures cannot consume.
+private final class Bequest: Sendable {
+    let listener: Mutex<HandoffListener?>
+    let parcel: Mutex<Parcel?>
+
+    init(listener: consuming sending Mutex<HandoffListener?>, parcel: consuming sending Mutex<Parcel?>) {
+        self.listener = listener
+        self.parcel = parcel
+    }
+}

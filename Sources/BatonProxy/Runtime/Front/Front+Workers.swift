@@ -1,0 +1,135 @@
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+extension Front {
+    /// A worker that ends this often before it is ready is not started again at once.
+    private static let slowest = 5.0
+
+    func startWorker() {
+        lastWorkerNumber += 1
+        let number = lastWorkerNumber
+        let directory = ControlSocket.runtimeDirectory(control.path)
+        do {
+            let child = try ChildProcess.start(ChildProcess.thisBinary, ["serve-worker"])
+            let worker = WorkerHandle(number: number, pid: child.pid, socket: "\(directory)/\(number).\(child.pid)")
+            workers.append(worker)
+            let bound = NIOLoopBound(worker, eventLoop: loop)
+            JSONLines<WorkerMessage, FrontMessage>.open(child.link, on: loop) { [self] message in
+                received(message, from: bound.value)
+            } ended: {
+            }.whenComplete { [self] result in
+                switch result {
+                case .success(let link):
+                    bound.value.link = link
+                    link.send(
+                        .configure(
+                            WorkerSetup(number: number, file: file, flags: options.flags, socket: bound.value.socket)))
+                case .failure: kill(bound.value.pid, SIGKILL)
+                }
+            }
+            child.watch { [self] ending in
+                loop.execute { self.ended(bound.value, ending) }
+            }
+        } catch {
+            log.error("a worker cannot be started", metadata: ["reason": "\(error)"])
+            failReadiness("\(error)")
+        }
+    }
+
+    private func received(_ message: WorkerMessage, from worker: WorkerHandle) {
+        switch message {
+        case .ready:
+            guard worker.state == .starting else { return }
+            worker.state = .ready
+            failedStarts = 0
+            tellSiblings()
+            if workers.allSatisfy({ $0.state != .starting }) {
+                readiness?.succeed()
+                readiness = nil
+            }
+        case .failed(let why):
+            log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
+            worker.link?.channel.close(promise: nil)
+            failReadiness(why)
+        case .report(let report):
+            worker.report = report
+            worker.underWay = 0
+            countConnections()
+            if case .retiring(let successor) = phase { progress(successor) }
+        case .leaving:
+            guard worker.state == .ready, case .serving = phase else { return }
+            log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
+            drain(worker)
+            startWorker()
+        }
+    }
+
+    /// Takes a worker out of service: its connections go to the others.
+    private func drain(_ worker: WorkerHandle) {
+        worker.state = .draining
+        tellSiblings()
+        let others = workers.filter { $0.state == .ready }.map(\.socket)
+        worker.link?.send(others.isEmpty ? .finish : .drain(to: others))
+    }
+
+    private func ended(_ worker: WorkerHandle, _ ending: ProcessEnding) {
+        let before = worker.state
+        worker.state = .gone
+        worker.link?.channel.close(promise: nil)
+        past.add(worker.report)
+        workers.removeAll { $0 === worker }
+        countConnections()
+        couriers[worker.socket] = nil
+        unlink(worker.socket)
+        unlink(worker.socket + ".lock")
+        tellSiblings()
+        switch (phase, before) {
+        case (.finishing, _), (.retiring, _): endIfDone()
+        case (_, .draining):
+            log.info("a worker has ended", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
+        case (.starting, _):
+            failReadiness("a worker ended while it started (\(ending)); see the log")
+        default:
+            log.error(
+                "a worker has died; another takes its place, its connections are lost",
+                metadata: [
+                    "worker": "\(worker.number)", "pid": "\(worker.pid)", "ending": "\(ending)",
+                    "connections": "\(worker.report.connections)",
+                ])
+            replace(wasReady: before == .ready)
+        }
+    }
+
+    private func replace(wasReady: Bool) {
+        failedStarts = wasReady ? 0 : failedStarts + 1
+        guard failedStarts > 0 else { return startWorker() }
+        let delay = min(Self.slowest, 0.1 * Double(1 << min(failedStarts, 10)))
+        loop.scheduleTask(in: .milliseconds(Int64(delay * 1000))) { [self] in
+            switch phase {
+            case .serving, .replacing: startWorker()
+            case .starting, .retiring, .finishing: return
+            }
+        }
+    }
+
+    /// After a change of the configuration.
+    func adjustWorkerCount() {
+        let active = workers.filter { $0.state == .ready || $0.state == .starting }
+        if active.count < workerCount {
+            for _ in active.count..<workerCount { startWorker() }
+        } else {
+            for worker in active.suffix(active.count - workerCount) { drain(worker) }
+        }
+    }
+
+    private func countConnections() {
+        workerConnections.store(workers.reduce(0) { $0 + $1.report.connections }, ordering: .relaxed)
+    }
+
+    private func tellSiblings() {
+        let ready = workers.filter { $0.state == .ready }
+        for worker in ready { worker.link?.send(.siblings(ready.filter { $0 !== worker }.map(\.socket))) }
+    }
+}

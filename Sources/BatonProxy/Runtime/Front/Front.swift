@@ -1,0 +1,260 @@
+internal import BatonNIO
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+internal import TLSHandshake
+
+/// The front process: it listens, completes handshakes, chooses routes, and hands every connection to a worker. It owns
+/// none for longer than that. Its state is used on `loop` only; connections in their handshake are on the loops of
+/// `group`, and read the `FrontPolicy` that holds when they come in.
+final class Front: @unchecked Sendable {
+    enum Phase {
+        case starting
+        case serving
+        /// A successor starts; this one serves until it is ready.
+        case replacing(Successor)
+        /// The successor accepts; what is here goes there.
+        case retiring(Successor)
+        /// Ends with its last connection, or at the time limit.
+        case finishing
+    }
+
+    /// How long connections may take to end after SIGTERM.
+    static let drainLimit = TimeAmount.seconds(30)
+    /// How long a worker or a successor may take to start.
+    static let startLimit = TimeAmount.seconds(30)
+
+    let options: ServeOptions
+    let group: any EventLoopGroup
+    let loop: any EventLoop
+    var log: Logger
+    var configuration: Configuration
+    var file: String?
+    let control: ControlSocket
+    let policy: Mutex<FrontPolicy>
+    var ticketKeys: TicketKeysBox
+    var phase = Phase.starting
+    var controlChannel: (any Channel)?
+    var listeners: [String: OpenListener] = [:]
+    var workers: [WorkerHandle] = []
+    var lastWorkerNumber = 0
+    var failedStarts = 0
+    var readiness: EventLoopPromise<Void>?
+    var couriers: [String: ParcelCourier] = [:]
+    var successorTurn = 0
+    /// Of workers that are gone, and of the servers before this one.
+    var past: WorkerReport
+    var upgradeAsked: [JSONLink<ControlResponse>] = []
+    var rotation: RepeatedTask?
+    /// Whether a successor has the sockets.
+    var isReplaced = false
+    /// Connections in this process.
+    let connections = Atomic<Int>(0)
+    /// Connections in the workers, by their last reports.
+    let workerConnections = Atomic<Int>(0)
+    let startedAt = MonotonicTime.now
+    let ended: EventLoopPromise<Void>
+
+    struct OpenListener {
+        var socket: ListeningSocket
+        var channel: (any Channel)?
+    }
+
+    init(
+        _ options: ServeOptions, _ configuration: Configuration, file: String?, group: any EventLoopGroup,
+        control: ControlSocket, keys: TicketKeysBox, past: WorkerReport
+    ) throws {
+        self.options = options
+        self.configuration = configuration
+        self.file = file
+        self.group = group
+        self.control = control
+        self.past = past
+        ticketKeys = keys
+        loop = group.next()
+        log = Logger(label: "baton")
+        log.logLevel = configuration.logLevel.swiftLog
+        policy = Mutex(try FrontPolicy(configuration, keys: keys))
+        ended = loop.makePromise()
+    }
+
+    // MARK: Starting
+
+    /// Starts the workers, then accepts.
+    func start() -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        loop.execute { [self] in
+            readiness = promise
+            for _ in 0..<workerCount { startWorker() }
+            loop.scheduleTask(in: Self.startLimit) { [self] in
+                failReadiness("the workers did not start in time; the machine may be overloaded")
+            }
+        }
+        return promise.futureResult.flatMap { [self] in serve() }
+    }
+
+    var workerCount: Int { configuration.workers ?? max(1, System.coreCount) }
+
+    func failReadiness(_ why: String) {
+        readiness?.fail(RuntimeError(.processFailed, why))
+        readiness = nil
+    }
+
+    /// Ends the workers of a server that could not start.
+    func abandonStart() {
+        for worker in workers { kill(worker.pid, SIGKILL) }
+    }
+
+    private func serve() -> EventLoopFuture<Void> {
+        phase = .serving
+        let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands()]
+        scheduleRotation()
+        return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
+            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+            ServiceNotification.ready()
+        }
+    }
+
+    // MARK: Signals
+
+    func received(_ signal: CInt) {
+        switch signal {
+        case SIGHUP: reload()
+        case SIGUSR2: upgrade(binary: nil, asked: nil)
+        default: finish()
+        }
+    }
+
+    /// SIGTERM: accepts no more, lets connections end, and goes.
+    private func finish() {
+        if case .finishing = phase {
+            // Asked twice: at once.
+            for worker in workers { worker.link?.send(.stop) }
+            return ended.succeed()
+        }
+        log.notice("draining", metadata: ["connections": "\(connectionCount)"])
+        ServiceNotification.stopping()
+        if case .replacing(let successor) = phase { successor.abandon() }
+        phase = .finishing
+        stopListening()
+        for worker in workers { worker.link?.send(.finish) }
+        loop.scheduleTask(in: Self.drainLimit) { [self] in
+            for worker in workers { worker.link?.send(.stop) }
+            loop.scheduleTask(in: .seconds(2)) { self.ended.succeed() }
+        }
+        endIfDone()
+    }
+
+    /// Leaves when nothing is left to do.
+    func endIfDone() {
+        switch phase {
+        case .finishing:
+            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
+            ended.succeed()
+        case .retiring(let successor):
+            progress(successor)
+            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0, successor.placements == 0 else { return }
+            retired(successor)
+        case .starting, .serving, .replacing: return
+        }
+    }
+
+    // MARK: Configuration
+
+    private func reload() {
+        guard case .serving = phase else {
+            return log.warning("the configuration is not read again while the server is being replaced or stopped")
+        }
+        ServiceNotification.reloading()
+        defer { ServiceNotification.ready() }
+        do {
+            let (changed, text) = try options.read()
+            let next = try FrontPolicy(changed, keys: ticketKeys)
+            var opened: [ListeningSocket] = []
+            do {
+                for (name, listener) in changed.listeners where listeners[name]?.socket.address != listener.address {
+                    opened.append(try ListeningSocket.open(name, listener.address))
+                }
+            } catch {
+                for socket in opened { close(socket.descriptor) }
+                throw error
+            }
+            if changed.control != configuration.control || changed.user != configuration.user {
+                log.warning("control, user and group are changed by a restart only")
+            }
+            apply(changed, text, next, opened)
+            log.notice("the configuration has been read again")
+        } catch {
+            let reason = "\(error)".split(separator: "\n").joined(separator: "; ")
+            log.error("the configuration is kept as it was", metadata: ["reason": "\(reason)"])
+        }
+    }
+
+    private func apply(_ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ opened: [ListeningSocket]) {
+        let rotates = changed.sessionTickets != configuration.sessionTickets
+        let before = configuration
+        configuration = changed
+        file = text
+        log.logLevel = changed.logLevel.swiftLog
+        policy.withLock { $0 = next }
+        for name in Array(listeners.keys) where changed.listeners[name]?.address != before.listeners[name]?.address {
+            stopListening(name)
+        }
+        for socket in opened { listeners[socket.name] = OpenListener(socket: socket) }
+        // Options of accepted sockets are the listening channel's.
+        for (name, listener) in listeners {
+            let isNew = listener.channel == nil
+            if isNew || before.listeners[name] != changed.listeners[name] {
+                listener.channel?.close(promise: nil)
+                listen(name).whenFailure { [log] in log.error("cannot listen", metadata: ["reason": "\($0)"]) }
+            }
+        }
+        for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags)) }
+        adjustWorkerCount()
+        if rotates { scheduleRotation() }
+    }
+
+    private func scheduleRotation() {
+        rotation?.cancel()
+        guard let interval = configuration.sessionTickets.rotateEvery?.timeAmount else { return }
+        rotation = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
+            ticketKeys = ticketKeys.rotated(keeping: configuration.sessionTickets.formerKeys)
+            let contexts = policy.withLock { $0.contexts }
+            for context in contexts.values { context.replaceTicketKeys(ticketKeys.copy()) }
+        }
+    }
+
+    // MARK: Counting
+
+    /// Connections in all, those in their handshake included.
+    var connectionCount: Int {
+        workers.reduce(connections.load(ordering: .relaxed)) { $0 + $1.report.connections }
+    }
+
+    var status: StatusReport {
+        var total = past
+        for worker in workers { total.add(worker.report) }
+        return StatusReport(
+            pid: getpid(), version: BatonVersion.current, uptime: Int((MonotonicTime.now - startedAt) / 1_000_000_000),
+            connections: connectionCount,
+            workers: workers.filter { $0.state != .gone }.map {
+                .init(
+                    pid: $0.pid, connections: $0.report.connections, movesIn: $0.report.movesIn,
+                    movesOut: $0.report.movesOut)
+            },
+            moves: .init(handoff: total.movesIn, migration: 0, failed: total.movesFailed),
+            pause: .init(total.pauses))
+    }
+}
+
+extension WorkerReport {
+    /// Adds what another counted; connections are not added, because they end with their owner or move.
+    mutating func add(_ other: WorkerReport) {
+        movesIn += other.movesIn
+        movesOut += other.movesOut
+        movesFailed += other.movesFailed
+        pauses.merge(other.pauses)
+    }
+}

@@ -1,0 +1,252 @@
+internal import BatonNIO
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import TLSHandshake
+internal import TLSRecords
+
+/// A new connection in the front: what is spoken before TLS, the handshake, and as much of the first request as its routes
+/// need. Then it goes to its worker with every byte already read.
+final class FrontHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Stage {
+        /// A load balancer's PROXY protocol header comes first.
+        case proxyHeader
+        /// SMTP and the like, up to STARTTLS.
+        case preface(PlainPreface)
+        case handshake
+        /// The first request line decides.
+        case request
+        case done
+    }
+
+    private let front: Front
+    private let listener: String
+    private let policy: FrontPolicy
+    private var stage = Stage.done
+    private var received: [UInt8] = []
+    private var source: Endpoint?
+    private var destination: Endpoint?
+    private var hello: Router.Hello?
+    private var timer: Scheduled<Void>?
+    private var isCounted = false
+
+    init(_ front: Front, listener: String, _ policy: FrontPolicy) {
+        self.front = front
+        self.listener = listener
+        self.policy = policy
+    }
+
+    private var configuration: Listener { policy.listeners[listener] ?? Listener() }
+
+    // MARK: The way of a connection
+
+    func channelActive(context: ChannelHandlerContext) {
+        isCounted = front.admit(policy.limits)
+        guard isCounted else { return refuse("limits.connections is reached", context) }
+        source = context.channel.remoteAddress.flatMap(Endpoint.init)
+        destination = context.channel.localAddress.flatMap(Endpoint.init)
+        limit(policy.limits.handshakeTime, context)
+        if configuration.proxyProtocol != .off {
+            stage = .proxyHeader
+            context.read()
+        } else {
+            beginPreface(context)
+        }
+        context.fireChannelActive()
+    }
+
+    private func beginPreface(_ context: ChannelHandlerContext) {
+        guard let kind = configuration.startTLS else { return beginTLS(context) }
+        let preface = PlainPreface(kind, hostName: "localhost")
+        if !preface.greeting.isEmpty {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: preface.greeting)), promise: nil)
+        }
+        stage = .preface(preface)
+        if received.isEmpty { context.read() } else { advance(context) }
+    }
+
+    private func beginTLS(_ context: ChannelHandlerContext) {
+        guard configuration.usesTLS, let tls = policy.contexts[listener] else {
+            return decide(Router.Hello(), context)
+        }
+        stage = .handshake
+        do {
+            let bytes = received
+            received = []
+            try context.pipeline.syncOperations.connectionHandler()
+                .startTLS(Handshake(server: tls), received: ByteBuffer(bytes: bytes))
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        received += unwrapInboundIn(data).readableBytesView
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        advance(context)
+    }
+
+    private func advance(_ context: ChannelHandlerContext) {
+        switch stage {
+        case .proxyHeader: readProxyHeader(context)
+        case .preface(let preface): advance(preface, context)
+        case .request: readRequest(context)
+        case .handshake, .done: return
+        }
+    }
+
+    private func readProxyHeader(_ context: ChannelHandlerContext) {
+        do throws(ProxyProtocolError) {
+            let reading = try ProxyProtocolHeader.read(
+                received.span.bytes, accepting: configuration.proxyProtocol.versions,
+                limit: max(232, policy.limits.headerSize))
+            guard case .complete(let header, let length) = reading else { return context.read() }
+            received.removeFirst(length)
+            if let ends = header.endpoints {
+                source = ends.source
+                destination = ends.destination
+            }
+            beginPreface(context)
+        } catch {
+            refuse("its PROXY protocol header: \(error)", context)
+        }
+    }
+
+    private func advance(_ preface: PlainPreface, _ context: ChannelHandlerContext) {
+        var preface = preface
+        let bytes = received
+        received = []
+        let step = preface.receive(bytes.span.bytes)
+        if !step.reply.isEmpty {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: step.reply)), promise: nil)
+        }
+        switch step.next {
+        case .read:
+            stage = .preface(preface)
+            context.read()
+        case .beginTLS(let first):
+            received = first
+            beginTLS(context)
+        case .close(let why): refuse("the plain part: \(why)", context)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case ConnectionEvent.established(let info) as ConnectionEvent:
+            let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
+            // The handler beneath is in the midst of its work.
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            context.eventLoop.execute { bound.value.0.decide(hello, bound.value.1) }
+        case ChannelEvent.inputClosed as ChannelEvent:
+            // Who ends before it has said anything wants nothing.
+            if case .done = stage {} else { context.close(promise: nil) }
+        default: break
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    // MARK: Routes
+
+    private func decide(_ hello: Router.Hello, _ context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        self.hello = hello
+        switch policy.router.decide(.init(listener: listener, hello: hello)) {
+        case .target(let target, _): handOver(target, context)
+        case .needs:
+            stage = .request
+            limit(policy.limits.headerTime, context)
+            if received.isEmpty { context.read() } else { readRequest(context) }
+        case .noRoute: refuse("no route", context)
+        }
+    }
+
+    private func readRequest(_ context: ChannelHandlerContext) {
+        let request: Router.FirstRequest
+        switch RequestHead.read(received.span.bytes, limit: policy.limits.headerSize) {
+        case .incomplete: return context.read()
+        case .head(let head): request = .line(head.line)
+        case .notHTTP, .tooLong: request = .none
+        }
+        decide(request, context)
+    }
+
+    private func decide(_ request: Router.FirstRequest, _ context: ChannelHandlerContext) {
+        switch policy.router.decide(.init(listener: listener, hello: hello, request: request)) {
+        case .target(let target, _): handOver(target, context)
+        case .needs, .noRoute: refuse("no route", context)
+        }
+    }
+
+    private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
+        stage = .done
+        timer?.cancel()
+        do {
+            let handler = try context.pipeline.syncOperations.connectionHandler()
+            handler.metadata.target = target
+            handler.metadata.source = source
+            handler.metadata.destination = destination
+            // A program of somebody else's finds the bytes read as they are.
+            let state: [UInt8] = if case .worker = target { received } else { SessionState(received: received).encoded }
+            var parcel = try handler.detach(applicationState: state)
+            parcel.metadata.stampDetached()
+            front.place(DetachedConnection(parcel), target: target)
+        } catch {
+            front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
+            context.close(promise: nil)
+        }
+    }
+
+    // MARK: Ends
+
+    private func limit(_ time: Duration, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: time.timeAmount) {
+            let (handler, context) = bound.value
+            if case .done = handler.stage { return }
+            // A routed connection that says nothing is one without a request.
+            if case .request = handler.stage { return handler.decide(.none, context) }
+            handler.refuse("its time was over", context)
+        }
+    }
+
+    private func refuse(_ why: String, _ context: ChannelHandlerContext) {
+        stage = .done
+        front.log.info(
+            "a connection is refused",
+            metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
+        context.close(promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let error = error as? ConnectionError, error.code == .detached { return }
+        front.log.debug(
+            "a connection failed", metadata: ["listener": "\(listener)", "reason": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        stage = .done
+        timer?.cancel()
+        if isCounted {
+            isCounted = false
+            front.dismissed()
+        }
+        context.fireChannelInactive()
+    }
+}
+
+extension Endpoint {
+    /// The endpoint of a TCP address.
+    init?(_ address: SocketAddress) {
+        guard let text = address.ipAddress, let ip = IPAddress(text.split(separator: "%")[0]), let port = address.port
+        else { return nil }
+        self.init(ip, port: UInt16(truncatingIfNeeded: port))
+    }
+}

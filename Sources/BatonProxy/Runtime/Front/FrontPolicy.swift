@@ -1,0 +1,55 @@
+internal import SelfSigned
+internal import TLSHandshake
+internal import TLSRecords
+
+/// What new connections are treated by: all that is made of a configuration before the first of them comes.
+struct FrontPolicy: Sendable {
+    let router: Router
+    let limits: Limits
+    let listeners: [String: Listener]
+    /// The TLS contexts by listener.
+    let contexts: [String: ServerContext]
+
+    /// - Throws: `TLSConfigurationError` for certificates that cannot be used.
+    init(_ configuration: Configuration, keys: TicketKeysBox) throws {
+        router = configuration.router
+        limits = configuration.limits
+        listeners = configuration.listeners
+        var contexts: [String: ServerContext] = [:]
+        for (name, listener) in configuration.listeners where listener.usesTLS {
+            contexts[name] = try Self.context(listener, configuration, keys)
+        }
+        self.contexts = contexts
+    }
+
+    private static func context(
+        _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox
+    ) throws -> ServerContext {
+        let names = listener.certificates.isEmpty ? configuration.certificates.keys.sorted() : listener.certificates
+        var identities = names.compactMap { configuration.certificates[$0] }.map {
+            ServerConfiguration.Identity(
+                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" })
+        }
+        if identities.isEmpty {
+            let issued = try IssuedCertificate.selfSigned(for: ["localhost", "127.0.0.1", "::1"])
+            identities = [
+                .init(certificateChain: .text(issued.certificatePEM), privateKey: .text(issued.privateKeyPEM))
+            ]
+        }
+        let clientCertificates: ServerConfiguration.ClientCertificates =
+            switch (listener.clientAuth, listener.clientCA) {
+            case (.request, let path?): .optional(authorities: .file(path))
+            case (.require, let path?): .required(authorities: .file(path))
+            default: .none
+            }
+        let options = ProtocolOptions(
+            minimumVersion: listener.versions.contains(.tls12) ? .tls12 : .tls13,
+            maximumVersion: listener.versions.contains(.tls13) ? .tls13 : .tls12, cipherSuites: listener.ciphers,
+            groups: listener.groups.map(\.rawValue), applicationProtocols: listener.alpn)
+        return try ServerContext(
+            ServerConfiguration(
+                identities: identities, options: options, clientCertificates: clientCertificates,
+                ticketCount: configuration.sessionTickets.rotateEvery == nil ? 0 : 2),
+            ticketKeys: keys.copy())
+    }
+}

@@ -1,0 +1,55 @@
+internal import Foundation
+internal import Glibc
+internal import Handoff
+
+/// What a server leaves to its successor: the control socket, the listening sockets, ticket keys and counts. It travels
+/// as a parcel, sealed, whose sockets stand in the order of the names.
+struct Inheritance: Codable, Sendable {
+    struct Socket: Codable, Sendable {
+        var name: String
+        var address: String
+    }
+
+    var listeners: [Socket]
+    var ticketKeys: [UInt8]
+    var past: WorkerReport
+    var lastWorkerNumber: Int
+
+    /// Marks the parcel.
+    static let annotation = "baton.inheritance"
+
+    /// The parcel. Its descriptors are copies: the old server keeps its own until the new one is ready.
+    func parcel(control: ControlSocket, sockets: [CInt]) throws -> Parcel {
+        var set = DescriptorSet()
+        for descriptor in [control.descriptor, control.lock] + sockets {
+            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+            guard copy >= 0 else { throw RuntimeError.system("cannot copy a listening socket") }
+            set.append(owning: copy)
+        }
+        var parcel = Parcel(sockets: set, applicationState: Array(try JSONEncoder().encode(self)))
+        parcel.metadata.annotations[Self.annotation] = [1]
+        return parcel
+    }
+
+    /// Receives it from the server that listens at `path`.
+    static func receive(from path: String, control: String) throws -> (Inheritance, ControlSocket, [CInt]) {
+        var channel = ReceiverChannel(try .connect(to: path, deadline: .after(.seconds(10))))
+        var received = try channel.receive(deadline: .after(.seconds(10))) { parcel in
+            parcel.metadata.annotations[annotation] == nil ? .decline(.unsupportedParcel) : .accept
+        }
+        guard var parcel = received?.parcels.removeLast() else {
+            throw RuntimeError(.processFailed, "the running server handed nothing over; its log tells why")
+        }
+        let state = Data(parcel.applicationState)
+        let sockets = parcel.sockets.takeAll()
+        guard let inheritance = try? JSONDecoder().decode(Inheritance.self, from: state),
+            sockets.count == inheritance.listeners.count + 2
+        else {
+            for socket in sockets { close(socket) }
+            throw RuntimeError(
+                .processFailed, "the running server handed over what this version does not know; restart")
+        }
+        let socket = ControlSocket(path: control, descriptor: sockets[0], lock: sockets[1])
+        return (inheritance, socket, Array(sockets[2...]))
+    }
+}

@@ -1,0 +1,67 @@
+internal import Foundation
+
+/// What `baton serve` was called with.
+public struct ServeOptions: Sendable {
+    /// The configuration file, read again on SIGHUP.
+    public var configurationPath: String?
+    /// The flags, as they were written.
+    public var flags: [String]
+    /// Where the server to be replaced hands over its listening sockets; nil: there is none.
+    public var takeover: String?
+
+    /// The options of a server.
+    public init(configurationPath: String?, flags: [String], takeover: String? = nil) {
+        self.configurationPath = configurationPath
+        self.flags = flags
+        self.takeover = takeover
+    }
+
+    /// Splits `--config FILE` and `--takeover PATH` from the flags of the configuration.
+    ///
+    /// - Throws: `RuntimeError` for one of them without a value.
+    public init(arguments: [String]) throws(RuntimeError) {
+        flags = []
+        var rest = arguments[...]
+        func value(_ flag: String, _ inline: Substring?) throws(RuntimeError) -> String {
+            if let inline { return String(inline) }
+            guard let value = rest.popFirst() else {
+                throw RuntimeError(.configuration, "\(flag) has no value; write \(flag) PATH")
+            }
+            return value
+        }
+        while let argument = rest.popFirst() {
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let inline = parts.count == 2 ? parts[1] : nil
+            switch parts[0] {
+            case "--config": configurationPath = try value("--config", inline)
+            case "--takeover": takeover = try value("--takeover", inline)
+            default: flags.append(argument)
+            }
+        }
+    }
+
+    /// As arguments, for a successor.
+    var arguments: [String] {
+        (configurationPath.map { ["--config", $0] } ?? []) + flags
+    }
+
+    /// Reads and checks the configuration.
+    ///
+    /// - Returns: the configuration, and the text of its file.
+    /// - Throws: `ConfigurationError` or `RuntimeError`.
+    public func read() throws -> (configuration: Configuration, file: String?) {
+        var file: String?
+        if let configurationPath {
+            do {
+                file = try String(contentsOfFile: configurationPath, encoding: .utf8)
+            } catch {
+                throw RuntimeError(
+                    .configuration,
+                    "the configuration file \(configurationPath) cannot be read; check its path and mode")
+            }
+        }
+        let configuration = try Configuration(file: file, arguments: flags)
+        try configuration.check(Obstacle.of)
+        return (configuration, file)
+    }
+}

@@ -1,0 +1,26 @@
+/// A worker process, as its front sees it.
+final class WorkerHandle {
+    enum State {
+        case starting, ready
+        /// Gives its connections away.
+        case draining
+        case gone
+    }
+
+    let number: Int
+    let pid: Int32
+    let socket: String
+    var link: JSONLink<FrontMessage>?
+    var state = State.starting
+    var report = WorkerReport()
+    /// Connections given to it that its last report does not count yet.
+    var underWay = 0
+
+    init(number: Int, pid: Int32, socket: String) {
+        self.number = number
+        self.pid = pid
+        self.socket = socket
+    }
+
+    var load: Int { report.connections + underWay }
+}

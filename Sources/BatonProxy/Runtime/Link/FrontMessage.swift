@@ -1,0 +1,15 @@
+/// What the front says to a worker.
+enum FrontMessage: Codable, Sendable {
+    /// The first message.
+    case configure(WorkerSetup)
+    /// The configuration has changed.
+    case reconfigure(file: String?, flags: [String])
+    /// The parcel sockets of the other workers.
+    case siblings([String])
+    /// Hand every connection to these; take no more, and exit when none is left.
+    case drain(to: [String])
+    /// Take no more connections, close those that are idle, and exit when none is left.
+    case finish
+    /// Close what is left, and exit.
+    case stop
+}

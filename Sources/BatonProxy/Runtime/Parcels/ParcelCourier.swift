@@ -1,0 +1,107 @@
+internal import BatonNIO
+internal import Dispatch
+internal import Handoff
+internal import Synchronization
+
+/// Offers parcels to one receiver. What has gathered while an offer was under way leaves together as the next batch.
+final class ParcelCourier: Sendable {
+    /// How an offer ended.
+    struct Delivery: Sendable {
+        let handedOver: Int
+        /// Parcels that are the caller's again.
+        let returned: [DetachedConnection]
+        /// Closed because nobody could tell who owns them.
+        let lost: Int
+        /// Why parcels came back.
+        let reason: String?
+    }
+
+    /// A batch beyond this would keep its first connection waiting for its last.
+    private static let largestBatch = 64
+    /// How long a receiver may take to answer; the connections stand still meanwhile.
+    private static let patience = Duration.seconds(3)
+
+    private struct State: ~Copyable {
+        var queue: [DetachedConnection] = []
+        var isRunning = false
+    }
+
+    /// Where the receiver listens.
+    let path: String
+    private let state = Mutex(State())
+    private let channel = Mutex<OwnerChannel?>(nil)
+    private let queue: DispatchQueue
+    private let delivered: @Sendable (Delivery) -> Void
+
+    /// - Parameter delivered: called after each offer, on a thread of the courier's.
+    init(path: String, delivered: @escaping @Sendable (Delivery) -> Void) {
+        self.path = path
+        self.delivered = delivered
+        queue = DispatchQueue(label: "baton.courier")
+    }
+
+    /// How many wait or are under way.
+    func send(_ parcels: [DetachedConnection]) {
+        let mustStart = state.withLock { state in
+            state.queue += parcels
+            guard !state.isRunning, !state.queue.isEmpty else { return false }
+            state.isRunning = true
+            return true
+        }
+        if mustStart { queue.async { self.run() } }
+    }
+
+    private func run() {
+        while true {
+            let boxes = state.withLock { state -> [DetachedConnection] in
+                let boxes = Array(state.queue.prefix(Self.largestBatch))
+                state.queue.removeFirst(boxes.count)
+                if boxes.isEmpty { state.isRunning = false }
+                return boxes
+            }
+            guard !boxes.isEmpty else { return }
+            delivered(offer(boxes))
+        }
+    }
+
+    private func offer(_ boxes: [DetachedConnection]) -> Delivery {
+        channel.withLock { channel in
+            do throws(HandoffError) {
+                try connect(&channel)
+            } catch {
+                return Delivery(handedOver: 0, returned: boxes, lost: 0, reason: "\(error)")
+            }
+            var batch = ParcelBatch()
+            for box in boxes {
+                if let parcel = box.take() { batch.append(parcel) }
+            }
+            guard !batch.isEmpty, channel != nil else {
+                return Delivery(handedOver: 0, returned: [], lost: 0, reason: nil)
+            }
+            let outcome = channel!.offer(batch, deadline: .after(Self.patience))
+            if channel?.failure != nil { channel = nil }
+            let settlement = outcome.settlement
+            var reason = outcome.error.map { "\($0)" }
+            for case .declined(let why) in settlement.fates { reason = "\(why)" }
+            if reason == nil, settlement.handedOverCount < settlement.fates.count { reason = "\(settlement.ending)" }
+            var returned: [DetachedConnection] = []
+            outcome.returned.consumeEach { returned.append(DetachedConnection($0)) }
+            return Delivery(
+                handedOver: settlement.handedOverCount, returned: returned,
+                lost: settlement.fates.count { $0 == .closed }, reason: reason)
+        }
+    }
+
+    private func connect(_ channel: inout OwnerChannel?) throws(HandoffError) {
+        // A receiver that has gone since the last offer is noticed before anything is offered to it.
+        if channel != nil {
+            do throws(HandoffError) {
+                try channel!.awaitConfirmation(deadline: .after(Self.patience))
+            } catch {
+                channel = nil
+            }
+        }
+        guard channel == nil else { return }
+        channel = OwnerChannel(try .connect(to: path, deadline: .after(Self.patience)))
+    }
+}

@@ -1,0 +1,59 @@
+internal import Glibc
+
+/// Stream sockets in the file system.
+enum UnixSocket {
+    /// Connects, blocking; `nil` if nobody listens or the path is too long.
+    static func connect(_ path: String) -> CInt? {
+        guard var address = address(path) else { return nil }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return nil }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        if result == 0 { return descriptor }
+        let code = errno
+        close(descriptor)
+        errno = code
+        return nil
+    }
+
+    /// Whether somebody listens there.
+    static func answers(_ path: String) -> Bool {
+        guard let descriptor = connect(path) else { return false }
+        close(descriptor)
+        return true
+    }
+
+    /// Binds and listens with mode 0600.
+    static func listen(_ path: String) throws(RuntimeError) -> CInt {
+        guard var address = address(path) else {
+            throw RuntimeError(.cannotListen, "the socket path \(path) is longer than 107 bytes; choose a shorter one")
+        }
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { throw .system("cannot make a socket") }
+        let mask = umask(0o177)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        umask(mask)
+        guard result == 0, Glibc.listen(descriptor, 64) == 0 else {
+            let error = RuntimeError.system("cannot listen at \(path)")
+            close(descriptor)
+            throw error
+        }
+        return descriptor
+    }
+
+    private static func address(_ path: String) -> sockaddr_un? {
+        guard (1...107).contains(path.utf8.count) else { return nil }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        return address
+    }
+}

@@ -1,0 +1,145 @@
+internal import BatonNIO
+internal import Glibc
+internal import Handoff
+internal import NIOCore
+internal import TLSRecords
+
+/// The built-in page: says which process and worker serves the connection, and how often this very connection has moved.
+/// A small HTTP/1.1 server with keep-alive and pipelining; requests with a body are answered and then closed.
+final class HelloSession: Session {
+    fileprivate var pending: [UInt8] = []
+
+    override func install(in channel: any Channel, _ state: SessionState) throws {
+        try super.install(in: channel, state)
+        pending = state.received
+        try channel.pipeline.syncOperations.addHandler(Handler(self))
+    }
+
+    override func state() -> SessionState { SessionState(received: pending) }
+
+    override var isIdle: Bool { pending.isEmpty }
+
+    /// Answers the requests that are there as a whole.
+    ///
+    /// - Returns: the answers, and whether the connection ends with them.
+    fileprivate func answer() -> (bytes: [UInt8], isLast: Bool) {
+        var answers: [UInt8] = []
+        while true {
+            switch RequestHead.read(pending.span.bytes, limit: worker.configuration.limits.headerSize) {
+            case .incomplete: return (answers, false)
+            case .head(let head):
+                guard let length = head.length else { return (answers, false) }
+                let fields = String(decoding: pending[..<length], as: UTF8.self).lowercased()
+                pending.removeFirst(length)
+                let hasBody =
+                    fields.contains("\r\ntransfer-encoding:")
+                    || fields.contains("\r\ncontent-length:") && !fields.contains("\r\ncontent-length: 0\r\n")
+                let asksToClose = fields.contains("\r\nconnection: close\r\n")
+                let isLast =
+                    hasBody || asksToClose
+                    || head.line.minorVersion == 0 && !fields.contains("\r\nconnection: keep-alive\r\n")
+                answers += page(for: head.line, isLast: isLast)
+                if isLast { return (answers, true) }
+            case .notHTTP:
+                pending = []
+                return (answers + Self.refusal("400 Bad Request", "This page speaks HTTP/1.1.\n"), true)
+            case .tooLong:
+                pending = []
+                return (
+                    answers + Self.refusal("431 Request Header Fields Too Large", "The request is too long.\n"), true
+                )
+            }
+        }
+    }
+
+    private func page(for line: RequestLine, isLast: Bool) -> [UInt8] {
+        guard line.method == "GET" || line.method == "HEAD" else {
+            return Self.refusal("405 Method Not Allowed", "This page is only read.\n", isLast: isLast)
+        }
+        let handler = try? clientHandler()
+        let moves = handler?.metadata.moves ?? 0
+        let secured = handler?.info.map { "TLS \($0.version), \($0.suite)" } ?? "no TLS"
+        let body = """
+            <!doctype html><html lang="en"><meta charset="utf-8"><title>Baton</title>
+            <style>body{font:16px/1.6 system-ui,sans-serif;max-width:34em;margin:4em auto;padding:0 1em}
+            dt{color:#666}dd{margin:0 0 .6em;font-size:1.4em}</style>
+            <h1>This connection is alive.</h1>
+            <dl><dt>process</dt><dd id="process">\(getpid())</dd><dt>worker</dt><dd id="worker">\(worker.number)</dd>
+            <dt>moves of this connection</dt><dd id="moves">\(moves)</dd><dt>security</dt><dd>\(secured)</dd></dl>
+            <p>Reload: the connection stays open, whoever serves it.</p></html>
+
+            """
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: \(body.utf8.count)\r\n"
+            + "Cache-Control: no-store\r\nBaton-Process: \(getpid())\r\nBaton-Worker: \(worker.number)\r\n"
+            + "Baton-Moves: \(moves)\r\n" + (isLast ? "Connection: close\r\n" : "Connection: keep-alive\r\n") + "\r\n"
+        return Array((line.method == "HEAD" ? head : head + body).utf8)
+    }
+
+    private static func refusal(_ status: String, _ text: String, isLast: Bool = true) -> [UInt8] {
+        Array(
+            ("HTTP/1.1 \(status)\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\n"
+                + (isLast ? "Connection: close\r\n" : "") + "\r\n\(text)").utf8)
+    }
+
+    private final class Handler: ChannelInboundHandler {
+        typealias InboundIn = ByteBuffer
+        typealias OutboundOut = ByteBuffer
+
+        private let session: HelloSession
+        private var isLast = false
+
+        init(_ session: HelloSession) { self.session = session }
+
+        func channelActive(context: ChannelHandlerContext) {
+            if !session.pending.isEmpty { answer(context) }
+            context.fireChannelActive()
+        }
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            guard !isLast else { return }
+            session.pending += unwrapInboundIn(data).readableBytesView
+        }
+
+        func channelReadComplete(context: ChannelHandlerContext) {
+            answer(context)
+            session.didRead()
+        }
+
+        private func answer(_ context: ChannelHandlerContext) {
+            guard !isLast else { return }
+            let (bytes, isLast) = session.answer()
+            self.isLast = isLast
+            if !bytes.isEmpty { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil) }
+            if isLast {
+                context.close(promise: nil)
+            } else if (try? session.clientHandler().isWritable) == true {
+                context.read()
+            }
+        }
+
+        func channelWritabilityChanged(context: ChannelHandlerContext) {
+            if !isLast, (try? session.clientHandler().isWritable) == true { context.read() }
+            context.fireChannelWritabilityChanged()
+        }
+
+        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+            if event as? ConnectionEvent == .detached {
+                session.end(isMoved: true)
+            } else if case .some(.inputClosed) = event as? ChannelEvent {
+                context.close(promise: nil)
+            }
+            context.fireUserInboundEventTriggered(event)
+        }
+
+        func channelInactive(context: ChannelHandlerContext) {
+            session.end(isMoved: false)
+            context.fireChannelInactive()
+        }
+
+        func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            session.worker.note(error)
+            context.close(promise: nil)
+        }
+    }
+}

@@ -1,0 +1,205 @@
+internal import BatonNIO
+internal import Glibc
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import TLSRecords
+
+/// Passes bytes both ways between the client and an upstream. Both connections and the bytes between move together:
+/// what was read from one side is at once written to the other, so it waits in that side's connection, and travels
+/// with it. A side is read only while the other has room.
+final class ProxySession: Session {
+    private enum Stage {
+        /// The upstream is being connected, or its TLS handshake is under way. A move begins it anew.
+        case connecting
+        case relaying
+    }
+
+    private let name: String
+    private var received: [UInt8] = []
+    private var leg: (UpstreamLeg, CInt)?
+    private var stage = Stage.connecting
+    private var upstream: (any Channel)?
+    private var connector: UpstreamConnector?
+
+    init(_ worker: Worker, upstream name: String, leg: (UpstreamLeg, CInt)?) {
+        self.name = name
+        self.leg = leg
+        super.init(worker, target: .upstream(name))
+    }
+
+    override func install(in channel: any Channel, _ state: SessionState) throws {
+        try super.install(in: channel, state)
+        received = state.received
+        try channel.pipeline.syncOperations.addHandler(RelayHandler(self, .client))
+    }
+
+    /// The client is there; now the upstream, which came along or is to be connected.
+    override func begin() {
+        if let (leg, socket) = leg {
+            self.leg = nil
+            attach(leg, socket)
+        } else {
+            connect()
+        }
+    }
+
+    private func attach(_ leg: UpstreamLeg, _ socket: CInt) {
+        var parcel = Parcel(sockets: DescriptorSet(owning: socket))
+        if !leg.snapshot.isEmpty {
+            do {
+                parcel.snapshot = try Snapshot(decoding: leg.snapshot.span.bytes)
+            } catch {
+                // It was decoded before it was accepted.
+                return close()
+            }
+        }
+        parcel.received = leg.received
+        parcel.unsent = leg.unsent
+        parcel.metadata.annotations = leg.annotations
+        let session = NIOLoopBound(self, eventLoop: worker.loop)
+        worker.bootstrap { channel in try session.value.installUpstream(channel) }
+            .attach(parcel, on: worker.loop)
+            .whenComplete { result in
+                switch result {
+                case .success: session.value.relay()
+                case .failure(let error): session.value.fail(error)
+                }
+            }
+    }
+
+    private func connect() {
+        guard let upstream = worker.configuration.upstreams[name] else {
+            worker.log.warning("the upstream is not in the configuration any more", metadata: ["upstream": "\(name)"])
+            return close()
+        }
+        let session = NIOLoopBound(self, eventLoop: worker.loop)
+        let connector = UpstreamConnector(worker, upstream) { result in
+            let session = session.value
+            session.connector = nil
+            switch result {
+            case .success(let channel): session.connected(channel, upstream)
+            case .failure(let error): session.fail(error)
+            }
+        }
+        self.connector = connector
+        connector.start()
+    }
+
+    private func connected(_ channel: any Channel, _ configuration: Upstream) {
+        guard !hasEnded else {
+            channel.close(promise: nil)
+            return
+        }
+        do {
+            try installUpstream(channel)
+            if let version = configuration.proxyProtocol {
+                let metadata = try clientHandler().metadata
+                var ends: ProxyProtocolHeader.Endpoints?
+                if let source = metadata.source, let destination = metadata.destination {
+                    ends = .init(source: source, destination: destination)
+                }
+                let header = ProxyProtocolHeader(endpoints: ends).encoded(version)
+                channel.write(ByteBuffer(bytes: header), promise: nil)
+            }
+            if !received.isEmpty {
+                channel.write(ByteBuffer(bytes: received), promise: nil)
+                received = []
+            }
+            channel.flush()
+            relay()
+        } catch {
+            fail(error)
+        }
+    }
+
+    private func installUpstream(_ channel: any Channel) throws {
+        upstream = channel
+        try channel.syncOptions?.setOption(.autoRead, value: false)
+        try channel.pipeline.syncOperations.addHandler(RelayHandler(self, .upstream))
+    }
+
+    private func relay() {
+        guard !hasEnded else {
+            upstream?.close(promise: nil)
+            return
+        }
+        stage = .relaying
+        for side in RelaySide.allCases where hasInputClosed.contains(side) { channel(side.other)?.closeOutput() }
+        client?.read()
+        upstream?.read()
+    }
+
+    private func fail(_ error: any Error) {
+        worker.log.warning(
+            "the upstream cannot be reached", metadata: ["upstream": "\(name)", "reason": "\(error)"])
+        close()
+    }
+
+    // MARK: Moving
+
+    override func detach() throws -> Parcel {
+        let handler = try clientHandler()
+        guard stage == .relaying, let upstream else {
+            // Nothing has been said to the upstream yet: the next owner connects again.
+            return try handler.detach(applicationState: SessionState(received: received).encoded)
+        }
+        let upstreamHandler = try upstream.pipeline.syncOperations.connectionHandler()
+        // The upstream first: until the client's connection is out too, everything can still be closed, never lost in part.
+        var second = try upstreamHandler.detach(applicationState: [])
+        var state = SessionState(received: received)
+        var leg = UpstreamLeg()
+        if let snapshot = second.snapshot.take() {
+            leg.snapshot = snapshot.encoded().withUnsafeBytes { Array($0) }
+        }
+        leg.received = second.received
+        leg.unsent = second.unsent
+        leg.annotations = second.metadata.annotations
+        state.upstream = leg
+        do {
+            var parcel = try handler.detach(applicationState: state.encoded)
+            for descriptor in second.sockets.takeAll() { parcel.sockets.append(owning: descriptor) }
+            return parcel
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    override func clientEnded(isMoved: Bool) {
+        connector?.cancel()
+        connector = nil
+        if !isMoved { upstream?.close(promise: nil) }
+    }
+
+    // MARK: Relaying
+
+    private var hasInputClosed: Set<RelaySide> = []
+
+    func channel(_ side: RelaySide) -> (any Channel)? {
+        side == .client ? client : upstream
+    }
+
+    /// Whether what `side` sends may be read: the other side has room.
+    func mayRead(_ side: RelaySide) -> Bool {
+        guard stage == .relaying, let other = channel(side.other) else { return false }
+        return (try? other.pipeline.syncOperations.connectionHandler().isWritable) ?? false
+    }
+
+    func inputClosed(_ side: RelaySide) {
+        hasInputClosed.insert(side)
+        if stage == .relaying { channel(side.other)?.closeOutput() }
+    }
+
+    func channelEnded(_ side: RelaySide, isMoved: Bool) {
+        if side == .client { return end(isMoved: isMoved) }
+        // What the upstream said last is written to the client before it closes.
+        if !isMoved { client?.close(promise: nil) }
+    }
+}
+
+extension Channel {
+    fileprivate func closeOutput() {
+        close(mode: .output, promise: nil)
+    }
+}

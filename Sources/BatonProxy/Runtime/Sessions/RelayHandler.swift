@@ -1,0 +1,59 @@
+internal import BatonNIO
+internal import NIOCore
+
+/// The two sides of a proxied session.
+enum RelaySide: CaseIterable, Hashable {
+    case client
+    case upstream
+
+    var other: RelaySide { self == .client ? .upstream : .client }
+}
+
+/// Passes what one side says to the other.
+final class RelayHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let session: ProxySession
+    private let side: RelaySide
+    private var waitsForRoom = false
+
+    init(_ session: ProxySession, _ side: RelaySide) {
+        self.session = session
+        self.side = side
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        session.channel(side.other)?.write(unwrapInboundIn(data), promise: nil)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        session.channel(side.other)?.flush()
+        if session.mayRead(side) { context.read() }
+        if side == .client { session.didRead() }
+    }
+
+    /// This side has room again: the other may be read.
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if session.mayRead(side.other) { session.channel(side.other)?.read() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event as? ConnectionEvent == .detached {
+            session.channelEnded(side, isMoved: true)
+        } else if case .some(.inputClosed) = event as? ChannelEvent {
+            session.inputClosed(side)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        session.channelEnded(side, isMoved: false)
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        session.worker.note(error)
+        context.close(promise: nil)
+    }
+}

@@ -1,0 +1,59 @@
+internal import Handoff
+
+/// What the processes of a server tell each other of a connection beside its state.
+enum SessionAnnotation {
+    /// The route's target, as the configuration writes it.
+    static let target = "baton.target"
+    /// The client's endpoint, and the one it connected to.
+    static let source = "baton.source"
+    static let destination = "baton.destination"
+    /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
+    static let detachedAt = "baton.detached-at"
+}
+
+extension ParcelMetadata {
+    /// Where the connection goes.
+    var target: Target? {
+        get { text(SessionAnnotation.target).flatMap(Target.init) }
+        set { annotations[SessionAnnotation.target] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// The client's endpoint.
+    var source: Endpoint? {
+        get { text(SessionAnnotation.source).flatMap(Endpoint.init) }
+        set { annotations[SessionAnnotation.source] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// The endpoint that the client connected to.
+    var destination: Endpoint? {
+        get { text(SessionAnnotation.destination).flatMap(Endpoint.init) }
+        set { annotations[SessionAnnotation.destination] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// Notes the moment of the move.
+    mutating func stampDetached() {
+        annotations[SessionAnnotation.detachedAt] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) }
+    }
+
+    /// Nanoseconds since the move began.
+    mutating func takePause() -> UInt64? {
+        guard let bytes = annotations.removeValue(forKey: SessionAnnotation.detachedAt), bytes.count == 8 else {
+            return nil
+        }
+        let then = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let now = MonotonicTime.now
+        return now >= then ? now - then : nil
+    }
+
+    private func text(_ name: String) -> String? {
+        annotations[name].map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension Endpoint {
+    /// The form that `description` writes.
+    init?(_ text: String) {
+        guard case .tcp(.ip(let address), let port)? = try? Address(text) else { return nil }
+        self.init(address, port: port)
+    }
+}

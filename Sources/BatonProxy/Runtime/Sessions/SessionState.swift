@@ -1,0 +1,93 @@
+internal import TLSRecords
+
+/// What a worker needs of a session beside the client's connection; it travels as the parcel's application state.
+struct SessionState: Sendable {
+    /// Plaintext that was read from the client and not acted on: a request that chose the route, half a request.
+    var received: [UInt8] = []
+    /// The connection to the upstream, if there is one; its socket is the parcel's second.
+    var upstream: UpstreamLeg?
+
+    private static let version: UInt8 = 1
+
+    init(received: [UInt8] = []) {
+        self.received = received
+    }
+
+    /// Reads what `encoded` wrote; `nil` if it is something else. Nothing at all is an empty state.
+    init?(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        let state = bytes.withUnsafeBytes { bytes -> SessionState? in
+            var reader = WireReader(bytes)
+            guard reader.uint8() == Self.version, let received = reader.bytes32(), let hasUpstream = reader.uint8(),
+                hasUpstream <= 1
+            else { return nil }
+            var state = SessionState(received: received)
+            if hasUpstream == 1 {
+                guard let leg = UpstreamLeg(&reader) else { return nil }
+                state.upstream = leg
+            }
+            return reader.isAtEnd ? state : nil
+        }
+        guard let state else { return nil }
+        self = state
+    }
+
+    var encoded: [UInt8] {
+        guard !received.isEmpty || upstream != nil else { return [] }
+        var bytes: [UInt8] = [Self.version]
+        bytes.append32(received)
+        bytes.append(upstream == nil ? 0 : 1)
+        upstream?.write(to: &bytes)
+        return bytes
+    }
+}
+
+/// The second connection of a proxied session, at rest.
+struct UpstreamLeg: Sendable {
+    /// The TLS connection, serialised; empty without TLS.
+    var snapshot: [UInt8] = []
+    var received: [UInt8] = []
+    var unsent: [UInt8] = []
+    var annotations: [String: [UInt8]] = [:]
+
+    init() {}
+
+    init?(_ reader: inout WireReader) {
+        guard let snapshot = reader.bytes32(), let received = reader.bytes32(), let unsent = reader.bytes32(),
+            let count = reader.uint8()
+        else { return nil }
+        self.snapshot = snapshot
+        self.received = received
+        self.unsent = unsent
+        for _ in 0..<count {
+            guard let name = reader.bytes32(), let value = reader.bytes32() else { return nil }
+            annotations[String(decoding: name, as: UTF8.self)] = value
+        }
+    }
+
+    func write(to bytes: inout [UInt8]) {
+        bytes.append32(snapshot)
+        bytes.append32(received)
+        bytes.append32(unsent)
+        let annotations = self.annotations.sorted { $0.key < $1.key }.prefix(255)
+        bytes.append(UInt8(annotations.count))
+        for (name, value) in annotations {
+            bytes.append32(Array(name.utf8))
+            bytes.append32(value)
+        }
+    }
+}
+
+extension WireReader {
+    fileprivate mutating func bytes32() -> [UInt8]? {
+        guard let count = uint32(), count <= UInt32(Int32.max), let bytes = bytes(Int(count)) else { return nil }
+        return Array(bytes)
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func append32(_ bytes: [UInt8]) {
+        Swift.withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { append(contentsOf: $0) }
+        append(contentsOf: bytes)
+    }
+}

@@ -1,0 +1,138 @@
+internal import BatonNIO
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import TLSRecords
+
+extension Worker {
+    /// How many connections stand still at once while a worker is drained.
+    private static let drainBatch = 32
+
+    // MARK: Coming
+
+    func verdict(on parcel: borrowing Parcel) -> Verdict {
+        guard isAccepting.isSet else { return .decline(.leaving) }
+        guard !parcel.sockets.isEmpty, parcel.sockets.count <= 2 else { return .decline(.unsupportedParcel) }
+        guard parcel.metadata.target != nil, let state = SessionState(parcel.applicationState),
+            (state.upstream != nil) == (parcel.sockets.count == 2)
+        else { return .decline(.unsupportedParcel) }
+        if let snapshot = state.upstream?.snapshot, !snapshot.isEmpty {
+            do { _ = try Snapshot(decoding: snapshot.span.bytes) } catch { return .decline(.unsupportedSnapshot) }
+        }
+        return .accept
+    }
+
+    func receive(_ boxes: [DetachedConnection]) {
+        report.movesIn += boxes.count
+        for box in boxes {
+            guard var parcel = box.take() else { continue }
+            parcel.metadata.moves &+= 1
+            if let pause = parcel.metadata.takePause() { report.pauses.record(nanoseconds: pause) }
+            serve(parcel)
+        }
+        reportSoon()
+        // Some were accepted before the word to drain came, and committed after it.
+        if case .draining = phase { drain() }
+    }
+
+    /// Makes a session of a connection that is this process's.
+    func serve(_ parcel: consuming Parcel) {
+        guard let target = parcel.metadata.target, let state = SessionState(parcel.applicationState) else { return }
+        var leg: (UpstreamLeg, CInt)?
+        if let upstream = state.upstream {
+            var sockets = parcel.sockets.takeAll()
+            guard sockets.count == 2 else { return }
+            leg = (upstream, sockets.removeLast())
+            parcel.sockets = DescriptorSet(owning: sockets[0])
+        }
+        let session: Session =
+            switch target {
+            case .echo: EchoSession(self, target: target)
+            case .hello, .worker: HelloSession(self, target: .hello)
+            case .upstream(let name): ProxySession(self, upstream: name, leg: leg)
+            }
+        sessions[session.id] = session
+        let bound = NIOLoopBound(session, eventLoop: loop)
+        bootstrap { channel in try bound.value.install(in: channel, state) }
+            .attach(parcel, on: loop)
+            .whenComplete { [self] result in
+                switch result {
+                case .success: if !bound.value.hasEnded { bound.value.begin() }
+                case .failure(let error):
+                    log.warning("a connection cannot be served", metadata: ["reason": "\(error)"])
+                    bound.value.end(isMoved: false)
+                }
+            }
+    }
+
+    // MARK: Going
+
+    /// `--move-every`: the connection goes to the next of the other workers.
+    func moveOn(_ session: Session) {
+        guard case .serving = phase, !siblings.isEmpty else { return }
+        nextSibling = (nextSibling + 1) % siblings.count
+        if let box = detach(session) { courier(to: siblings[nextSibling]).send([box]) }
+    }
+
+    /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
+    func drain() {
+        isAccepting.withLock { $0 = false }
+        guard case .draining(let paths) = phase, !paths.isEmpty else { return endIfDone() }
+        guard !sessions.isEmpty else { return endIfDone() }
+        guard underWay == 0 else { return }
+        var boxes: [DetachedConnection] = []
+        for session in Array(sessions.values) where boxes.count < Self.drainBatch {
+            if let box = detach(session) { boxes.append(box) }
+        }
+        guard !boxes.isEmpty else {
+            loop.scheduleTask(in: .milliseconds(20)) { self.drain() }
+            return
+        }
+        nextSibling = (nextSibling + 1) % paths.count
+        courier(to: paths[nextSibling]).send(boxes)
+    }
+
+    private func detach(_ session: Session) -> DetachedConnection? {
+        do {
+            var parcel = try session.detach()
+            parcel.metadata.stampDetached()
+            underWay += 1
+            return DetachedConnection(parcel)
+        } catch {
+            log.debug("a connection cannot be moved now", metadata: ["reason": "\(error)"])
+            return nil
+        }
+    }
+
+    private func courier(to path: String) -> ParcelCourier {
+        if let courier = couriers[path] { return courier }
+        let courier = ParcelCourier(path: path) { [self] delivery in
+            loop.execute { self.delivered(delivery) }
+        }
+        couriers[path] = courier
+        return courier
+    }
+
+    private func delivered(_ delivery: ParcelCourier.Delivery) {
+        underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
+        report.movesOut += delivery.handedOver
+        report.movesFailed += delivery.returned.count + delivery.lost
+        if let reason = delivery.reason, delivery.returned.count + delivery.lost > 0 {
+            log.notice(
+                "connections came back from a move",
+                metadata: [
+                    "count": "\(delivery.returned.count)", "lost": "\(delivery.lost)", "reason": "\(reason)",
+                ])
+        }
+        for box in delivery.returned {
+            if let parcel = box.take() { serve(parcel) }
+        }
+        reportSoon()
+        guard case .draining = phase else { return endIfDone() }
+        if delivery.handedOver > 0 {
+            drain()
+        } else {
+            loop.scheduleTask(in: .milliseconds(100)) { self.drain() }
+        }
+    }
+}

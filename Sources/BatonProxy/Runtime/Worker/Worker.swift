@@ -1,0 +1,166 @@
+internal import BatonNIO
+internal import Glibc
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import TLSHandshake
+
+/// A worker process: takes parcels from its front and from other workers, and serves their connections. Everything but
+/// the inbox and the couriers happens on its one event loop.
+///
+/// It outlives its front: without it, it takes nothing new, and ends with its last connection.
+final class Worker: @unchecked Sendable {
+    enum Phase {
+        case starting
+        case serving
+        /// Hands every connection to others.
+        case draining([String])
+        /// Ends with its last connection.
+        case finishing
+    }
+
+    let loop: any EventLoop
+    var log: Logger
+    var link: JSONLink<WorkerMessage>?
+    private(set) var number = 0
+    private(set) var configuration = Configuration()
+    var phase = Phase.starting
+    var siblings: [String] = []
+    var nextSibling = 0
+    var sessions: [UInt64: Session] = [:]
+    var report = WorkerReport()
+    var inbox: ParcelInbox?
+    var couriers: [String: ParcelCourier] = [:]
+    /// Connections on their way to another worker: not served here, and not gone either.
+    var underWay = 0
+    private var reportIsDue = false
+    private var clientContexts: [Upstream: ClientContext] = [:]
+    let ended: EventLoopPromise<Void>
+
+    init(loop: any EventLoop) {
+        self.loop = loop
+        log = Logger(label: "baton.worker")
+        ended = loop.makePromise()
+    }
+
+    /// Application-data records after which a connection moves on; 0: never.
+    var moveEvery: UInt64 { UInt64(configuration.moveEvery) }
+
+    // MARK: The front's messages
+
+    func receive(_ message: FrontMessage) {
+        switch message {
+        case .configure(let setup): start(setup)
+        case .reconfigure(let file, let flags):
+            // The front has checked it.
+            if let changed = try? Configuration(file: file, arguments: flags) {
+                configuration = changed
+                clientContexts = [:]
+            }
+        case .siblings(let paths): siblings = paths
+        case .drain(let paths):
+            phase = .draining(paths)
+            drain()
+        case .finish:
+            phase = .finishing
+            for session in Array(sessions.values) where session.isIdle { session.close() }
+            endIfDone()
+        case .stop: ended.succeed()
+        }
+    }
+
+    /// The front is gone. Connections live on here, and other workers may still hand some over.
+    func frontEnded() {
+        link = nil
+        siblings = []
+        switch phase {
+        case .starting: ended.succeed()
+        case .serving: phase = .finishing
+        case .draining, .finishing: break
+        }
+        endIfDone()
+    }
+
+    private func start(_ setup: WorkerSetup) {
+        do {
+            number = setup.number
+            configuration = try Configuration(file: setup.file, arguments: setup.flags)
+            log.logLevel = configuration.logLevel.swiftLog
+            log[metadataKey: "worker"] = "\(number)"
+            let inbox = try ParcelInbox(at: setup.socket) { [self] parcel in
+                verdict(on: parcel)
+            } received: { [self] boxes in
+                loop.execute { self.receive(boxes) }
+            }
+            inbox.start()
+            self.inbox = inbox
+            phase = .serving
+            isAccepting.withLock { $0 = true }
+            link?.send(.ready)
+        } catch {
+            link?.send(.failed("\(error)"))
+        }
+    }
+
+    // MARK: Counting
+
+    func forget(_ session: Session, isMoved: Bool) {
+        sessions[session.id] = nil
+        reportSoon()
+        if !isMoved { endIfDone() }
+    }
+
+    /// Tells the front, not more often than it can matter.
+    func reportSoon() {
+        report.connections = sessions.count + underWay
+        guard !reportIsDue else { return }
+        reportIsDue = true
+        loop.scheduleTask(in: .milliseconds(20)) { [self] in
+            reportIsDue = false
+            report.connections = sessions.count + underWay
+            link?.send(.report(report))
+        }
+    }
+
+    func endIfDone() {
+        guard sessions.isEmpty, underWay == 0 else { return }
+        switch phase {
+        case .starting, .serving: return
+        case .draining, .finishing:
+            report.connections = 0
+            link?.send(.report(report))
+            // What was accepted and not committed is its owner's again.
+            inbox?.stop()
+            guard let channel = link?.channel else { return ended.succeed() }
+            channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
+        }
+    }
+
+    /// An error of one connection: its peer's fault most of the time.
+    func note(_ error: any Error) {
+        if let error = error as? ConnectionError, error.code == .detached { return }
+        log.debug("connection ended", metadata: ["reason": "\(error)"])
+    }
+
+    // MARK: Making channels
+
+    func bootstrap(_ initializer: @escaping @Sendable (any Channel) throws -> Void) -> ConnectionBootstrap {
+        var bootstrap = ConnectionBootstrap(group: loop) { channel, _ in try initializer(channel) }
+        bootstrap.options.allowsHalfClosure = true
+        bootstrap.options.writeWindow = configuration.limits.bufferSize
+        return bootstrap
+    }
+
+    func clientContext(_ upstream: Upstream) throws -> ClientContext {
+        if let context = clientContexts[upstream] { return context }
+        let verification: ClientConfiguration.Verification =
+            !upstream.verifiesTLS ? .none : upstream.tlsCA.map { .roots(.file($0)) } ?? .systemRoots
+        let context = try ClientContext(ClientConfiguration(verification: verification))
+        clientContexts[upstream] = context
+        return context
+    }
+
+    /// Whether parcels are taken; read on the inbox's thread.
+    let isAccepting = LockedFlag()
+}

@@ -1,0 +1,37 @@
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+
+/// `baton serve-worker`, which only a front starts.
+public enum WorkerMain {
+    /// Serves until the last connection has gone, the front having said so or being gone.
+    ///
+    /// - Throws: `RuntimeError` when standard input is no control link.
+    public static func run() async throws {
+        var kind: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        guard getsockopt(0, SOL_SOCKET, SO_TYPE, &kind, &length) == 0 else {
+            throw RuntimeError(.processFailed, "serve-worker is started by baton serve; start that instead")
+        }
+        let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
+        ServeLog.bootstrap()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let worker = Worker(loop: group.next())
+        let signals = Signals([SIGTERM, SIGINT]) { _ in
+            worker.loop.execute {
+                // Without a front there is nobody to find another owner.
+                if let link = worker.link { link.send(.leaving) } else { worker.ended.succeed() }
+            }
+        }
+        try await worker.loop.flatSubmit {
+            JSONLines<FrontMessage, WorkerMessage>.open(descriptor, on: worker.loop) { message in
+                worker.receive(message)
+            } ended: {
+                worker.frontEnded()
+            }.map { worker.link = $0 }
+        }.get()
+        try await worker.ended.futureResult.get()
+        _ = signals
+    }
+}

@@ -1,0 +1,37 @@
+import ArgumentParser
+import BatonProxy
+
+/// `baton check`: whether a configuration can be served, without serving it.
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check", abstract: "Check a configuration file without starting a server.")
+
+    @Option(help: "The configuration file.")
+    var config: String
+
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    private struct Answer: Encodable {
+        var valid: Bool
+        var problems: [String]
+    }
+
+    func run() async throws {
+        var problems: [String] = []
+        do {
+            try ConfigurationCheck.run(ServeOptions(configurationPath: config, flags: []))
+        } catch let error as ConfigurationError {
+            problems = error.problems.map(\.description)
+        } catch {
+            problems = ["\(error)"]
+        }
+        if json {
+            print(try JSONDocument.text(Answer(valid: problems.isEmpty, problems: problems)))
+            guard problems.isEmpty else { throw ExitCode(1) }
+        } else {
+            guard problems.isEmpty else { throw Failure(problems.joined(separator: "; ")) }
+            print("\(config) is good")
+        }
+    }
+}

@@ -1,0 +1,10 @@
+import ArgumentParser
+import BatonProxy
+
+/// Where a running server is commanded.
+struct ControlOption: ParsableArguments {
+    @Option(help: "The control socket of the server.")
+    var control = Configuration().control
+
+    var client: ControlClient { ControlClient(path: control) }
+}

@@ -1,0 +1,28 @@
+import ArgumentParser
+import BatonProxy
+
+/// `baton serve`: the server. Its flags are the keys of the configuration.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve TLS with processes that can be replaced while the connections live on.",
+        usage: """
+            baton serve [--config FILE] [--listen ADDR] [--cert FILE --key FILE] [--upstream ADDR]
+                        [--workers N] [--move-every N] [--control PATH] [--admin ADDR] [--KEY VALUE …]
+            """,
+        discussion: """
+            Every key of the configuration file is a flag: --limits.connections 5000. A flag stands before the file. \
+            Without a certificate a self-signed one is made; without an upstream a built-in page answers; --upstream \
+            echo sends every byte back. SIGHUP reads the configuration again, SIGUSR2 upgrades, SIGTERM drains.
+            """)
+
+    @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The flags above.", visibility: .hidden))
+    var arguments: [String] = []
+
+    func run() async throws {
+        guard !arguments.contains("--help"), !arguments.contains("-h") else { throw CleanExit.helpRequest(self) }
+        try await OneLine.errors {
+            try await FrontMain.run(try ServeOptions(arguments: arguments))
+        }
+    }
+}

@@ -1,0 +1,21 @@
+import ArgumentParser
+import BatonProxy
+import Foundation
+
+/// `baton status`: what a running server is doing.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show the workers, connections and moves of a running server.")
+
+    @OptionGroup var server: ControlOption
+
+    @Flag(help: "Print one JSON document.")
+    var json = false
+
+    func run() async throws {
+        try await OneLine.errors {
+            let report = try server.client.status()
+            print(json ? try JSONDocument.text(report) : report.table)
+        }
+    }
+}
