@@ -12,6 +12,8 @@ final class ProxySession: Session {
     private enum Stage {
         /// The upstream is being connected, or its TLS handshake is under way. A move begins it anew.
         case connecting
+        /// The upstream's connection came along and is being put into its channel, or waits for the client's.
+        case attaching
         case relaying
     }
 
@@ -25,6 +27,7 @@ final class ProxySession: Session {
     init(_ worker: Worker, upstream name: String, leg: (UpstreamLeg, CInt)?) {
         self.name = name
         self.leg = leg
+        if leg != nil { stage = .attaching }
         super.init(worker, target: .upstream(name))
     }
 
@@ -139,6 +142,7 @@ final class ProxySession: Session {
     // MARK: Moving
 
     override func detach() throws -> Parcel {
+        guard stage != .attaching else { throw ConnectionMoveError.changing }
         let handler = try clientHandler()
         guard stage == .relaying, let upstream else {
             // Nothing has been said to the upstream yet: the next owner connects again.
@@ -167,6 +171,9 @@ final class ProxySession: Session {
     }
 
     override func clientEnded(isMoved: Bool) {
+        // It has gone before its upstream was attached.
+        if let (_, socket) = leg { Glibc.close(socket) }
+        leg = nil
         connector?.cancel()
         connector = nil
         if !isMoved { upstream?.close(promise: nil) }

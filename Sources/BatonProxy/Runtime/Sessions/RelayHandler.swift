@@ -15,7 +15,7 @@ final class RelayHandler: ChannelInboundHandler {
 
     private let session: ProxySession
     private let side: RelaySide
-    private var waitsForRoom = false
+    private var isDetached = false
 
     init(_ session: ProxySession, _ side: RelaySide) {
         self.session = session
@@ -40,6 +40,7 @@ final class RelayHandler: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event as? ConnectionEvent == .detached {
+            isDetached = true
             session.channelEnded(side, isMoved: true)
         } else if case .some(.inputClosed) = event as? ChannelEvent {
             session.inputClosed(side)
@@ -48,7 +49,8 @@ final class RelayHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        session.channelEnded(side, isMoved: false)
+        // A channel whose connection has moved on closes, too.
+        if !isDetached { session.channelEnded(side, isMoved: false) }
         context.fireChannelInactive()
     }
 

@@ -80,16 +80,19 @@ extension Worker {
         guard case .draining(let paths) = phase, !paths.isEmpty else { return endIfDone() }
         guard !sessions.isEmpty else { return endIfDone() }
         guard underWay == 0 else { return }
-        var boxes: [DetachedConnection] = []
-        for session in Array(sessions.values) where boxes.count < Self.drainBatch {
-            if let box = detach(session) { boxes.append(box) }
+        var shares = paths.map { _ in [DetachedConnection]() }
+        var count = 0
+        for session in Array(sessions.values) where count < Self.drainBatch {
+            guard let box = detach(session) else { continue }
+            nextSibling = (nextSibling + 1) % paths.count
+            shares[nextSibling].append(box)
+            count += 1
         }
-        guard !boxes.isEmpty else {
+        guard count > 0 else {
             loop.scheduleTask(in: .milliseconds(20)) { self.drain() }
             return
         }
-        nextSibling = (nextSibling + 1) % paths.count
-        courier(to: paths[nextSibling]).send(boxes)
+        for (path, boxes) in zip(paths, shares) where !boxes.isEmpty { courier(to: path).send(boxes) }
     }
 
     private func detach(_ session: Session) -> DetachedConnection? {
