@@ -111,6 +111,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
+        .testTarget(
+            name: "ServeTests", dependencies: ["baton", "BatonProxy", "StockPeers"], swiftSettings: settings),
         .executableTarget(
             name: "NIOPeer", dependencies: ["BatonNIO"], path: "Tests/NIOPeer", swiftSettings: settings),
         .testTarget(

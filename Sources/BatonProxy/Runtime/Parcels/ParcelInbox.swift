@@ -16,7 +16,7 @@ final class ParcelInbox: Sendable {
     private let listener: Mutex<HandoffListener?>
     /// Two connected sockets: `stop` writes to one, the thread polls the other.
     private let wake: [CInt]
-    private let isStopped = Atomic<Bool>(false)
+    private let ending = Mutex<(@Sendable () -> Void)?>(nil)
     private let decide: @Sendable (borrowing Parcel) -> Verdict
     private let received: @Sendable ([DetachedConnection]) -> Void
 
@@ -44,22 +44,35 @@ final class ParcelInbox: Sendable {
         startThread("baton-inbox") { self.run() }
     }
 
-    /// Receives no more. An offer that is accepted and not committed is let go; its owner has it back.
-    func stop() {
-        isStopped.store(true, ordering: .releasing)
+    /// Receives no more, as soon as every offer that was accepted has been committed or taken back: its owner may have
+    /// sent the commit already, and then the connection is this process's alone. From now on `decide` should decline.
+    ///
+    /// - Parameter stopped: called on the inbox's thread, after the last call of `received`.
+    func stop(_ stopped: @escaping @Sendable () -> Void) {
+        ending.withLock { $0 = stopped }
         var one: UInt8 = 1
         _ = write(wake[1], &one, 1)
     }
 
     private func run() {
-        guard let listener = listener.withLock({ $0.take() }) else { return }
+        var listener = listener.withLock { $0.take() }
         var sources: [Source] = []
-        while !isStopped.load(ordering: .acquiring) {
-            wait(listener.descriptor, sources)
-            accept(listener, &sources)
+        while true {
+            wait(listener?.descriptor ?? -1, sources)
+            if listener != nil { accept(listener!, &sources) }
             for source in sources { advance(source) }
             sources.removeAll { $0.channel.descriptor < 0 }
+            guard let stopped = ending.withLock({ $0 }) else { continue }
+            // Whoever connects from here on is told at once that nobody listens.
+            listener = nil
+            drainWake()
+            if sources.allSatisfy({ !$0.channel.isHolding }) { return stopped() }
         }
+    }
+
+    private func drainWake() {
+        var byte: UInt8 = 0
+        _ = recv(wake[0], &byte, 1, Int32(MSG_DONTWAIT))
     }
 
     private func wait(_ listener: CInt, _ sources: [Source]) {

@@ -35,6 +35,7 @@ final class Worker: @unchecked Sendable {
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     private var reportIsDue = false
+    private var inboxHasStopped = false
     private var clientContexts: [Upstream: ClientContext] = [:]
     let ended: EventLoopPromise<Void>
 
@@ -128,13 +129,32 @@ final class Worker: @unchecked Sendable {
         switch phase {
         case .starting, .serving: return
         case .draining, .finishing:
-            report.connections = 0
-            link?.send(.report(report))
-            // What was accepted and not committed is its owner's again.
-            inbox?.stop()
-            guard let channel = link?.channel else { return ended.succeed() }
-            channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
+            leave()
         }
+    }
+
+    /// The last connection has gone; one that is about to be committed to this process may still come.
+    private func leave() {
+        isAccepting.withLock { $0 = false }
+        guard let inbox else { return end() }
+        self.inbox = nil
+        inbox.stop { [self] in
+            // Behind everything that was received.
+            loop.execute { self.hasLeft() }
+        }
+    }
+
+    private func hasLeft() {
+        inboxHasStopped = true
+        if case .draining = phase { drain() } else { endIfDone() }
+    }
+
+    private func end() {
+        guard inboxHasStopped else { return }
+        report.connections = 0
+        guard let link else { return ended.succeed() }
+        link.send(.report(report))
+        link.channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
     }
 
     /// An error of one connection: its peer's fault most of the time.

@@ -1,0 +1,55 @@
+import BatonProxy
+import Foundation
+import StockPeers
+
+/// A running `baton serve` with folders of its own. Whatever has replaced it goes with it.
+final class Server {
+    private let files: TemporaryFiles
+    private let process: PeerProcess
+    let port: Int
+    let control: String
+
+    /// - Parameter arguments: beside the address, the workers and the control socket.
+    init(_ arguments: [String], workers: Int = 2) throws {
+        files = try TemporaryFiles()
+        control = files.path("c.sock")
+        process = try PeerProcess(
+            [try BuiltProgram.path("baton"), "serve", "--control", control, "--workers", "\(workers)"]
+                + (arguments.contains("--config") ? [] : ["--listen", "127.0.0.1:0"]) + arguments)
+        port = try process.number(behind: "address=127.0.0.1:")
+        try process.expect("] serving")
+    }
+
+    deinit {
+        guard let report = try? status() else { return }
+        for worker in report.workers { kill(worker.pid, SIGKILL) }
+        kill(report.pid, SIGKILL)
+    }
+
+    var frontID: Int32 { process.processID }
+
+    func log(_ words: String) throws { try process.expect(words) }
+
+    func signal(_ number: Int32) { kill(process.processID, number) }
+
+    /// Waits until the first process has gone, and everything that holds its output.
+    func end() throws { try process.expect(nil) }
+
+    func status() throws -> StatusReport { try ControlClient(path: control).status() }
+
+    @discardableResult
+    func upgrade(binary: String? = nil) throws -> UpgradeReport {
+        try ControlClient(path: control).upgrade(binary: binary) { _ in }
+    }
+
+    /// Asks until the answer is right, at most 20 s.
+    func waitUntil(_ isRight: (StatusReport) -> Bool) throws -> StatusReport {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while true {
+            let report = try status()
+            if isRight(report) { return report }
+            guard ContinuousClock.now < deadline else { throw WireError("the server is still at \(report.table)") }
+            sched_yield()
+        }
+    }
+}
