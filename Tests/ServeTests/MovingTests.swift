@@ -1,3 +1,4 @@
+import BatonProxy
 import Foundation
 import StockPeers
 import Testing

@@ -12,9 +12,10 @@ extension Front {
             asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
             return
         }
-        let path = "\(ControlSocket.runtimeDirectory(control.path))/upgrade.\(getpid())"
+        upgradeAttempts += 1
+        let directory = ControlSocket.runtimeDirectory(control.path)
+        let path = "\(directory)/upgrade.\(getpid()).\(upgradeAttempts)"
         do {
-            // What is wrong with the configuration is said without starting anything, where this version can tell.
             let listener = try HandoffListener(at: path)
             let names = listeners.keys.sorted()
             let inheritance = Inheritance(
@@ -37,19 +38,23 @@ extension Front {
         }
     }
 
-    private var totals: WorkerReport {
-        var total = past
+    /// Everything counted here and before.
+    var totals: WorkerReport {
+        var total = predecessors
+        total.add(past)
         for worker in workers { total.add(worker.report) }
         return total
     }
 
     /// Gives the sockets to whoever connects, which must be the new server. It waits on a thread of its own.
     private func bequeath(_ parcel: consuming Parcel, through listener: consuming HandoffListener, to pid: pid_t) {
+        let path = listener.path
         let box = Mutex<(HandoffListener?)>(consume listener)
         let parcelBox = Mutex<Parcel?>(consume parcel)
         let shared = Bequest(listener: box, parcel: parcelBox)
         let log = log
         startThread("baton-bequest") {
+            defer { unlink(path + ".lock") }
             do throws(HandoffError) {
                 guard let listener = shared.listener.withLock({ $0.take() }),
                     let socket = try listener.accept(deadline: .after(.seconds(20))), socket.peer.processID == pid,
@@ -125,6 +130,8 @@ extension Front {
     /// Nothing is left here.
     func retired(_ successor: Successor) {
         phase = .finishing
+        // The last counts came after the successor had been given its own.
+        successor.link?.send(PredecessorMessage(totals: totals))
         let report = UpgradeReport(
             from: getpid(), to: successor.process.pid, connections: successor.total,
             failed: totals.movesFailed - successor.movesFailedBefore,

@@ -18,7 +18,9 @@ extension Front {
             let bound = NIOLoopBound(worker, eventLoop: loop)
             JSONLines<WorkerMessage, FrontMessage>.open(child.link, on: loop) { [self] message in
                 received(message, from: bound.value)
-            } ended: {
+            } ended: { [self] in
+                bound.value.isLinkEnded = true
+                ended(bound.value)
             }.whenComplete { [self] result in
                 switch result {
                 case .success(let link):
@@ -26,11 +28,16 @@ extension Front {
                     link.send(
                         .configure(
                             WorkerSetup(number: number, file: file, flags: options.flags, socket: bound.value.socket)))
-                case .failure: kill(bound.value.pid, SIGKILL)
+                case .failure:
+                    bound.value.isLinkEnded = true
+                    kill(bound.value.pid, SIGKILL)
                 }
             }
             child.watch { [self] ending in
-                loop.execute { self.ended(bound.value, ending) }
+                loop.execute {
+                    bound.value.ending = ending
+                    self.ended(bound.value)
+                }
             }
         } catch {
             log.error("a worker cannot be started", metadata: ["reason": "\(error)"])
@@ -74,7 +81,8 @@ extension Front {
         worker.link?.send(others.isEmpty ? .finish : .drain(to: others))
     }
 
-    private func ended(_ worker: WorkerHandle, _ ending: ProcessEnding) {
+    private func ended(_ worker: WorkerHandle) {
+        guard let ending = worker.ending, worker.isLinkEnded, worker.state != .gone else { return }
         let before = worker.state
         worker.state = .gone
         worker.link?.channel.close(promise: nil)

@@ -44,8 +44,11 @@ final class Front: @unchecked Sendable {
     var readiness: EventLoopPromise<Void>?
     var couriers: [String: ParcelCourier] = [:]
     var successorTurn = 0
-    /// Of workers that are gone, and of the servers before this one.
-    var past: WorkerReport
+    /// Of workers that are gone.
+    var past = WorkerReport()
+    /// Of the servers before this one.
+    var predecessors: WorkerReport
+    var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
     var rotation: RepeatedTask?
     /// Whether a successor has the sockets.
@@ -64,14 +67,14 @@ final class Front: @unchecked Sendable {
 
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, group: any EventLoopGroup,
-        control: ControlSocket, keys: TicketKeysBox, past: WorkerReport
+        control: ControlSocket, keys: TicketKeysBox, predecessors: WorkerReport
     ) throws {
         self.options = options
         self.configuration = configuration
         self.file = file
         self.group = group
         self.control = control
-        self.past = past
+        self.predecessors = predecessors
         ticketKeys = keys
         loop = group.next()
         log = Logger(label: "baton")
@@ -234,8 +237,7 @@ final class Front: @unchecked Sendable {
     }
 
     var status: StatusReport {
-        var total = past
-        for worker in workers { total.add(worker.report) }
+        let total = totals
         return StatusReport(
             pid: getpid(), version: BatonVersion.current, uptime: Int((MonotonicTime.now - startedAt) / 1_000_000_000),
             connections: connectionCount,

@@ -2,10 +2,16 @@ internal import Glibc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 internal import TLSHandshake
 
 /// `baton serve`.
 public enum FrontMain {
+    /// Finds the front for what its predecessor says at last.
+    private final class Heir: Sendable {
+        let front = Mutex<Front?>(nil)
+    }
+
     /// Serves until it is told to end or has been replaced.
     ///
     /// - Throws: `ConfigurationError`, `RuntimeError` and others, all before it has served; what cannot be done later is
@@ -15,12 +21,15 @@ public enum FrontMain {
         ServeLog.bootstrap()
         guard let path = options.takeover else { return try await serve(options, predecessor: nil) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let heir = Heir()
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
-        let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { _ in
+        let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
+            guard let front = heir.front.withLock({ $0 }) else { return }
+            front.loop.execute { front.predecessors = message.totals }
         } ended: {
         }.get()
         do {
-            try await serve(options, predecessor: (path, link))
+            try await serve(options, predecessor: (path, link, heir))
         } catch {
             let line = JSONLink<SuccessorMessage>.line(.failed("\(error)"))
             if let line { try? await link.channel.writeAndFlush(line).get() }
@@ -29,7 +38,7 @@ public enum FrontMain {
     }
 
     private static func serve(
-        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>)?
+        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?
     ) async throws {
         let (configuration, file) = try options.read()
         guard configuration.user == nil else {
@@ -45,7 +54,7 @@ public enum FrontMain {
         do {
             front = try Front(
                 options, configuration, file: file, group: group, control: control,
-                keys: keys(inherited?.0), past: inherited?.0.past ?? WorkerReport())
+                keys: keys(inherited?.0), predecessors: inherited?.0.past ?? WorkerReport())
             front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
             try openListeners(front, inherited)
         } catch {
@@ -62,7 +71,8 @@ public enum FrontMain {
             if predecessor == nil { control.remove() }
             throw error
         }
-        if let link = predecessor?.link {
+        if let (_, link, heir) = predecessor {
+            heir.front.withLock { $0 = front }
             link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
         }
         try await front.ended.futureResult.get()

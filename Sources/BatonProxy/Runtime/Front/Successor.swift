@@ -8,8 +8,10 @@ enum SuccessorMessage: Codable, Sendable {
     case failed(String)
 }
 
-/// The old server has nothing to say to the new one.
-struct PredecessorMessage: Codable, Sendable {}
+/// What the old server says to the new one when nothing is left to it: all it has counted.
+struct PredecessorMessage: Codable, Sendable {
+    var totals: WorkerReport
+}
 
 /// The server that is to replace this one, as this one sees it.
 final class Successor {

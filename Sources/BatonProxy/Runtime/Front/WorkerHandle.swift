@@ -15,6 +15,9 @@ final class WorkerHandle {
     var report = WorkerReport()
     /// Connections given to it that its last report does not count yet.
     var underWay = 0
+    /// A process has ended when it is gone and all that it said has been read.
+    var ending: ProcessEnding?
+    var isLinkEnded = false
 
     init(number: Int, pid: Int32, socket: String) {
         self.number = number

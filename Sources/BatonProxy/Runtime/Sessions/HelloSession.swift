@@ -36,7 +36,7 @@ final class HelloSession: Session {
                     || fields.contains("\r\ncontent-length:") && !fields.contains("\r\ncontent-length: 0\r\n")
                 let asksToClose = fields.contains("\r\nconnection: close\r\n")
                 let isLast =
-                    hasBody || asksToClose
+                    hasBody || asksToClose || worker.isFinishing
                     || head.line.minorVersion == 0 && !fields.contains("\r\nconnection: keep-alive\r\n")
                 answers += page(for: head.line, isLast: isLast)
                 if isLast { return (answers, true) }

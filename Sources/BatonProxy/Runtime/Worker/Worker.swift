@@ -48,6 +48,9 @@ final class Worker: @unchecked Sendable {
     /// Application-data records after which a connection moves on; 0: never.
     var moveEvery: UInt64 { UInt64(configuration.moveEvery) }
 
+    /// Whether the server is about to end.
+    var isFinishing: Bool { if case .finishing = phase { link != nil } else { false } }
+
     // MARK: The front's messages
 
     func receive(_ message: FrontMessage) {
