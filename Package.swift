@@ -71,7 +71,14 @@ let package = Package(
             name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
             swiftSettings: settings),
         .executableTarget(
-            name: "NIOPeer", dependencies: ["BatonNIO"], path: "Tests/NIOPeer", swiftSettings: settings),
+            name: "NIOPeer",
+            dependencies: [
+                "BatonNIO", "Handoff", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tests/NIOPeer", swiftSettings: settings),
         .testTarget(
             name: "BatonNIOTests",
             dependencies: [

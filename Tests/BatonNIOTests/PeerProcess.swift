@@ -63,6 +63,21 @@ final class PeerProcess: @unchecked Sendable {
     }
 }
 
+extension PeerProcess {
+    /// One of our own processes, which the build puts beside the test bundle.
+    convenience init(nioPeer arguments: String...) throws {
+        for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
+            let folder = argument.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+            let path = (folder + ["NIOPeer"]).joined(separator: "/")
+            if access(path, X_OK) == 0 {
+                try self.init([path] + arguments)
+                return
+            }
+        }
+        throw TestFailure("NIOPeer is not beside the test bundle: \(CommandLine.arguments)")
+    }
+}
+
 /// Python's ssl module as the peer: it says in lines what it sees, and does in lines what it is told.
 enum PythonPeer {
     static func client(port: Int, tls: String?, _ arguments: String...) throws -> PeerProcess {
