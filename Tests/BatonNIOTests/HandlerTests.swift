@@ -7,7 +7,7 @@ import TLSRecords
 import Testing
 
 /// One connection at a time: what the handler tells, and what it bounds.
-@Suite struct HandlerTests {
+@Suite(.timeLimit(.minutes(2))) struct HandlerTests {
     /// A listener whose connections tell what happens to them.
     private struct Observed {
         let listener: Listener
@@ -21,8 +21,7 @@ import Testing
         let (stream, log) = AsyncStream.makeStream(of: String.self)
         let arrived = Expectation<any Channel>()
         var bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
-            try channel.pipeline.syncOperations.addHandler(Witness(log))
-            arrived.fulfil(channel)
+            try channel.pipeline.syncOperations.addHandler(Witness(log, arrived))
         }
         change(&bootstrap.options)
         let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, security).get()
@@ -64,9 +63,10 @@ import Testing
     @Test("an end without close_notify is an error behind the data")
     func truncated() async throws {
         var server = try await observe(tls())
-        _ = try PythonPeer.client(port: try server.listener.port(), tls: "1.3", "truncate")
+        let peer = try PythonPeer.client(port: try server.listener.port(), tls: "1.3", "truncate")
         try await expect("read question", in: &server.log)
         try await expect("error truncated", in: &server.log)
+        peer.killNow()
         try await expect("inactive", in: &server.log)
         try await server.listener.channel.close()
     }

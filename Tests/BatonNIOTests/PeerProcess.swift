@@ -47,7 +47,7 @@ final class PeerProcess: @unchecked Sendable {
                 let line = text[..<end]
                 text = String(text[text.index(after: end)...])
                 if line.hasPrefix(wanted) { return String(line.dropFirst(wanted.count)) }
-                if line.contains("Traceback") || line.contains("Fatal error") {
+                if line.contains("Error: ") || line.contains("Fatal error") {
                     throw TestFailure("the peer failed: \(line) \(text)")
                 }
             }
@@ -160,18 +160,25 @@ enum PythonPeer {
             s.sendall(b"question")
             plain.shutdown(socket.SHUT_RDWR)
         elif task == "talk":  # lines from stdin go out, and what comes in is printed
-            def reading():
+            import os, select
+            # One thread: Python serialises calls on an SSL object, so a waiting recv would hold up a send.
+            while True:
+                if tls == "plain" or not s.pending():
+                    ready = select.select([s, sys.stdin], [], [])[0]
+                    if sys.stdin in ready:
+                        line = os.read(0, 4096)
+                        if not line: break
+                        s.sendall(line.strip())
+                    if s not in ready: continue
                 try:
-                    while True:
-                        got = s.recv(65536)
-                        if not got: break
-                        print("got", got.decode())
-                    print("end")
+                    got = s.recv(65536)
                 except Exception as error:
                     print("error", error)
-            threading.Thread(target=reading, daemon=True).start()
-            for line in sys.stdin:
-                s.sendall(line.strip().encode())
+                    break
+                if not got:
+                    print("end")
+                    break
+                print("got", got.decode())
         for line in sys.stdin:
             pass
         """#

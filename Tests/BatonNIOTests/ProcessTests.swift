@@ -5,7 +5,7 @@ import NIOPosix
 import Testing
 
 /// Connections move between real processes.
-@Suite(.serialized) struct ProcessTests {
+@Suite(.serialized, .timeLimit(.minutes(2))) struct ProcessTests {
     @Test(
         "a stream survives hundreds of moves between two processes, and no descriptor leaks", arguments: ["1.3", nil])
     func betweenProcesses(tls: String?) async throws {
@@ -84,7 +84,10 @@ import Testing
         let sender = try HandoffSender(to: path)
         let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, .plain).get()
         let arrived = Expectation<any Channel>()
-        let holding = ConnectionBootstrap(group: loops) { channel, _ in arrived.fulfil(channel) }
+        let holding = ConnectionBootstrap(group: loops) { channel, _ in
+            let (_, log) = AsyncStream.makeStream(of: String.self)
+            try channel.pipeline.syncOperations.addHandler(Witness(log, arrived))
+        }
         let other = try await holding.listen(host: "127.0.0.1", port: 0, .plain).get()
         let client = try PythonPeer.client(port: try other.port(), tls: nil, "talk")
         let detached = try await arrived.value("the connection").detachConnection().get()
