@@ -150,6 +150,7 @@ import Testing
         let bootstrap = ConnectionBootstrap(group: loops) { _, _ in }
         let third = try await bootstrap.attach(try require(detached.take()), on: loops.next()).get()
         #expect(try await other.line("got ") == "unflushed")
+        other.killNow()
         try await third.close()
         try await server.listener.channel.close()
         try await plain.listener.channel.close()

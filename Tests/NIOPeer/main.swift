@@ -36,7 +36,8 @@ case "worker" where arguments.count == 5:
     _ = readLine()
     try worker.connect()
     say("connected")
-    let running = Task { try await service.run() }
+    // Not on the main actor, which waits for commands.
+    let running = Task.detached { try await service.run() }
     while readLine() != nil {
         say(
             "report connections=\(registry.count) in=\(registry.movesIn) failures=\(worker.failures) "
