@@ -16,7 +16,8 @@ public final class SuccessionService: Service {
     /// How long connections in their handshake are waited for, so that they can follow.
     private static let handshakePatience = Duration.seconds(10)
 
-    private let path: String
+    private let heir: String?
+    private let users: TrustedUsers
     private let bootstrap: ConnectionBootstrap
     private let registry: ConnectionRegistry
     private let logger: Logger
@@ -31,11 +32,15 @@ public final class SuccessionService: Service {
     ///   - path: of the Unix socket; see `HandoffListener`.
     ///   - registry: of the connections; the bootstrap's own.
     ///   - listeners: what the successor is to go on listening at.
+    ///   - heir: the path of a process that takes connections (`HandoffService`). On graceful shutdown they are handed on to
+    ///     it; listening sockets are closed then. `nil`: on shutdown nothing is handed on.
     public init(
         at path: String, trusting users: TrustedUsers = .sameUser, bootstrap: ConnectionBootstrap,
-        registry: ConnectionRegistry, listeners: [Listener], logger: Logger = Logger(label: "baton.succession")
+        registry: ConnectionRegistry, listeners: [Listener], heir: String? = nil,
+        logger: Logger = Logger(label: "baton.succession")
     ) throws {
-        self.path = path
+        self.heir = heir
+        self.users = users
         self.bootstrap = bootstrap
         self.registry = registry
         self.logger = logger
@@ -47,14 +52,18 @@ public final class SuccessionService: Service {
     /// The listening sockets this process serves.
     public var listeners: [Listener] { current.withLock { $0 } }
 
-    /// Waits for successors until one has everything, or until graceful shutdown.
+    /// Waits for successors until one has everything, or until graceful shutdown, which hands the connections on to the
+    /// heir, if there is one.
+    ///
+    /// - Throws: `HandoffError` if the heir does not listen; the connections go on here as long as the process does.
     public func run() async throws {
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
         try await withTaskCancellationOrGracefulShutdownHandler {
             while let sender = try await threads.runIfActive({ try self.awaitSuccessor() }) {
-                if await succeed(sender) { break }
+                if await succeed(sender) { return }
             }
+            if let heir { try await handOnConnections(to: heir) }
         } onCancelOrGracefulShutdown: {
             self.isStopping.store(true, ordering: .relaxed)
             self.wakePipe.wake()
@@ -146,6 +155,16 @@ public final class SuccessionService: Service {
         }
     }
 
+    private func handOnConnections(to heir: String) async throws {
+        for listener in listeners { try? await listener.channel.close() }
+        let sender = try HandoffSender(to: heir, trusting: users)
+        defer { sender.close() }
+        guard await handOnConnections(sender) else {
+            logger.warning("the heir failed; connections it did not take end with this process")
+            return
+        }
+    }
+
     /// In batches, until there are no more; those in their handshake follow when it is done.
     private func handOnConnections(_ sender: HandoffSender) async -> Bool {
         let loop = bootstrap.group.any()
@@ -157,7 +176,7 @@ public final class SuccessionService: Service {
             }
             if batch.isEmpty {
                 let handshaking = (try? await registry.handshaking(on: loop).get()) ?? 0
-                if handshaking == 0 || clock.now >= limit { return true }
+                if handshaking == 0 || clock.now >= limit || Task.isCancelled { return true }
                 try? await Task.sleep(for: .milliseconds(20))
                 continue
             }

@@ -1,7 +1,9 @@
 import BatonNIO
 import Handoff
+import Logging
 import NIOCore
 import NIOPosix
+import ServiceLifecycle
 import Testing
 
 /// Connections move between real processes.
@@ -70,6 +72,42 @@ import Testing
             #expect(try await newcomer.line("got ") == "new 1 \(server.processID)")
             newcomers.append(newcomer)
         }
+    }
+
+    @Test("graceful shutdown hands the connections on to a worker, with their state")
+    func shutdown() async throws {
+        let files = try TemporaryFiles()
+        let received = Expectation<Arrival>()
+        let worker = ConnectionBootstrap(group: loops) { channel, arrival in
+            received.fulfil(arrival)
+            try channel.pipeline.syncOperations.addHandler(Echo())
+        }
+        let service = try HandoffService(at: files.path("worker"), bootstrap: worker)
+        let running = Task { try await service.run() }
+        let registry = ConnectionRegistry(group: loops)
+        let bootstrap = ConnectionBootstrap(group: loops, registry: registry) { channel, _ in
+            try channel.pipeline.syncOperations.connectionHandler().provideState { ["answer": 42] }
+            try channel.pipeline.syncOperations.addHandler(Echo())
+        }
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security("1.3")).get()
+        let client = try PythonPeer.client(port: try listener.port(), tls: "1.3", "talk")
+        try client.send("before\n")
+        #expect(try await client.line("got ") == "before")
+        let succession = try SuccessionService(
+            at: files.path("control"), bootstrap: bootstrap, registry: registry, listeners: [listener],
+            heir: files.path("worker"))
+        let group = ServiceGroup(
+            services: [succession], logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        let serving = Task { try await group.run() }
+        await group.triggerGracefulShutdown()
+        try await serving.value
+        let state: [String: Int]? = try await received.value("the move").state()
+        #expect(state == ["answer": 42])
+        try client.send("after\n")
+        #expect(try await client.line("got ") == "after")
+        #expect(registry.movesOut == 1 && registry.count == 0)
+        running.cancel()
+        try await running.value
     }
 
     @Test("a connection that nobody takes comes back to its owner")
