@@ -96,9 +96,12 @@ import Testing
         let succession = try SuccessionService(
             at: files.path("control"), bootstrap: bootstrap, registry: registry, listeners: [listener],
             heir: files.path("worker"))
+        let started = Expectation<Bool>()
         let group = ServiceGroup(
-            services: [succession], logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+            services: [succession, Started(started)],
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         let serving = Task { try await group.run() }
+        _ = try await started.value("the start of the services")
         await group.triggerGracefulShutdown()
         try await serving.value
         let state: [String: Int]? = try await received.value("the move").state()
@@ -141,6 +144,18 @@ import Testing
         try await running.value
         try await listener.channel.close()
         try await other.channel.close()
+    }
+}
+
+/// Tells that its group runs: a shutdown before that is none.
+struct Started: Service {
+    private let started: Expectation<Bool>
+
+    init(_ started: Expectation<Bool>) { self.started = started }
+
+    func run() async throws {
+        started.fulfil(true)
+        try await gracefulShutdown()
     }
 }
 
