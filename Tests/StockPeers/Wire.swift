@@ -110,4 +110,3 @@ package final class Wire {
         }
     }
 }
-
