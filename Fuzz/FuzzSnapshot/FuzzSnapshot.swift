@@ -6,7 +6,7 @@ func fuzzSnapshot(_ input: UnsafeRawBufferPointer) -> CInt {
     let written = snapshot.encoded()
     guard
         let again = try? written.withUnsafeBytes({ (bytes) throws(SnapshotError) in try Snapshot(decoding: bytes.bytes)
-            })
+        })
     else { fatalError("what was written cannot be read") }
     precondition(again.encoded().equals(written), "read and written are not the same")
     var connection = Connection(resuming: again)
