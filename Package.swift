@@ -15,6 +15,7 @@ let package = Package(
     name: "Baton",
     products: [
         .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
+        .library(name: "BatonNIO", targets: ["BatonNIO"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
@@ -24,6 +25,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-asn1", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -49,6 +53,17 @@ let package = Package(
                 "TLSRecords",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "BatonNIO",
+            dependencies: [
+                "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -93,6 +108,18 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
+        .executableTarget(
+            name: "NIOPeer", dependencies: ["BatonNIO"], path: "Tests/NIOPeer", swiftSettings: settings),
+        .testTarget(
+            name: "BatonNIOTests",
+            dependencies: [
+                "BatonNIO", "NIOPeer", "SelfSigned", "Handoff", "TLSHandshake", "TLSRecords",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
     ]
 )
 

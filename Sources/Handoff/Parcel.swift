@@ -15,6 +15,10 @@ public struct Parcel: ~Copyable, Sendable {
     /// Bytes read from the first socket that nobody has looked at. With a snapshot this is empty: the snapshot has them.
     public var received: [UInt8] = []
 
+    /// Bytes written to the first socket that the kernel has not taken: the next owner writes them first. With a snapshot
+    /// this is empty: the snapshot has them, as ciphertext.
+    public var unsent: [UInt8] = []
+
     /// The application's own state, in a form its programs agree on. Unlike the snapshot it is not zeroed.
     public var applicationState: [UInt8] = []
 

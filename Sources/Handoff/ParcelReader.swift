@@ -85,15 +85,13 @@ enum ParcelReader {
                 else { throw .invalidField(field.rawValue) }
                 parcel.sockets.setWritePosition(known == 1 ? position : nil, at: index)
             }
-        case .received, .applicationState:
+        case .received, .unsent:
+            // Those of a TLS connection are in its snapshot.
+            guard !value.isEmpty, parcel.snapshot == nil else { throw .invalidField(field.rawValue) }
+            if field == .received { parcel.received = Array(value) } else { parcel.unsent = Array(value) }
+        case .applicationState:
             guard !value.isEmpty else { throw .invalidField(field.rawValue) }
-            if field == .received {
-                // What was read of a TLS connection is in its snapshot.
-                guard parcel.snapshot == nil else { throw .invalidField(field.rawValue) }
-                parcel.received = Array(value)
-            } else {
-                parcel.applicationState = Array(value)
-            }
+            parcel.applicationState = Array(value)
         case .moves:
             guard value.count == 4, let moves = reader.uint32() else { throw .invalidField(field.rawValue) }
             parcel.metadata.moves = moves

@@ -42,7 +42,11 @@ struct ParcelWriter: ~Copyable {
             throw .invalidField(ParcelField.received.rawValue)
         }
         append(.received, parcel.received)
+        guard parcel.snapshot == nil || parcel.unsent.isEmpty else {
+            throw .invalidField(ParcelField.unsent.rawValue)
+        }
         append(.applicationState, parcel.applicationState)
+        append(.unsent, parcel.unsent)
         write(parcel.metadata)
         guard bytes.count <= ParcelBatch.longest else { throw .tooLarge }
         endLength(frame)

@@ -66,4 +66,10 @@ public struct Snapshot: ~Copyable, Sendable {
         guard !progress.isReadClosed, progress.failure == nil else { return }
         progress.inbound.append(bytes)
     }
+
+    /// Puts bytes back in front of the ciphertext that waits: they were given to a transport that never took them.
+    package mutating func prependOutgoing(_ bytes: consuming ByteQueue) {
+        progress.outgoing.withBytes { bytes.append($0) }
+        progress.outgoing = bytes
+    }
 }

@@ -1,0 +1,145 @@
+internal import Glibc
+public import Handoff
+public import NIOCore
+internal import NIOPosix
+internal import TLSHandshake
+
+/// Makes channels of connections, however they arrive: accepted, connected, or received from another process. One
+/// initializer serves them all, so a program is written once for new connections and for those that have moved.
+///
+/// ```swift
+/// let bootstrap = ConnectionBootstrap(group: group, registry: registry) { channel, arrival in
+///     try channel.pipeline.syncOperations.addHandler(Session(try arrival.state() ?? SessionState()))
+/// }
+/// let listener = try await bootstrap.listen(host: "::", port: 443, .tls(context)).get()
+/// ```
+public struct ConnectionBootstrap: Sendable {
+    /// Adds the application's handlers behind the `ConnectionHandler`. Called on the channel's event loop, before any
+    /// byte of the connection is handed on.
+    public typealias Initializer = @Sendable (any Channel, Arrival) throws -> Void
+
+    /// The event loops of the connections.
+    public let group: any EventLoopGroup
+    /// Where the connections are listed; of the same group.
+    public let registry: ConnectionRegistry?
+    /// How their handlers behave.
+    public var options = ConnectionOptions()
+    /// What is asked of the sockets of new connections.
+    public var socketOptions = SocketOptions()
+    let initializer: Initializer
+
+    /// A bootstrap for connections on the event loops of `group`.
+    public init(
+        group: any EventLoopGroup, registry: ConnectionRegistry? = nil, initializer: @escaping Initializer
+    ) {
+        self.group = group
+        self.registry = registry
+        self.initializer = initializer
+    }
+
+    // MARK: Connecting
+
+    /// Connects to a host. The future succeeds when TCP is connected; `ConnectionEvent.established` tells of TLS.
+    public func connect(
+        host: String, port: Int, _ security: ClientSecurity, timeout: TimeAmount = .seconds(10)
+    ) -> EventLoopFuture<any Channel> {
+        clientBootstrap(security).connectTimeout(timeout).connect(host: host, port: port)
+    }
+
+    /// Connects to a Unix socket.
+    public func connect(unixPath: String, _ security: ClientSecurity = .plain) -> EventLoopFuture<any Channel> {
+        clientBootstrap(security).connect(unixDomainSocketPath: unixPath)
+    }
+
+    private func clientBootstrap(_ security: ClientSecurity) -> ClientBootstrap {
+        socketOptions.channelOptions.reduce(ClientBootstrap(group: group)) { $0.channelOption($1.0, value: $1.1) }
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try install(try security.makeHandler(options), in: channel, .connected)
+                }
+            }
+    }
+
+    // MARK: Attaching
+
+    /// Makes a channel of a connection another owner has handed on. The parcel's first socket is the connection's; others
+    /// are closed.
+    ///
+    /// - Parameter arrival: `nil` for a parcel another process has sent.
+    /// - Returns: a future that fails if the parcel has no socket; the connection is closed then.
+    public func attach(
+        _ parcel: consuming Parcel, on eventLoop: any EventLoop, arrival: Arrival? = nil, staysHere: Bool = false
+    ) -> EventLoopFuture<any Channel> {
+        let arrival = arrival ?? .received(applicationState: parcel.applicationState)
+        var descriptors = parcel.sockets.takeAll()[...]
+        guard let descriptor = descriptors.popFirst() else {
+            return eventLoop.makeFailedFuture(ConnectionError(.notASocket))
+        }
+        for other in descriptors { Glibc.close(other) }
+        let detached = DetachedConnection(parcel)
+        return ClientBootstrap(group: eventLoop)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let handler = ConnectionHandler(detached, options: options) else {
+                        throw ConnectionError(.detached)
+                    }
+                    handler.staysHere = staysHere
+                    try install(handler, in: channel, arrival)
+                }
+            }
+            .withConnectedSocket(descriptor)
+    }
+
+    // MARK: Listening
+
+    /// Listens at an address.
+    ///
+    /// - Parameter name: by which a successor knows the listener, and its connections are marked; at most 255 bytes. The
+    ///   address unless given.
+    public func listen(
+        host: String, port: Int, _ security: ServerSecurity, name: String? = nil
+    ) -> EventLoopFuture<Listener> {
+        let name = name ?? "\(host):\(port)"
+        return serverBootstrap(security, name).bind(host: host, port: port).map { Listener($0, name: name, security) }
+    }
+
+    /// Goes on listening at a socket that listens already: taken over from another process, or given by systemd.
+    ///
+    /// - Parameter descriptor: this process's; the listener's from now on.
+    public func listen(
+        takingOver descriptor: CInt, _ security: ServerSecurity, name: String
+    ) -> EventLoopFuture<Listener> {
+        serverBootstrap(security, name).withBoundSocket(descriptor).map { Listener($0, name: name, security) }
+    }
+
+    private func serverBootstrap(_ security: ServerSecurity, _ name: String) -> ServerBootstrap {
+        let bootstrap = ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4_096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = security.makeHandler(options)
+                    handler.metadata.listener = name
+                    handler.metadata.acceptedAt = wallClockMilliseconds()
+                    try install(handler, in: channel, .accepted)
+                }
+            }
+        return socketOptions.channelOptions.reduce(bootstrap) { $0.childChannelOption($1.0, value: $1.1) }
+    }
+
+    private func install(_ handler: ConnectionHandler, in channel: any Channel, _ arrival: Arrival) throws {
+        try channel.pipeline.syncOperations.addHandler(handler)
+        registry?.add(handler, on: channel.eventLoop)
+        try initializer(channel, arrival)
+    }
+}
+
+/// Milliseconds since 1970.
+func wallClockMilliseconds() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(max(0, now.tv_sec)) &* 1_000 &+ UInt64(max(0, now.tv_nsec)) / 1_000_000
+}

@@ -1,0 +1,15 @@
+public import TLSRecords
+
+/// What a `ConnectionHandler` tells the handlers behind it, as a user inbound event. The end of the peer's side is
+/// NIO's own `ChannelEvent.inputClosed`.
+public enum ConnectionEvent: Sendable, Equatable {
+    /// The handshake is done.
+    case established(ConnectionInfo)
+    /// The peer changed its key; `requested` if it asked us to do the same, which happens by itself.
+    case keyUpdate(requested: Bool)
+    /// The server offers a ticket.
+    case sessionTicket(SessionTicket)
+    /// The connection has been taken out of this channel. The channel closes, the connection lives on: what handlers
+    /// hold of it should have been taken before.
+    case detached
+}

@@ -1,0 +1,25 @@
+internal import Handoff
+internal import NIOCore
+internal import TLSRecords
+
+extension ConnectionHandler {
+    /// A connection from a parcel, whose socket becomes the channel's. `nil` if the parcel has been taken.
+    convenience init?(_ detached: DetachedConnection, options: ConnectionOptions) {
+        guard var parcel = detached.take() else { return nil }
+        var metadata = parcel.metadata
+        let isClosing = metadata.annotations.removeValue(forKey: Annotation.closing) != nil
+        let closesOutput = metadata.annotations.removeValue(forKey: Annotation.outputClosed) != nil
+        if let snapshot = parcel.snapshot.take() {
+            self.init(Connection(resuming: snapshot), options: options, metadata: metadata)
+        } else {
+            self.init(plain: options, metadata: metadata)
+            received = parcel.received
+            if !parcel.unsent.isEmpty {
+                plain.append(ByteBuffer(bytes: parcel.unsent))
+                plainCount = parcel.unsent.count
+            }
+            self.closesOutput = closesOutput
+        }
+        if isClosing { closing = .writing }
+    }
+}

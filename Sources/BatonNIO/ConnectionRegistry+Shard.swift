@@ -1,0 +1,83 @@
+internal import NIOCore
+internal import Synchronization
+
+extension ConnectionRegistry {
+    /// The connections of one event loop; used on it only.
+    final class Shard {
+        /// How often idle connections give memory back.
+        private static let sweepInterval = TimeAmount.seconds(5)
+
+        let eventLoop: any EventLoop
+        private let tally: Tally
+        private var handlers: [ConnectionID: ConnectionHandler] = [:]
+        private var sweep: RepeatedTask?
+
+        init(_ eventLoop: any EventLoop, _ tally: Tally) {
+            self.eventLoop = eventLoop
+            self.tally = tally
+        }
+
+        func add(_ handler: ConnectionHandler) -> ConnectionID {
+            let id = ConnectionID.next()
+            handlers[id] = handler
+            handler.registration = self
+            handler.registeredID = id
+            tally.connections.wrappingAdd(1, ordering: .relaxed)
+            startSweeping()
+            return id
+        }
+
+        func remove(_ id: ConnectionID) {
+            guard handlers.removeValue(forKey: id) != nil else { return }
+            tally.connections.wrappingSubtract(1, ordering: .relaxed)
+            if handlers.isEmpty {
+                sweep?.cancel()
+                sweep = nil
+            }
+        }
+
+        var handshakingCount: Int { handlers.values.count { $0.phase == .handshaking } }
+
+        func summaries() -> [ConnectionSummary] {
+            handlers.map { id, handler in
+                ConnectionSummary(
+                    id: id, info: handler.info, metadata: handler.metadata,
+                    peer: handler.context?.channel.remoteAddress, isHandshaking: handler.phase == .handshaking,
+                    pendingByteCount: handler.pendingByteCount)
+            }
+        }
+
+        func detach(limit: Int) -> [DetachedConnection] {
+            var taken: [DetachedConnection] = []
+            for handler in Array(handlers.values) {
+                guard taken.count < limit else { break }
+                guard !handler.staysHere, handler.phase == .plain || handler.phase == .established else { continue }
+                do {
+                    taken.append(DetachedConnection(try handler.detach()))
+                } catch {
+                    // It cannot be moved now, and goes on or ends here.
+                    handler.staysHere = true
+                }
+            }
+            return taken
+        }
+
+        private func startSweeping() {
+            guard sweep == nil else { return }
+            let shard = NIOLoopBound(self, eventLoop: eventLoop)
+            sweep = eventLoop.scheduleRepeatedTask(initialDelay: Self.sweepInterval, delay: Self.sweepInterval) { _ in
+                shard.value.releaseIdleMemory()
+            }
+        }
+
+        private func releaseIdleMemory() {
+            for handler in handlers.values {
+                if handler.isUsedSinceSweep {
+                    handler.isUsedSinceSweep = false
+                } else {
+                    handler.releaseIdleMemory()
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+public import NIOCore
+internal import Synchronization
+
+/// The live connections of a process, by event loop. Nothing on the path of data takes a lock: each loop has a list of its
+/// own, and only counts are shared.
+public final class ConnectionRegistry: Sendable {
+    private let shards: [NIOLoopBound<Shard>]
+    private let indices: [ObjectIdentifier: Int]
+    let tally = Tally()
+
+    /// A registry for the connections of `group`'s event loops.
+    public init(group: any EventLoopGroup) {
+        var shards: [NIOLoopBound<Shard>] = []
+        var indices: [ObjectIdentifier: Int] = [:]
+        for loop in group.makeIterator() {
+            let tally = self.tally
+            // Made here, used only on its loop.
+            let shard = try? loop.submit { NIOLoopBound(Shard(loop, tally), eventLoop: loop) }.wait()
+            guard let shard else { continue }
+            indices[ObjectIdentifier(loop)] = shards.count
+            shards.append(shard)
+        }
+        self.shards = shards
+        self.indices = indices
+    }
+
+    /// How many connections there are, those in their handshake included.
+    public var count: Int { tally.connections.load(ordering: .relaxed) }
+
+    /// How often a connection has come from another process.
+    public var movesIn: Int { tally.movesIn.load(ordering: .relaxed) }
+
+    /// How often a connection has gone to another process.
+    public var movesOut: Int { tally.movesOut.load(ordering: .relaxed) }
+
+    /// How often a connection was offered and came back, or was closed in doubt.
+    public var movesFailed: Int { tally.movesFailed.load(ordering: .relaxed) }
+
+    /// Adds `handler`, which is in a channel of one of the group's loops, and is called on that loop. It is removed when
+    /// its connection ends or moves.
+    @discardableResult
+    public func add(_ handler: ConnectionHandler, on eventLoop: any EventLoop) -> ConnectionID {
+        guard let index = indices[ObjectIdentifier(eventLoop)] else {
+            preconditionFailure("the registry was made for another event loop group")
+        }
+        return shards[index].value.add(handler)
+    }
+
+    /// All connections, in no order.
+    public func list(on eventLoop: any EventLoop) -> EventLoopFuture<[ConnectionSummary]> {
+        EventLoopFuture.whenAllSucceed(visit { $0.summaries() }, on: eventLoop).map { $0.flatMap { $0 } }
+    }
+
+    /// Takes up to `limit` connections out of their channels, to be offered to another process. Those in their handshake,
+    /// those that cannot be moved and those that stay (`ConnectionHandler.staysHere`) are left alone.
+    func detach(limit: Int, on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
+        let share = max(1, limit / max(1, shards.count))
+        return EventLoopFuture.whenAllSucceed(visit { $0.detach(limit: share) }, on: eventLoop).map {
+            $0.flatMap { $0 }
+        }
+    }
+
+    /// How many are in their handshake.
+    func handshaking(on eventLoop: any EventLoop) -> EventLoopFuture<Int> {
+        EventLoopFuture.whenAllSucceed(visit { $0.handshakingCount }, on: eventLoop).map { $0.reduce(0, +) }
+    }
+
+    private func visit<T: Sendable>(_ body: @escaping @Sendable (Shard) -> T) -> [EventLoopFuture<T>] {
+        shards.map { shard in shard.eventLoop.submit { body(shard.value) } }
+    }
+
+    /// Counts read by any thread.
+    final class Tally: Sendable {
+        let connections = Atomic<Int>(0)
+        let movesIn = Atomic<Int>(0)
+        let movesOut = Atomic<Int>(0)
+        let movesFailed = Atomic<Int>(0)
+
+        func countMoveIn() { movesIn.wrappingAdd(1, ordering: .relaxed) }
+        func countMovesOut(_ n: Int) { movesOut.wrappingAdd(n, ordering: .relaxed) }
+        func countMovesFailed(_ n: Int) { movesFailed.wrappingAdd(n, ordering: .relaxed) }
+    }
+}

@@ -1,0 +1,163 @@
+import Foundation
+
+/// A stock program on the other side: Python's ssl, `openssl`, or one of ours. It is killed and reaped when this goes.
+final class PeerProcess: @unchecked Sendable {
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+    private(set) var text = ""
+
+    init(_ arguments: [String]) throws {
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = arguments
+        process.standardInput = input
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+    }
+
+    deinit {
+        try? input.fileHandleForWriting.close()
+        // Not SIGTERM: a child inherits the signal mask of the thread it was started from.
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+    }
+
+    var processID: Int32 { process.processIdentifier }
+
+    func send(_ text: String) throws { try input.fileHandleForWriting.write(contentsOf: Data(text.utf8)) }
+
+    func endInput() throws { try input.fileHandleForWriting.close() }
+
+    func killNow() { kill(process.processIdentifier, SIGKILL) }
+
+    /// Reads what the program prints until a line begins with `wanted`, and returns the rest of that line.
+    func line(_ wanted: String) async throws -> String {
+        try await withCheckedThrowingContinuation { continuation in
+            Thread.detachNewThread {
+                continuation.resume(with: Result { try self.readLine(wanted) })
+            }
+        }
+    }
+
+    private func readLine(_ wanted: String) throws -> String {
+        let descriptor = output.fileHandleForReading.fileDescriptor
+        while true {
+            while let end = text.firstIndex(of: "\n") {
+                let line = text[..<end]
+                text = String(text[text.index(after: end)...])
+                if line.hasPrefix(wanted) { return String(line.dropFirst(wanted.count)) }
+                if line.contains("Traceback") || line.contains("Fatal error") {
+                    throw TestFailure("the peer failed: \(line) \(text)")
+                }
+            }
+            var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard Glibc.poll(&poll, 1, patienceSeconds * 1_000) == 1 else {
+                throw TestFailure("'\(wanted)' did not come; the peer said: \(text)")
+            }
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            guard count > 0 else { throw TestFailure("'\(wanted)' did not come; the peer said: \(text)") }
+            text += String(decoding: buffer[..<count], as: UTF8.self)
+        }
+    }
+}
+
+/// Python's ssl module as the peer: it says in lines what it sees, and does in lines what it is told.
+enum PythonPeer {
+    static func client(port: Int, tls: String?, _ arguments: String...) throws -> PeerProcess {
+        try PeerProcess(
+            ["python3", "-u", "-c", program, "client", String(port), tls ?? "plain", Credentials.files.path("ca.pem")]
+                + arguments)
+    }
+
+    static func server(tls: String?, _ arguments: String...) throws -> PeerProcess {
+        try PeerProcess(
+            ["python3", "-u", "-c", program, "server", "0", tls ?? "plain", Credentials.files.folder] + arguments)
+    }
+
+    private static let program = #"""
+        import hashlib, random, socket, ssl, sys, threading
+        side, port, tls, files, task = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5]
+        versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+        if side == "client":
+            plain = socket.create_connection(("127.0.0.1", port))
+        else:
+            listener = socket.create_server(("127.0.0.1", 0))
+            print("port", listener.getsockname()[1])
+            plain = listener.accept()[0]
+        plain.settimeout(60)
+        s = plain
+        if tls != "plain":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT if side == "client" else ssl.PROTOCOL_TLS_SERVER)
+            context.minimum_version = context.maximum_version = versions[tls]
+            if side == "client":
+                context.load_verify_locations(files)
+                s = context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False)
+            else:
+                context.load_cert_chain(files + "/cert.pem", files + "/key.pem")
+                s = context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False)
+            print("established", s.version())
+
+        def receive(count):
+            digest = hashlib.sha256()
+            while count > 0:
+                piece = s.recv(min(count, 65536))
+                if not piece:
+                    print("ended", count, "bytes early")
+                    sys.exit(1)
+                digest.update(piece)
+                count -= len(piece)
+            return digest.hexdigest()
+
+        if task == "echo":  # send random bytes in odd pieces while reading them back
+            count = int(sys.argv[6])
+            source = random.Random(count)
+            data = source.randbytes(count)
+            # OpenSSL's object is not for two threads at once: pieces in turn, with many in flight.
+            sent = read = 0
+            digest = hashlib.sha256()
+            while read < count:
+                while sent < count and sent - read < 150000:
+                    piece = data[sent:sent + source.randint(1, 20000)]
+                    s.sendall(piece)
+                    sent += len(piece)
+                got = s.recv(65536)
+                if not got:
+                    print("ended early")
+                    sys.exit(1)
+                digest.update(got)
+                read += len(got)
+            print("digests", digest.hexdigest() == hashlib.sha256(data).hexdigest())
+        elif task == "read":  # read nothing until told
+            sys.stdin.readline()
+            print("digest", receive(int(sys.argv[6])))
+        elif task == "halfclose":  # end our side, then read
+            s.sendall(b"question")
+            if tls == "plain":
+                s.shutdown(socket.SHUT_WR)
+                print("answer", s.recv(100).decode())
+            else:
+                # unwrap sends close_notify and waits for the peer's, with the data before it: by hand instead
+                print("answer", s.recv(100).decode())
+                s = s.unwrap()
+        elif task == "truncate":
+            s.sendall(b"question")
+            plain.shutdown(socket.SHUT_RDWR)
+        elif task == "talk":  # lines from stdin go out, and what comes in is printed
+            def reading():
+                try:
+                    while True:
+                        got = s.recv(65536)
+                        if not got: break
+                        print("got", got.decode())
+                    print("end")
+                except Exception as error:
+                    print("error", error)
+            threading.Thread(target=reading, daemon=True).start()
+            for line in sys.stdin:
+                s.sendall(line.strip().encode())
+        for line in sys.stdin:
+            pass
+        """#
+}
