@@ -74,6 +74,7 @@ struct DemoCommand: ParsableCommand {
 }
 
 extension TLSVersion: ExpressibleByArgument {
+    /// Reads `1.2` or `1.3`.
     public init?(argument: String) {
         switch argument {
         case "1.2": self = .tls12
@@ -82,6 +83,8 @@ extension TLSVersion: ExpressibleByArgument {
         }
     }
 
+    /// As it is written on the command line.
     public var defaultValueDescription: String { description }
+    /// What may be written.
     public static var allValueStrings: [String] { ["1.2", "1.3"] }
 }
