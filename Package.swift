@@ -23,6 +23,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"6.0.0"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -42,6 +44,17 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+        .target(
+            name: "HostMigration", dependencies: ["TLSRecords", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
+        .target(
+            name: "BatonProxy",
+            dependencies: [
+                "TLSRecords",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings),
         .target(
             name: "BatonNIO",
             dependencies: [
@@ -63,13 +76,38 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
         .testTarget(
-            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned"],
+            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
             swiftSettings: settings),
         .executableTarget(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
         .testTarget(
             name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
             swiftSettings: settings),
+        .target(name: "CNamespaces", path: "Tests/CNamespaces"),
+        .target(
+            name: "HostLab", dependencies: ["HostMigration", "CNamespaces"], path: "Tests/HostLab",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "HostMover", dependencies: ["HostMigration", "HostLab"], path: "Tests/HostMover",
+            swiftSettings: settings),
+        .testTarget(
+            name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
+            swiftSettings: settings),
+        .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy"], swiftSettings: settings),
+        .target(
+            name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "MovingOwner", dependencies: ["Handoff", "TLSRecords", "StockPeers"], path: "Tests/MovingOwner",
+            swiftSettings: settings),
+        .testTarget(
+            name: "PeerTests",
+            dependencies: [
+                "StockPeers", "TLSHandshake", "TLSRecords", "Handoff", "MovingOwner",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ],
+            swiftSettings: settings),
+        .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
         .executableTarget(
             name: "NIOPeer",
             dependencies: [
@@ -96,11 +134,14 @@ let package = Package(
 // libFuzzer targets need a sanitizer, so they exist only for `make fuzz`.
 if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
     package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
-    for (name, module) in [("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords")] {
+    for (name, module) in [
+        ("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords"), ("FuzzParcel", "Handoff"),
+        ("FuzzClientHello", "TLSHandshake"),
+    ] {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(
             .executableTarget(
-                name: name, dependencies: [.byName(name: module), "CLibFuzzer"], path: "Fuzz/\(name)",
+                name: name, dependencies: [.byName(name: module), "TLSRecords", "CLibFuzzer"], path: "Fuzz/\(name)",
                 swiftSettings: settings, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
     }
 }

@@ -49,7 +49,8 @@ int baton_send_message(int fd, const void *head, size_t head_count, const void *
     return (size_t)sent == head_count + body_count ? 0 : -EMSGSIZE;
 }
 
-ssize_t baton_receive_message(int fd, void *bytes, size_t count, int *descriptors, baton_message *result) {
+ssize_t baton_receive_message(int fd, int waits, void *bytes, size_t count, int *descriptors,
+                              baton_message *result) {
     struct iovec part = {bytes, count};
     control_buffer control;
     struct msghdr message;
@@ -59,7 +60,7 @@ ssize_t baton_receive_message(int fd, void *bytes, size_t count, int *descriptor
     do {
         message = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
                                   .msg_controllen = sizeof control.bytes};
-        received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        received = recvmsg(fd, &message, (waits ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
     } while (received < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ < 4)));
     if (received < 0) return -errno;
     result->truncated = (message.msg_flags & MSG_TRUNC) != 0;
@@ -85,6 +86,14 @@ ssize_t baton_receive_message(int fd, void *bytes, size_t count, int *descriptor
         }
     }
     return received;
+}
+
+int baton_limit_waiting(int fd, int milliseconds) {
+    struct timeval limit = {milliseconds / 1000, milliseconds % 1000 * 1000};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return -errno;
+    if (flags & O_NONBLOCK) return -EOPNOTSUPP;
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 ? 0 : -errno;
 }
 
 int baton_attest_senders(int fd) {

@@ -65,6 +65,35 @@ static inline int baton_aead_open(EVP_CIPHER_CTX *context, const uint8_t *nonce,
 
 // MARK: key derivation
 
+// An HMAC that knows its digest and has no key, to be duplicated for each use: HMAC() looks the digest up by name every
+// time, which costs more than the MAC. NULL if libcrypto failed.
+static inline EVP_MAC_CTX *baton_hmac_new(const char *digest) {
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *context = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    OSSL_PARAM parameters[2] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_MAC_free(mac);
+    if (context && EVP_MAC_CTX_set_params(context, parameters) == 1) return context;
+    EVP_MAC_CTX_free(context);
+    return NULL;
+}
+
+// HMAC of `message` to `out`, which has room for `capacity` bytes. Returns its length, or 0. `context` is not changed,
+// so threads may share it.
+static inline size_t baton_hmac(const EVP_MAC_CTX *context, const uint8_t *key, size_t key_count,
+                                const uint8_t *message, size_t count, uint8_t *out, size_t capacity) {
+    size_t written = 0;
+    EVP_MAC_CTX *keyed = context ? EVP_MAC_CTX_dup(context) : NULL;
+    if (!keyed || EVP_MAC_init(keyed, key, key_count, NULL) != 1 || EVP_MAC_update(keyed, message, count) != 1 ||
+        EVP_MAC_final(keyed, out, &written, capacity) != 1) {
+        written = 0;
+    }
+    EVP_MAC_CTX_free(keyed);
+    return written;
+}
+
 // PRF of TLS 1.2 (RFC 5246 section 5). Returns 1 or 0.
 static inline int baton_tls12_prf(const char *digest, const uint8_t *secret, size_t secret_count, const uint8_t *seed,
                                   size_t seed_count, uint8_t *out, size_t out_count) {

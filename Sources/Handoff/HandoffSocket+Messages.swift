@@ -53,14 +53,14 @@ extension HandoffSocket {
     }
 
     /// Receives one message to `buffer`; the descriptors that came are added to `descriptors`, which closes them
-    /// unless they are taken.
+    /// unless they are taken. If it `waits`, it says `blocked` only after a while; see `mayWait(until:)`.
     borrowing func receive(
-        into buffer: UnsafeMutableRawBufferPointer, descriptors: inout DescriptorSet
+        into buffer: UnsafeMutableRawBufferPointer, descriptors: inout DescriptorSet, waits: Bool = false
     ) -> Receiving {
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: HandoffProtocol.descriptorsPerMessage) { arrived in
             var message = baton_message()
             let count = baton_receive_message(
-                descriptor, buffer.baseAddress, buffer.count, arrived.baseAddress, &message)
+                descriptor, waits ? 1 : 0, buffer.baseAddress, buffer.count, arrived.baseAddress, &message)
             guard count >= 0 else {
                 return Int32(-count) == EAGAIN ? .blocked : .failed(Int32(-count))
             }

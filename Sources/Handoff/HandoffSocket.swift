@@ -10,16 +10,30 @@ public struct HandoffSocket: ~Copyable, Sendable {
     /// Who is at the other end.
     public let peer: PeerCredentials
 
+    /// Whether receiving can wait by itself, which saves the calls of poll(2) around it. A socket that was made
+    /// non-blocking cannot.
+    private let mayWait: Bool
+
+    /// The longest that receiving waits at a time, in milliseconds; then the time limits are looked at again.
+    private static let longestWait: Int32 = 500
+
     private init(descriptor: Int32, peer: PeerCredentials) {
         self.descriptor = descriptor
         self.peer = peer
+        mayWait = baton_limit_waiting(descriptor, HandoffSocket.longestWait) == 0
+    }
+
+    /// Whether waiting in `receive` ends well before `deadline`.
+    func mayWait(until deadline: Deadline) -> Bool {
+        mayWait && deadline.remainingMilliseconds > 2 * UInt64(HandoffSocket.longestWait)
     }
 
     deinit {
         Glibc.close(descriptor)
     }
 
-    /// Takes over a connected `SOCK_SEQPACKET` Unix socket, for instance one end of a socketpair(2).
+    /// Takes over a connected `SOCK_SEQPACKET` Unix socket, for instance one end of a socketpair(2). Sets its
+    /// SO_RCVTIMEO. One that is non-blocking works as well, at the price of a poll(2) for every wait.
     ///
     /// - Parameters:
     ///   - descriptor: closed if this throws.

@@ -10,9 +10,18 @@ extension OwnerChannel {
     ///   - batch: 1 to 16,384 parcels, each suspended and silent.
     ///   - deadline: when to take the parcels back.
     public mutating func offer(_ batch: consuming ParcelBatch, deadline: Deadline) -> OfferOutcome {
+        guard !batch.isEmpty else {
+            return OfferOutcome(
+                settlement: Settlement(ending: .declined, fates: []), returned: batch,
+                error: HandoffError(.protocolViolation, "an offer has at least one parcel; this batch is empty"))
+        }
         begin(batch, deadline: deadline)
         while true {
             if let outcome = advanceSending() { return outcome }
+            if mayWaitInReceive(until: deadline) {
+                if let outcome = advanceReceiving(waits: true) { return outcome }
+                continue
+            }
             let isReady: Bool
             do throws(HandoffError) {
                 isReady = try wait(for: interest, on: descriptor, until: deadline)
@@ -47,6 +56,10 @@ extension OwnerChannel {
         precondition(!isOffering, "an offer is under way on this channel")
         while !isDone(self) {
             if let failure { throw failure }
+            if mayWaitInReceive(until: deadline) {
+                _ = advanceReceiving(waits: true)
+                continue
+            }
             guard try wait(for: Int16(POLLIN), on: descriptor, until: deadline) else {
                 throw HandoffError(.timedOut, "the receiver did not answer in time; it may be busy or stopped")
             }

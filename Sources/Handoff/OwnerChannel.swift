@@ -15,7 +15,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
     private var version = HandoffProtocol.versions.upperBound
     private var buffer = ByteQueue()
     private var mustSendCommit = false
-    private var lastCommitted: TransferID?
+    private var unconfirmed: [TransferID] = []
 
     /// Why the channel serves no more.
     public private(set) var failure: HandoffError?
@@ -28,7 +28,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
 
     /// How many commits the receiver has not confirmed. It needs no waiting for: what was sent is read even if this
     /// process ends, and the connections are not this process's any more.
-    public private(set) var unconfirmedCount = 0
+    public var unconfirmedCount: Int { unconfirmed.count }
 
     /// The owner's end of `socket`.
     public init(_ socket: consuming HandoffSocket) {
@@ -63,6 +63,15 @@ public struct OwnerChannel: ~Copyable, Sendable {
     /// What to poll for: POLLIN, and POLLOUT while something waits to be sent.
     public var interest: Int16 {
         Int16(POLLIN) | (mustSendCommit || hasOfferToSend ? Int16(POLLOUT) : 0)
+    }
+
+    /// Whether nothing waits to be sent, so that the next thing to happen is a message, and the socket can wait for it.
+    func mayWaitInReceive(until deadline: Deadline) -> Bool {
+        guard interest == Int16(POLLIN) else { return false }
+        switch socket {
+        case .some(let socket): return socket.mayWait(until: deadline)
+        case .none: return false
+        }
     }
 
     private var hasOfferToSend: Bool {
@@ -117,19 +126,19 @@ public struct OwnerChannel: ~Copyable, Sendable {
         return perform(current?.transfer.offerLeft())
     }
 
-    /// Receives what waits.
-    mutating func advanceReceiving() -> OfferOutcome? {
+    /// Receives what waits; or, if it `waits`, the next message.
+    mutating func advanceReceiving(waits: Bool = false) -> OfferOutcome? {
         var buffer = ByteQueue()
         swap(&buffer, &self.buffer)
         while socket != nil {
             var strays = DescriptorSet()
             var result = HandoffSocket.Receiving.blocked
             buffer.append(minimum: HandoffProtocol.longestMessage) { space in
-                result = socket!.receive(into: space, descriptors: &strays)
+                result = socket!.receive(into: space, descriptors: &strays, waits: waits)
                 if case .message(let count, _, _) = result { return count } else { return 0 }
             }
             var outcome: OfferOutcome?
-            var isDone = false
+            var isDone = waits
             switch result {
             case .blocked: isDone = true
             case .ended: outcome = end()
@@ -167,8 +176,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
             guard let codes = readCodes(&reader), !codes.isEmpty else { return refuse("a decline of wrong length") }
             return perform(current?.transfer.declined(codes.map { DeclineReason(rawValue: $0) ?? .malformed }))
         case .committed:
-            // Confirmations come in the order of the commits.
-            if unconfirmedCount > 0 { unconfirmedCount -= 1 }
+            unconfirmed.removeAll { $0 == header.transfer }
             return nil
         case .hello, .offer, .chunk, .commit, .cancel:
             return refuse("a message only an owner sends; both ends of this channel are owners")
@@ -216,7 +224,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
             switch send(.commit, urgently: false) {
             case .sent:
                 mustSendCommit = false
-                unconfirmedCount += 1
+                if let id = current?.id { unconfirmed.append(id) }
                 return perform(current?.transfer.commitLeft(), error: error)
             case .blocked:
                 mustSendCommit = true

@@ -20,6 +20,8 @@ public enum ParcelError: Error, Hashable, Sendable {
     case wrongParcelCount
     /// Metadata beyond its limits: see `ParcelMetadata`.
     case metadataTooLarge
+    /// The parcels of a batch take more than `ParcelBatch.longest` bytes.
+    case tooLarge
     /// The snapshot in the parcel cannot be read.
     case snapshot(SnapshotError)
 
@@ -28,6 +30,7 @@ public enum ParcelError: Error, Hashable, Sendable {
         switch self {
         case .snapshot(.unsupportedVersion), .snapshot(.unknownField): .unsupportedSnapshot
         case .unsupportedVersion, .unknownField: .unsupportedParcel
+        case .tooLarge: .tooLarge
         default: .malformed
         }
     }
@@ -46,6 +49,7 @@ extension ParcelError: CustomStringConvertible {
         case .wrongDescriptorCount: "the parcels name another number of descriptors than came with them"
         case .wrongParcelCount: "a transfer has 1 to \(HandoffProtocol.mostParcels) parcels"
         case .metadataTooLarge: "the parcel's metadata is beyond its limits"
+        case .tooLarge: "a batch takes at most \(ParcelBatch.longest) bytes; offer fewer parcels at once"
         case .snapshot(let error): error.description
         }
     }

@@ -25,6 +25,9 @@ struct ParcelWriter: ~Copyable {
 
     private mutating func write(_ parcel: borrowing Parcel) throws(ParcelError) {
         guard parcel.metadata.isEncodable else { throw .metadataTooLarge }
+        // Before lengths are written in 32 bits, and before the sealer is given more than it takes.
+        let (size, isBeyond) = parcel.applicationState.count.addingReportingOverflow(parcel.received.count)
+        guard !isBeyond, size <= ParcelBatch.longest, bytes.count + size <= ParcelBatch.longest else { throw .tooLarge }
         append(UInt32(parcel.sockets.count))
         let frame = beginLength()
         if parcel.snapshot != nil {
@@ -45,6 +48,7 @@ struct ParcelWriter: ~Copyable {
         append(.applicationState, parcel.applicationState)
         append(.unsent, parcel.unsent)
         write(parcel.metadata)
+        guard bytes.count <= ParcelBatch.longest else { throw .tooLarge }
         endLength(frame)
     }
 

@@ -12,12 +12,13 @@ extension ReceiverChannel {
         deadline limit: Deadline, decide: Decision = { _ in .accept }
     ) throws(HandoffError) -> Received? {
         while true {
-            switch try step(decide) {
+            let waits = mayWaitInReceive(until: limit)
+            switch try step(decide, waits: waits) {
             case .received(let received): return received
             case .discarded: continue
             case .ended:
                 throw HandoffError(.channelEnded, "the owner closed the channel or terminated; nothing more will come")
-            case nil: break
+            case nil: if waits { continue }
             }
             let nearest = min(deadline ?? limit, limit)
             if try !wait(for: interest, on: descriptor, until: nearest), limit.hasPassed { return nil }

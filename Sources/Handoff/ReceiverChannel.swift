@@ -78,6 +78,15 @@ public struct ReceiverChannel: ~Copyable, Sendable {
     /// What to poll `descriptor` for: POLLIN, or POLLOUT while an answer waits for room.
     public var interest: Int16 { outbox.isEmpty || deadline != nil ? Int16(POLLIN) : Int16(POLLOUT) }
 
+    /// Whether the next thing to happen is a message, and the socket can wait for it.
+    func mayWaitInReceive(until limit: Deadline) -> Bool {
+        guard deadline == nil, outbox.isEmpty else { return false }
+        switch socket {
+        case .some(let socket): return socket.mayWait(until: limit)
+        case .none: return false
+        }
+    }
+
     // MARK: driving
 
     /// Receives and answers what is possible without waiting; `nil` when there is nothing to tell.
@@ -85,6 +94,11 @@ public struct ReceiverChannel: ~Copyable, Sendable {
     /// - Parameter decide: called once for each parcel of an offer that can be read.
     /// - Throws: why the channel failed; what it held has been discarded.
     public mutating func step(_ decide: Decision) throws(HandoffError) -> ReceiverEvent? {
+        try step(decide, waits: false)
+    }
+
+    /// As `step`; or, if it `waits`, receives and answers the next message.
+    mutating func step(_ decide: Decision, waits: Bool) throws(HandoffError) -> ReceiverEvent? {
         if deadline != nil { return prove() }
         flushOutbox()
         var buffer = ByteQueue()
@@ -98,7 +112,7 @@ public struct ReceiverChannel: ~Copyable, Sendable {
             var arrived = DescriptorSet()
             var result = HandoffSocket.Receiving.blocked
             buffer.append(minimum: HandoffProtocol.longestMessage) { space in
-                result = socket!.receive(into: space, descriptors: &arrived)
+                result = socket!.receive(into: space, descriptors: &arrived, waits: waits)
                 if case .message(let count, _, _) = result { return count } else { return 0 }
             }
             switch result {
@@ -116,6 +130,7 @@ public struct ReceiverChannel: ~Copyable, Sendable {
                 let action = try buffer.withBytes { (bytes) throws(HandoffError) in try handle(bytes, &message) }
                 buffer.removeAll()
                 if let event = try perform(action, decide) { return event }
+                if waits { return nil }
             }
         }
         return nil

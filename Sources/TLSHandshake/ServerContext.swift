@@ -76,7 +76,10 @@ public final class ServerContext: Sendable {
             guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_NOACK }
             let bytes = UnsafeRawBufferPointer(start: name, count: strlen(name))
             guard ClientHello.isPrintableName(bytes) else { return SSL_TLSEXT_ERR_NOACK }
-            session.serverName = ServerNamePattern.normalise(String(decoding: bytes, as: UTF8.self))
+            // A lone dot is a name to OpenSSL and normalises to none.
+            let serverName = ServerNamePattern.normalise(String(decoding: bytes, as: UTF8.self))
+            guard !serverName.isEmpty else { return SSL_TLSEXT_ERR_NOACK }
+            session.serverName = serverName
             return SSL_TLSEXT_ERR_OK
         }
         if !applicationProtocols.isEmpty {
@@ -118,8 +121,9 @@ public final class ServerContext: Sendable {
             switch keys.open(name: name, iv: iv, cipher: cipher, mac: mac) {
             case .ready(let isCurrent):
                 session.ticketKeyName = Array(UnsafeBufferPointer(start: name, count: TicketKeys.nameLength))
-                // 2 asks for a new ticket under the current key.
-                return isCurrent ? 1 : 2
+                // 2 asks for a new ticket: in TLS 1.3 always, because a client should use one once (RFC 8446 appendix C.4),
+                // in TLS 1.2 when the key has been rotated.
+                return isCurrent && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2
             case .unknownKey: return 0
             case .failed: return -1
             }

@@ -11,6 +11,10 @@ package enum HashFunction: Sendable {
     /// The name libcrypto's key derivation functions take.
     var name: String { self == .sha256 ? "SHA256" : "SHA384" }
 
+    private var hmac: OpaquePointer? {
+        self == .sha256 ? HashFunction.hmacSHA256.pointer : HashFunction.hmacSHA384.pointer
+    }
+
     var digest: OpaquePointer? {
         self == .sha256 ? HashFunction.fetchedSHA256.pointer : HashFunction.fetchedSHA384.pointer
     }
@@ -19,12 +23,12 @@ package enum HashFunction: Sendable {
     func authenticate(
         _ message: UnsafeRawBufferPointer, key: UnsafeRawBufferPointer, to output: UnsafeMutableRawPointer
     ) {
-        var written: UInt32 = 0
-        let result = HMAC(
-            digest, key.baseAddress, Int32(key.count), message.baseAddress?.assumingMemoryBound(to: UInt8.self),
-            message.count, output.assumingMemoryBound(to: UInt8.self), &written)
+        let written = baton_hmac(
+            hmac, key.baseAddress?.assumingMemoryBound(to: UInt8.self), key.count,
+            message.baseAddress?.assumingMemoryBound(to: UInt8.self), message.count,
+            output.assumingMemoryBound(to: UInt8.self), length)
         // libcrypto fails here only when it has no memory or no digest; going on would use an undefined key.
-        precondition(result != nil && written == length, "libcrypto could not compute an HMAC")
+        precondition(written == length, "libcrypto could not compute an HMAC")
     }
 
     /// The hash of `message`.
@@ -43,6 +47,13 @@ package enum HashFunction: Sendable {
         init(_ name: String) { pointer = EVP_MD_fetch(nil, name, nil) }
     }
 
+    private struct UnkeyedHMAC: @unchecked Sendable {
+        let pointer: OpaquePointer?
+        init(_ digest: String) { pointer = baton_hmac_new(digest) }
+    }
+
+    private static let hmacSHA256 = UnkeyedHMAC(HashFunction.sha256.name)
+    private static let hmacSHA384 = UnkeyedHMAC(HashFunction.sha384.name)
     private static let fetchedSHA256 = FetchedDigest("SHA256")
     private static let fetchedSHA384 = FetchedDigest("SHA384")
 }

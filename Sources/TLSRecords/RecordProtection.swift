@@ -38,9 +38,14 @@ package struct RecordProtection: ~Copyable, Sendable {
         }
     }
 
+    /// A bound on sequence numbers and blocks that no connection reaches and that leaves room before a wrap (RFC 8446
+    /// section 5.3), so that an alert can still follow.
+    package static let highestCount: UInt64 = 1 << 62
+
     /// Whether the key may protect `blocks` more blocks, and another sequence number is left.
     package func maySeal(blocks: UInt64, limit: UInt64) -> Bool {
-        state.sequence < .max && blocks <= limit && state.blocks <= limit - blocks
+        let limit = min(limit, RecordProtection.highestCount)
+        return state.sequence < RecordProtection.highestCount && blocks <= limit && state.blocks <= limit - blocks
     }
 
     /// Blocks that a record of `count` plaintext bytes costs: its content, and one for the tag.

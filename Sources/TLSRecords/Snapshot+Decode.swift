@@ -15,8 +15,9 @@ extension Snapshot {
         let suite = info.suite
         if read.secret.count != DirectionState.secretLength(suite) { return .readSecret }
         if write.secret.count != DirectionState.secretLength(suite) { return .writeSecret }
-        if read.sequence == .max { return .readSequence }
-        if write.sequence == .max { return .writeSequence }
+        if read.sequence > RecordProtection.highestCount { return .readSequence }
+        if write.sequence > RecordProtection.highestCount { return .writeSequence }
+        if write.blocks > RecordProtection.highestCount { return .writeBlocks }
         if !suite.usesExplicitNonce && write.explicitNonce != 0 { return .writeExplicitNonce }
         if exporter.isWrong(length: info.version == .tls13 ? suite.hash.length : TLS12Exporter.length) {
             return .exporter

@@ -96,19 +96,15 @@ struct ParcelFormatTests {
     @Test("random bytes are refused without a trap")
     func randomBytes() {
         var generator = SystemRandomNumberGenerator()
+        var refused = 0
         for round in 0..<20_000 {
             var bytes = (0..<(round % 120)).map { _ in UInt8.random(in: 0...255, using: &generator) }
             // So that some get past the beginning.
-            let beginning: [UInt8] = [UInt8(round & 3), 1, 0, 0, 0, 1, 0, 0, 0, UInt8(round & 3), 0, 0, 0]
+            let beginning: [UInt8] = [1, 0, 0, 0, 1, 0, 0, 0, UInt8(round & 3), 0, 0, 0]
             for index in 0..<min(round % 14, bytes.count) { bytes[index] = beginning[index % beginning.count] }
-            bytes.withUnsafeBytes { fuzzParcelReader($0) }
+            if error(bytes, descriptors: round & 3) != nil { refused += 1 }
         }
-    }
-
-    @Test("the fuzz target takes a whole batch")
-    func fuzzTarget() throws {
-        let (bytes, descriptors) = try sample()
-        ([UInt8(descriptors)] + bytes).withUnsafeBytes { fuzzParcelReader($0) }
+        #expect(refused > 10_000)
     }
 
     @Test("an unknown field is passed over if it may be, and refused if not")

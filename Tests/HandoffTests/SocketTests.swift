@@ -37,6 +37,20 @@ struct SocketTests {
         #expect(send("late", reader) == .ended)
     }
 
+    @Test("receiving waits by itself only far from the time limit, and never on a socket that was made non-blocking")
+    func waiting() throws {
+        let (first, second) = socketPair(Int32(SOCK_SEQPACKET.rawValue))
+        #expect(fcntl(second, F_SETFL, O_NONBLOCK) == 0)
+        let blocking = try HandoffSocket.adopting(first)
+        let nonBlocking = try HandoffSocket.adopting(second)
+        let deadlines = [generously(), .immediate, .after(.milliseconds(900))]
+        var answers: [Bool] = []
+        for deadline in deadlines { answers.append(blocking.mayWait(until: deadline)) }
+        #expect(answers == [true, false, false])
+        let answer = nonBlocking.mayWait(until: generously())
+        #expect(!answer)
+    }
+
     @Test("a message longer than the room for it is refused, and its descriptors are closed")
     func longMessage() throws {
         let (first, second) = socketPair(Int32(SOCK_SEQPACKET.rawValue))

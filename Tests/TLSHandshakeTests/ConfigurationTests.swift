@@ -1,5 +1,6 @@
 import Foundation
 import SelfSigned
+import StockPeers
 import TLSHandshake
 import TLSRecords
 import Testing

@@ -1,4 +1,5 @@
 import COpenSSL
+import StockPeers
 import TLSRecords
 import Testing
 

@@ -1,3 +1,4 @@
+import StockPeers
 import TLSHandshake
 import TLSRecords
 import Testing

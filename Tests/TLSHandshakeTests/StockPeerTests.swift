@@ -1,5 +1,6 @@
 import Foundation
 import SelfSigned
+import StockPeers
 import TLSHandshake
 import TLSRecords
 import Testing
@@ -22,7 +23,7 @@ struct StockPeerTests {
         try peer.expect("greetings from here")
         try peer.send("greetings from there\n")
         try session.expect("greetings from there\n")
-        session = session.moved()
+        session = try session.moved()
         try session.send("still here\n")
         try peer.expect("still here")
         try peer.send("still there\n")
@@ -135,7 +136,7 @@ struct StockPeerTests {
         let server = try credentials.server(ProtocolOptions(applicationProtocols: ["http/1.1"]))
         var session = try Session(listener.accept(), Handshake(server: server))
         try session.expect("\r\n\r\n")
-        session = session.moved()
+        session = try session.moved()
         try session.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
         try session.close()
         try peer.expect(nil)
@@ -175,7 +176,7 @@ struct StockPeerTests {
         #expect(agreed == version)
         try session.send("to and fro\n")
         try session.expect("to and fro\n")
-        session = session.moved()
+        session = try session.moved()
         try session.send("again\n")
         try session.expect("again\n")
     }

@@ -28,10 +28,13 @@ typedef struct {
 int baton_send_message(int fd, const void *head, size_t head_count, const void *body, size_t body_count,
                        const int *descriptors, int descriptor_count);
 
-// Receives one message. `descriptors` has room for BATON_DESCRIPTORS_PER_MESSAGE; they are close-on-exec and the
+// Receives one message; `waits` allows to wait for it, as long as `baton_limit_waiting` says. `descriptors` has room for BATON_DESCRIPTORS_PER_MESSAGE; they are close-on-exec and the
 // caller's. Returns the bytes read, 0 at the end of the channel. Bytes sent before the end are read before it, also
 // when the other side closed with messages of ours unread (the kernel reports ECONNRESET ahead of its queue then).
-ssize_t baton_receive_message(int fd, void *bytes, size_t count, int *descriptors, baton_message *message);
+ssize_t baton_receive_message(int fd, int waits, void *bytes, size_t count, int *descriptors, baton_message *message);
+
+// How long receiving may wait. Returns 0; -EOPNOTSUPP if the socket is non-blocking and cannot wait.
+int baton_limit_waiting(int fd, int milliseconds);
 
 // Asks that each message come with its sender's pid.
 int baton_attest_senders(int fd);

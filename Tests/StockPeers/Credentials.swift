@@ -1,13 +1,13 @@
-import SelfSigned
-import TLSHandshake
+package import SelfSigned
+package import TLSHandshake
 import TLSRecords
 
 /// Certificates for the tests, made once a run.
-struct Credentials: Sendable {
-    let authority: CertificateAuthority
+package struct Credentials: Sendable {
+    package let authority: CertificateAuthority
     private let issued: [String: IssuedCertificate]
 
-    static let shared: Credentials = {
+    package static let shared: Credentials = {
         do { return try Credentials() } catch { fatalError("no certificates for the tests: \(error)") }
     }()
 
@@ -23,21 +23,26 @@ struct Credentials: Sendable {
         ]
     }
 
-    subscript(name: String) -> IssuedCertificate {
+    package subscript(name: String) -> IssuedCertificate {
         guard let certificate = issued[name] else { fatalError("no certificate is called \(name)") }
         return certificate
     }
 
-    func identity(_ name: String) -> ServerConfiguration.Identity {
+    package func identity(_ name: String) -> ServerConfiguration.Identity {
         .init(
             certificateChain: .text(self[name].certificatePEM + authority.certificatePEM),
             privateKey: .text(self[name].privateKeyPEM))
     }
 
-    var roots: PEMSource { .text(authority.certificatePEM) }
+    package var roots: PEMSource { .text(authority.certificatePEM) }
+
+    /// A file with the certificate that programs are to trust.
+    package func rootsFile(in files: TemporaryFiles) throws -> String {
+        try files.write(authority.certificatePEM, "roots.pem")
+    }
 
     /// A server with an RSA and an ECDSA certificate, so that every suite can be agreed on.
-    func server(
+    package func server(
         _ options: ProtocolOptions = .init(), clients: ServerConfiguration.ClientCertificates = .none,
         identities: [String] = ["p256", "rsa"], ticketKeys: consuming TicketKeys = .random(), ticketCount: Int = 2
     ) throws -> ServerContext {
@@ -47,7 +52,7 @@ struct Credentials: Sendable {
                 ticketCount: ticketCount), ticketKeys: ticketKeys)
     }
 
-    func client(
+    package func client(
         _ options: ProtocolOptions = .init(), identity: String? = nil, fragment: Int? = nil
     ) throws -> ClientContext {
         try ClientContext(

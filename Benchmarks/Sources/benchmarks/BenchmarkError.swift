@@ -1,0 +1,6 @@
+/// What keeps a figure from being measured.
+struct BenchmarkError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,97 @@
+import TLSRecords
+
+extension Configuration {
+    /// What cannot hold together, although every value is allowed by itself.
+    func contradictions() -> [ConfigurationProblem] {
+        var found = Contradictions()
+        if listeners.isEmpty { found.add("listeners", "there is none; set listeners.NAME.address or --listen") }
+        var addresses: [Address: String] = [:]
+        for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) {
+            check(listener, at: "listeners.\(name)", &found)
+            if let other = addresses.updateValue(name, forKey: listener.address), !listener.address.isEphemeral {
+                found.add("listeners.\(name).address", "\(listener.address) is already taken by listeners.\(other)")
+            }
+        }
+        checkCertificates(&found)
+        checkRoutes(&found)
+        for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
+            check(upstream, at: "upstreams.\(name)", &found)
+        }
+        if group != nil, user == nil { found.add("group", "is set without user; set user too") }
+        return found.problems
+    }
+
+    private func check(_ listener: Listener, at key: String, _ found: inout Contradictions) {
+        for name in listener.certificates where certificates[name] == nil {
+            found.add("\(key).certificates", "there is no certificates.\(name)")
+        }
+        if !listener.usesTLS {
+            if listener.startTLS != nil { found.add("\(key).starttls", "leads to TLS, but tls is false") }
+            if listener.role != .server { found.add("\(key).role", "needs TLS, but tls is false") }
+            if !listener.certificates.isEmpty { found.add("\(key).certificates", "are of no use, since tls is false") }
+        }
+        if listener.startTLS != nil, listener.role != .server {
+            found.add("\(key).starttls", "is spoken as a server; set role to server")
+        }
+        if listener.clientAuth != .none, listener.clientCA == nil {
+            found.add("\(key).client-auth", "needs client-ca")
+        }
+        for version in listener.versions where !listener.ciphers.contains(where: { $0.version == version }) {
+            found.add("\(key).ciphers", "has none for TLS \(version); add one or take the version out of tls-versions")
+        }
+    }
+
+    private func checkCertificates(_ found: inout Contradictions) {
+        var owners: [ServerNamePattern: String] = [:]
+        for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
+            for pattern in Set(certificate.names).sorted(by: { $0.description < $1.description }) {
+                if let other = owners.updateValue(name, forKey: pattern) {
+                    found.add("certificates.\(name).names", "\(pattern) is already claimed by certificates.\(other)")
+                }
+            }
+        }
+    }
+
+    private func checkRoutes(_ found: inout Contradictions) {
+        if routes.isEmpty, upstreams.count > 1 {
+            found.add("routes", "there is none, and more than one upstream to choose from; set routes.NAME.target")
+        }
+        for (name, route) in routes.sorted(by: { $0.key < $1.key }) {
+            if case .upstream(let upstream) = route.target, upstreams[upstream] == nil {
+                let message = "there is no upstreams.\(upstream); it must be \(Target.forms)"
+                found.add("routes.\(name).target", message)
+            }
+            for listener in route.listeners where listeners[listener] == nil {
+                found.add("routes.\(name).listeners", "there is no listeners.\(listener)")
+            }
+        }
+        for (first, second) in Router.conflicts(in: routes) {
+            found.add("routes.\(second)", "asks for the same connections as routes.\(first); make one more specific")
+        }
+    }
+
+    private func check(_ upstream: Upstream, at key: String, _ found: inout Contradictions) {
+        guard !upstream.usesTLS else {
+            let needsName = upstream.addresses.contains { if case .unix = $0 { true } else { false } }
+            if upstream.verifiesTLS, upstream.tlsName == nil, needsName {
+                found.add("\(key).tls-name", "is needed to verify what answers on a Unix socket")
+            }
+            return
+        }
+        if upstream.tlsName != nil { found.add("\(key).tls-name", "is of no use, since tls is false") }
+        if upstream.tlsCA != nil { found.add("\(key).tls-ca", "is of no use, since tls is false") }
+    }
+}
+
+private struct Contradictions {
+    var problems: [ConfigurationProblem] = []
+
+    mutating func add(_ key: String, _ message: String) {
+        problems.append(ConfigurationProblem(code: .contradiction, key: key, message: message))
+    }
+}
+
+extension Address {
+    /// Whether each listener on it gets a port of its own.
+    fileprivate var isEphemeral: Bool { if case .tcp(_, 0) = self { true } else { false } }
+}

@@ -1,0 +1,67 @@
+/// Counts the open connections, in all and per source, and says whether one more may come in. It does no I/O; the
+/// caller holds it where it accepts.
+///
+/// IPv6 sources are counted by their /64, which is what one customer gets (RFC 6177): to count by address would let one
+/// of them open 2^64 times the limit. Memory is bounded by the number of open connections.
+public struct ConnectionLimits: Sendable {
+    /// The most connections at a time. Lowering it closes nothing; it holds for connections to come.
+    public var total: Int
+    /// The most connections at a time from one IPv4 address or one IPv6 /64; nil: no limit.
+    public var perSource: Int?
+
+    /// The connections now open.
+    public private(set) var count = 0
+    private var counts: [IPAddress: Int] = [:]
+
+    /// Creates the counters.
+    public init(total: Int, perSource: Int?) {
+        self.total = total
+        self.perSource = perSource
+    }
+
+    /// Which limit stands against a connection.
+    public enum Refusal: String, Error, Hashable, Sendable {
+        /// The limit of connections in all.
+        case total
+        /// The limit of connections from one source.
+        case perSource
+    }
+
+    /// The number of sources with an open connection.
+    public var sourceCount: Int { counts.count }
+
+    /// The connections now open from this source's group.
+    public func count(from source: IPAddress) -> Int { counts[Self.group(of: source)] ?? 0 }
+
+    /// Counts a connection that wants in.
+    ///
+    /// - Parameter source: the peer's address; nil for a Unix socket, which counts only in the total.
+    /// - Throws: the limit that is reached. The connection is then not counted: close it, and do not `release` it.
+    public mutating func admit(from source: IPAddress?) throws(Refusal) {
+        guard count < total else { throw .total }
+        if let source {
+            let group = Self.group(of: source)
+            let open = counts[group] ?? 0
+            if let perSource, open >= perSource { throw .perSource }
+            counts[group] = open + 1
+        }
+        count += 1
+    }
+
+    /// Counts a connection that came from another process. It is never refused: whoever offered it no longer has it.
+    public mutating func adopt(from source: IPAddress?) {
+        if let source { counts[Self.group(of: source), default: 0] += 1 }
+        count += 1
+    }
+
+    /// Forgets a connection that was admitted or adopted from this source.
+    public mutating func release(from source: IPAddress?) {
+        count = max(0, count - 1)
+        guard let source, let open = counts[Self.group(of: source)] else { return }
+        counts[Self.group(of: source)] = open > 1 ? open - 1 : nil
+    }
+
+    static func group(of source: IPAddress) -> IPAddress {
+        if case .v6(let high, _) = source.unmapped { .v6(high: high, low: 0) } else { source.unmapped }
+    }
+}

@@ -1,0 +1,18 @@
+/// What one server, one source and one connection may take.
+public struct Limits: Hashable, Sendable {
+    /// The most connections in all.
+    public var connections = 100_000
+    /// The most connections from one IPv4 address or one IPv6 /64; nil: no limit.
+    public var connectionsPerSource: Int?
+    /// From the accepted connection to the end of its handshake, with all that comes before it.
+    public var handshakeTime: Duration = .seconds(10)
+    /// From the end of the handshake to the first request line, where a route needs it.
+    public var headerTime: Duration = .seconds(10)
+    /// The most bytes of a first request or of a PROXY protocol header.
+    public var headerSize = 16 << 10
+    /// The most bytes that wait for a slow reader, in each direction of a connection.
+    public var bufferSize = 256 << 10
+
+    /// Creates the defaults.
+    public init() {}
+}

@@ -1,0 +1,44 @@
+public import TLSRecords
+
+/// A listening socket and how its connections begin.
+public struct Listener: Hashable, Sendable {
+    /// Where it listens.
+    public var address: Address = .tcp(.any, port: 443)
+    /// Who begins the TLS handshake.
+    public var role: ListenerRole = .server
+    /// With `detect`: how long the peer may stay silent before it is taken for a TLS server.
+    public var detectTime: Duration = .seconds(5)
+    /// Whether connections use TLS.
+    public var usesTLS = true
+    /// The protocol that is spoken before TLS; nil: TLS begins at once.
+    public var startTLS: PlainPreface.Kind?
+    /// The names of the certificates to choose from by server name; empty: all there are.
+    public var certificates: [String] = []
+    /// Whether clients show a certificate.
+    public var clientAuth: ClientAuth = .none
+    /// The PEM file of the authorities that may have signed it.
+    public var clientCA: String?
+    /// The versions of TLS that are offered.
+    public var versions: [TLSVersion] = [.tls12, .tls13]
+    /// The cipher suites that are offered, the preferred first.
+    public var ciphers: [CipherSuite] = CipherSuite.allCases
+    /// The key exchange groups that are offered, the preferred first.
+    public var groups: [KeyExchangeGroup] = [.x25519, .p256, .p384]
+    /// The ALPN protocols that are offered, the preferred first; empty: the extension is ignored.
+    public var alpn: [String] = []
+    /// The PROXY protocol header that every connection must begin with.
+    public var proxyProtocol: InboundProxyProtocol = .off
+    /// TCP keepalive: the silence before the first probe; nil: no probes.
+    public var keepaliveIdle: Duration? = .seconds(60)
+    /// TCP keepalive: the time between probes.
+    public var keepaliveInterval: Duration = .seconds(10)
+    /// TCP keepalive: unanswered probes before the peer counts as dead.
+    public var keepaliveCount = 6
+    /// TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged; nil: the kernel's rule.
+    public var userTimeout: Duration? = .seconds(120)
+    /// How long a connection may pass no byte in either direction; nil: for ever.
+    public var idleTime: Duration?
+
+    /// Creates a listener with the defaults.
+    public init() {}
+}

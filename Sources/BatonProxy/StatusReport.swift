@@ -1,0 +1,104 @@
+/// What `baton status` tells of a running server. Its JSON is an interface: keys are added, never changed.
+public struct StatusReport: Codable, Hashable, Sendable {
+    /// The process id of the front.
+    public var pid: Int32
+    /// The version of the running binary.
+    public var version: String
+    /// Seconds since this process became the front.
+    public var uptime: Int
+    /// The connections open in all workers.
+    public var connections: Int
+    /// The workers, in the order of their start.
+    public var workers: [Worker]
+    /// The moves since the start of the first process in the line of upgrades.
+    public var moves: Moves
+    /// How long connections stood still when they moved, in microseconds.
+    public var pause: Pause
+
+    /// Creates a report.
+    public init(
+        pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause
+    ) {
+        self.pid = pid
+        self.version = version
+        self.uptime = uptime
+        self.connections = connections
+        self.workers = workers
+        self.moves = moves
+        self.pause = pause
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case pid
+        case version
+        case uptime = "uptime_s"
+        case connections
+        case workers
+        case moves
+        case pause = "pause_us"
+    }
+}
+
+extension StatusReport {
+    /// One worker process.
+    public struct Worker: Codable, Hashable, Sendable {
+        /// Its process id.
+        public var pid: Int32
+        /// The connections it owns.
+        public var connections: Int
+        /// The connections it received from other processes.
+        public var movesIn: Int
+        /// The connections it handed to other processes.
+        public var movesOut: Int
+
+        /// Creates a worker's line.
+        public init(pid: Int32, connections: Int, movesIn: Int, movesOut: Int) {
+            self.pid = pid
+            self.connections = connections
+            self.movesIn = movesIn
+            self.movesOut = movesOut
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case pid
+            case connections
+            case movesIn = "moves_in"
+            case movesOut = "moves_out"
+        }
+    }
+
+    /// Moves by their kind.
+    public struct Moves: Codable, Hashable, Sendable {
+        /// Between processes of this machine.
+        public var handoff: Int
+        /// Between machines.
+        public var migration: Int
+        /// Moves that failed; the connection went on at its owner, or was closed when in doubt.
+        public var failed: Int
+
+        /// Creates the counts.
+        public init(handoff: Int = 0, migration: Int = 0, failed: Int = 0) {
+            self.handoff = handoff
+            self.migration = migration
+            self.failed = failed
+        }
+    }
+
+    /// The distribution of pauses in whole microseconds, rounded up; 0 when nothing has moved.
+    public struct Pause: Codable, Hashable, Sendable {
+        /// The median.
+        public var p50: UInt64
+        /// The 99th percentile.
+        public var p99: UInt64
+        /// The longest.
+        public var max: UInt64
+
+        /// Sums a histogram up.
+        public init(_ histogram: PauseHistogram) {
+            func microseconds(_ nanoseconds: UInt64) -> UInt64 { nanoseconds / 1000 + (nanoseconds % 1000 > 0 ? 1 : 0) }
+            p50 = microseconds(histogram.percentile(0.5))
+            p99 = microseconds(histogram.percentile(0.99))
+            max = microseconds(histogram.max)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// A service behind the proxy.
+public struct Upstream: Hashable, Sendable {
+    /// Where it is reached; each connection tries them in this order until one accepts.
+    public var addresses: [Address] = []
+    /// How long one address may take to accept.
+    public var connectTime: Duration = .seconds(5)
+    /// Whether the connection to it uses TLS.
+    public var usesTLS = false
+    /// Whether its certificate must be good and for `tlsName`.
+    public var verifiesTLS = true
+    /// The name that is asked for and verified; nil: the host name of the address.
+    public var tlsName: String?
+    /// The PEM file of the authorities that may have signed its certificate; nil: the system's.
+    public var tlsCA: String?
+    /// The PROXY protocol header that it gets first; nil: none.
+    public var proxyProtocol: ProxyProtocolHeader.Version?
+
+    /// Creates an upstream without addresses.
+    public init() {}
+}
+
+extension Upstream: SettingSection {
+    static let settings: [Setting<Upstream>] = [
+        Setting(
+            "addresses", \.addresses, .list(of: .destination, "HOST:PORT, [IPV6]:PORT or unix:/PATH", atLeast: 1),
+            isRequired: true, "Where it is reached. Each connection tries them in this order until one accepts."),
+        Setting(
+            "connect-time", \.connectTime, .duration(.milliseconds(10)...(.seconds(300))),
+            "How long one address may take to accept."),
+        Setting("tls", \.usesTLS, .flag, "Whether the connection to it uses TLS."),
+        Setting("tls-verify", \.verifiesTLS, .flag, "Whether its certificate must be good and name it."),
+        Setting(
+            "tls-name", \.tlsName, .optional(.hostName, none: "auto"),
+            "The name to ask for and to verify. `auto` takes the host name of the address."),
+        Setting(
+            "tls-ca", \.tlsCA, .optional(.path, none: "system"),
+            "PEM file of the authorities that may have signed its certificate."),
+        Setting(
+            "proxy-protocol", \.proxyProtocol, .optional(.choice), "The PROXY protocol header that it gets first."),
+    ]
+}

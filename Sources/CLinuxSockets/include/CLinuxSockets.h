@@ -1,0 +1,10 @@
+#ifndef BATON_CLINUXSOCKETS_H
+#define BATON_CLINUXSOCKETS_H
+
+#include "handoff.h"
+#include "nftables_batch.h"
+#include "packet_devices.h"
+#include "process.h"
+#include "tcp_repair.h"
+
+#endif

@@ -1,0 +1,8 @@
+#ifndef BATON_CNFTABLES_SHIMS_H
+#define BATON_CNFTABLES_SHIMS_H
+
+#include <stdio.h>
+
+#include <nftables/libnftables.h>
+
+#endif

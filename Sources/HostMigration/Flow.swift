@@ -1,0 +1,22 @@
+/// The two ends of a TCP connection as this host sees them. Both addresses are of one family.
+public struct Flow: Hashable, Sendable {
+    /// The end at this host.
+    public let local: Endpoint
+    /// The peer.
+    public let remote: Endpoint
+
+    /// Nil if the ends are of different families.
+    public init?(local: Endpoint, remote: Endpoint) {
+        guard local.address.family == remote.address.family else { return nil }
+        self.local = local
+        self.remote = remote
+    }
+
+    /// The version of IP that is on the wire.
+    public var family: IPAddress.Family { local.address.family }
+}
+
+extension Flow: CustomStringConvertible {
+    /// As the peer's packets go.
+    public var description: String { "\(remote) -> \(local)" }
+}

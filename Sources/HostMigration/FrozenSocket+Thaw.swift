@@ -1,0 +1,123 @@
+internal import CLinuxSockets
+import Glibc
+import TLSRecords
+
+extension FrozenSocket {
+    /// Brings a fresh socket to ESTABLISHED between the two ends, in repair: no packet is sent.
+    func connect(_ descriptor: Int32) throws(MigrationError) {
+        // Repair also lets bind(2) pass over a listener or connection that has the port.
+        try checked(baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_ON)), "TCP_REPAIR")
+        options.apply(to: descriptor, at: .unbound)
+        // Without it the first flight goes out in segments of the default 536 bytes.
+        var mss = Int32(min(max(negotiated.mss, 88), 32767))
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_MAXSEG, &mss, socklen_t(MemoryLayout<Int32>.size))
+        try setSequence(sendSequence, of: Int32(BATON_SEND_QUEUE), descriptor)
+        try setSequence(receiveSequence, of: Int32(BATON_RECEIVE_QUEUE), descriptor)
+        try bind(descriptor)
+        let connected = flow.remote.withSocketAddress(for: socketFamily) { Glibc.connect(descriptor, $0, $1) }
+        if connected != 0 {
+            throw .call("connect \(flow)", errno, errno == EADDRNOTAVAIL ? .addressInUse : .systemCall)
+        }
+        try checked(
+            baton_tcp_set_negotiated(
+                descriptor, negotiated.mss, negotiated.usesSACK ? 1 : 0, negotiated.usesTimestamps ? 1 : 0,
+                negotiated.sendScale, negotiated.receiveScale),
+            "TCP_REPAIR_OPTIONS")
+        if negotiated.usesTimestamps {
+            // Reading rounds down by up to one, and the clock must never go back (RFC 7323 5.3).
+            try checked(baton_tcp_set_timestamp(descriptor, timestamp &+ 2), "TCP_TIMESTAMP")
+        }
+    }
+
+    /// Restores both queues and the windows of a connected socket in repair.
+    func fillQueues(of descriptor: Int32) throws(MigrationError) {
+        // The queue's buffers may be cut otherwise here, and then take more of the allowance.
+        grow(.receiveBuffer, toHold: receiveQueue.count, descriptor)
+        grow(.sendBuffer, toHold: sendQueue.count, descriptor)
+        try checked(baton_tcp_select_queue(descriptor, Int32(BATON_RECEIVE_QUEUE)), "TCP_REPAIR_QUEUE")
+        try fill(descriptor, receiveQueue, count: receiveQueue.count)
+        try checked(baton_tcp_select_queue(descriptor, Int32(BATON_SEND_QUEUE)), "TCP_REPAIR_QUEUE")
+        try fill(descriptor, sendQueue, count: sendQueue.count - unsentCount)
+        var raw = window.raw(receivedUpTo: receiveEnd)
+        try checked(baton_tcp_set_window(descriptor, &raw), "TCP_REPAIR_WINDOW")
+        try checked(baton_tcp_select_queue(descriptor, Int32(BATON_NO_QUEUE)), "TCP_REPAIR_QUEUE")
+        var queues = baton_tcp_queues()
+        try checked(baton_tcp_get_queues(descriptor, &queues), "SIOCOUTQ")
+        guard queues.unsent == 0, Int(queues.unread) == receiveQueue.count,
+            Int(queues.unacknowledged) == sendQueue.count - unsentCount
+        else { throw MigrationError(.restoredDifferently, "\(flow)") }
+        restoreBuffers(descriptor)
+    }
+
+    /// Writes what the peer has never been sent, on a socket that has left repair.
+    func sendUnsent(to descriptor: Int32) throws(MigrationError) {
+        guard unsentCount > 0 else { return }
+        grow(.sendBuffer, toHold: sendQueue.count, descriptor)
+        try sendQueue.withBytes { queue throws(MigrationError) in
+            try FrozenSocket.write(
+                UnsafeRawBufferPointer(rebasing: queue.suffix(unsentCount)), to: descriptor, ignoringEnd: true)
+        }
+        restoreBuffers(descriptor)
+    }
+
+    private func setSequence(_ sequence: UInt32, of queue: Int32, _ descriptor: Int32) throws(MigrationError) {
+        try checked(baton_tcp_select_queue(descriptor, queue), "TCP_REPAIR_QUEUE")
+        try checked(baton_tcp_set_sequence(descriptor, sequence), "TCP_QUEUE_SEQ")
+    }
+
+    private func bind(_ descriptor: Int32) throws(MigrationError) {
+        guard flow.local.withSocketAddress(for: socketFamily, { Glibc.bind(descriptor, $0, $1) }) != 0 else { return }
+        switch errno {
+        case EADDRNOTAVAIL: throw .call("bind \(flow.local)", errno, .addressNotLocal)
+        case EADDRINUSE: throw .call("bind \(flow.local)", errno, .addressInUse)
+        default: throw .call("bind \(flow.local)", errno)
+        }
+    }
+
+    private func fill(_ descriptor: Int32, _ queue: borrowing ByteQueue, count: Int) throws(MigrationError) {
+        try queue.withBytes { bytes throws(MigrationError) in
+            try FrozenSocket.write(
+                UnsafeRawBufferPointer(rebasing: bytes.prefix(count)), to: descriptor, ignoringEnd: false)
+        }
+    }
+
+    /// In repair and out of it the kernel takes a part at a time; with memory scarce, only small ones.
+    private static func write(
+        _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, ignoringEnd: Bool
+    ) throws(MigrationError) {
+        var offset = 0
+        var piece = 65536
+        while offset < bytes.count {
+            let length = min(piece, bytes.count - offset)
+            let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+            let written = send(descriptor, bytes.baseAddress! + offset, length, flags)
+            if written > 0 {
+                offset += written
+                continue
+            }
+            switch errno {
+            case EINTR: continue
+            case ENOMEM, EAGAIN, ENOBUFS:
+                guard piece > 256 else { throw .call("send", errno, .outOfRoom) }
+                piece /= 2
+            case EPIPE, ECONNRESET, ETIMEDOUT:
+                // The peer ended the connection since; its owner reads that from the socket.
+                if ignoringEnd { return }
+                throw .call("send", errno)
+            default: throw .call("send", errno)
+            }
+        }
+    }
+
+    /// Allows the queue four bytes of accounting for each byte, as small buffers need.
+    private func grow(_ option: SocketOption, toHold count: Int, _ descriptor: Int32) {
+        guard count > 0 else { return }
+        let wanted = Int32(clamping: min(count, 1 << 28) * 4 + (1 << 16))
+        if wanted > options.values[option] ?? 0 { _ = option.write(wanted, to: descriptor) }
+    }
+
+    /// Buffer sizes as they were; whether the kernel may go on tuning them, too.
+    private func restoreBuffers(_ descriptor: Int32) {
+        options.apply(to: descriptor, at: .unbound)
+    }
+}

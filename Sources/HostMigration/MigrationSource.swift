@@ -1,0 +1,159 @@
+internal import CLinuxSockets
+import TLSRecords
+
+/// Moves batches of connections away from this host: performs what a `SocketMigration` asks for.
+///
+/// Blocking, for a thread of its own. The sockets' owner must have stopped reading and writing them.
+package struct MigrationSource {
+    private let steering: FlowSteering
+    private let transport: any MigrationTransport
+    private let host: NextHop
+    private let answerMilliseconds: Int
+
+    /// `host` is where the other end of `transport` lives. An answer that takes longer than `answerMilliseconds`
+    /// takes the batch back; it must stay well under `FlowSteering.holdSeconds`.
+    package init(
+        steering: FlowSteering, transport: any MigrationTransport, to host: NextHop, answerMilliseconds: Int = 5000
+    ) {
+        self.steering = steering
+        self.transport = transport
+        self.host = host
+        self.answerMilliseconds = answerMilliseconds
+    }
+
+    /// Moves the connections, and says of each, in the same order, what became of it. A descriptor whose connection
+    /// did not stay is closed.
+    package func move(_ sockets: [MovableSocket]) -> [SocketMigration.Outcome] {
+        guard !sockets.isEmpty else { return [] }
+        guard sockets.count <= MigrationMessage.batchLimit else {
+            let error = MigrationError(.outOfRoom, "more than \(MigrationMessage.batchLimit) connections in a batch")
+            return sockets.map { _ in .stayed(error) }
+        }
+        var migration = SocketMigration(count: sockets.count)
+        var departure = Departure(sockets: sockets)
+        var event: SocketMigration.Event? = .begin
+        while let current = event {
+            event = perform(migration.handle(current), &departure)
+            if event == nil, !migration.isFinished { event = .failed(MigrationError(.protocolViolation)) }
+        }
+        // A packet that was between the hook and the closed socket must find the steering, not a closed port.
+        try? steering.settle()
+        return sockets.indices.map { migration.outcomes[$0] ?? .inDoubt }
+    }
+
+    /// Performs the actions in order and returns the event that results.
+    private func perform(
+        _ actions: [SocketMigration.Action], _ departure: inout Departure
+    ) -> SocketMigration.Event? {
+        var result: SocketMigration.Event?
+        var failure: MigrationError?
+        for action in actions {
+            let isOwed =
+                switch action {
+                case .release, .takeBack, .close, .cancel: true
+                default: false
+                }
+            guard failure == nil || isOwed else { continue }
+            do throws(MigrationError) {
+                result = try perform(action, &departure) ?? result
+            } catch {
+                if failure == nil { failure = error }
+            }
+        }
+        return failure.map { .failed($0) } ?? result
+    }
+
+    private func perform(
+        _ action: SocketMigration.Action, _ departure: inout Departure
+    ) throws(MigrationError) -> SocketMigration.Event? {
+        switch action {
+        case .hold:
+            departure.hold = try FlowHold(departure.sockets.map(\.flow), with: steering)
+            return .held
+        case .freeze:
+            return .frozen(refused: departure.freeze())
+        case .offer:
+            try transport.send(departure.takeOffer())
+            guard case .answer(let declined) = try receive() else { throw MigrationError(.protocolViolation) }
+            // The answer counts as the offer does: among those that were frozen.
+            return .answered(declined: departure.members(declined))
+        case .verify(let members):
+            guard departure.hold?.isFresh == true else {
+                throw MigrationError(.timedOut, "the hold is about to expire")
+            }
+            return .verified(changed: members.filter { !departure.isUnchanged($0) })
+        case .cancel:
+            try? transport.send(.cancel)
+        case .commit(let members):
+            try transport.send(.commit(departure.positions(members)))
+        case .takeBack(let members):
+            for member in members { departure.sockets[member].thawInPlace() }
+        case .release(let members):
+            guard let hold = departure.hold.take() else { return nil }
+            _ = try hold.end(forwarding: members.map { departure.sockets[$0].flow }, to: host)
+        case .close(let members):
+            for member in members { departure.sockets[member].closeSilently() }
+            guard case .confirm(let lost) = try receive() else { throw MigrationError(.protocolViolation) }
+            return .confirmed(lost: departure.members(lost))
+        case .finish:
+            break
+        }
+        return nil
+    }
+
+    private func receive() throws(MigrationError) -> MigrationMessage {
+        try transport.receiveMessage(within: answerMilliseconds)
+    }
+}
+
+/// A batch on its way out: what the machine's members stand for.
+private struct Departure: ~Copyable {
+    let sockets: [MovableSocket]
+    var hold: FlowHold?
+    private var offer: MigrationOffer? = MigrationOffer()
+    private var standstills: [Int: Standstill] = [:]
+    /// Members by their position in the offer.
+    private var offered: [Int] = []
+
+    init(sockets: [MovableSocket]) {
+        self.sockets = sockets
+    }
+
+    mutating func freeze() -> [Int: MigrationError] {
+        var refused: [Int: MigrationError] = [:]
+        for (member, socket) in sockets.enumerated() {
+            do throws(MigrationError) {
+                let frozen = try socket.freeze()
+                standstills[member] = frozen.standstill
+                offer?.append(frozen)
+                offered.append(member)
+            } catch {
+                refused[member] = error
+            }
+        }
+        return refused
+    }
+
+    mutating func takeOffer() -> ByteQueue {
+        guard let offer = offer.take() else { return ByteQueue() }
+        return offer.encoded()
+    }
+
+    func isUnchanged(_ member: Int) -> Bool {
+        sockets[member].isUnchanged(since: standstills[member])
+    }
+
+    func positions(_ members: Set<Int>) -> Set<Int> {
+        Set(offered.indices.filter { members.contains(offered[$0]) })
+    }
+
+    func members(_ positions: Set<Int>) -> Set<Int> {
+        Set(positions.filter(offered.indices.contains).map { offered[$0] })
+    }
+
+    func members(_ errors: [Int: MigrationError]) -> [Int: MigrationError] {
+        var result: [Int: MigrationError] = [:]
+        for (position, error) in errors where offered.indices.contains(position) { result[offered[position]] = error }
+        return result
+    }
+}

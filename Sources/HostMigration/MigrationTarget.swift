@@ -1,0 +1,180 @@
+import TLSRecords
+
+/// Receives batches of connections from another host: performs what a `SocketArrival` asks for.
+///
+/// Blocking, for a thread of its own.
+package struct MigrationTarget {
+    private let transport: any MigrationTransport
+    private let steering: FlowSteering?
+
+    /// With `steering`, a flow that this host forwards to the other, because it had moved there or because the service
+    /// address is here already, is held while it arrives and no longer forwarded when it has.
+    package init(transport: any MigrationTransport, steering: FlowSteering? = nil) {
+        self.transport = transport
+        self.steering = steering
+    }
+
+    /// Waits for one batch and takes it. `adopt` gets each connection as soon as it is this host's; the descriptor is
+    /// its own.
+    ///
+    /// - Throws: why nothing came. The source owns the connections then, or they are in doubt, and none is left here.
+    package func receive(adopt: (Int32, Flow) -> Void) throws(MigrationError) {
+        var arrival = SocketArrival()
+        var batch = Batch()
+        var event: SocketArrival.Event
+        do throws(MigrationError) {
+            batch.offer = try transport.receive(within: nil)
+            event = .offered(count: try batch.count())
+        } catch {
+            event = .failed(error)
+        }
+        while !arrival.isFinished {
+            var next: SocketArrival.Event?
+            for action in arrival.handle(event) {
+                next = perform(action, &batch, adopt) ?? next
+            }
+            event = next ?? .failed(MigrationError(.protocolViolation))
+        }
+        batch.endHold()
+        try? steering?.settle()
+        if let failure = arrival.failure { throw failure }
+    }
+
+    private func perform(
+        _ action: SocketArrival.Action, _ batch: inout Batch, _ adopt: (Int32, Flow) -> Void
+    ) -> SocketArrival.Event? {
+        switch action {
+        case .restore:
+            return .restored(declined: batch.restore(steering))
+        case .answer(let declined):
+            do throws(MigrationError) {
+                try transport.send(.answer(declined: declined))
+                switch try transport.receiveMessage(within: nil) {
+                case .commit(let members): return .commit(members)
+                case .cancel: return .cancel
+                default: return .failed(MigrationError(.protocolViolation))
+                }
+            } catch {
+                return .failed(error)
+            }
+        case .activate(let members):
+            return .activated(lost: activate(members, &batch, adopt))
+        case .discard(let members):
+            for member in members { batch.thawed[member]?.drop() }
+        case .confirm(let lost):
+            try? transport.send(.confirm(lost: lost))
+        case .finish:
+            break
+        }
+        return nil
+    }
+
+    private func activate(
+        _ members: Set<Int>, _ batch: inout Batch, _ adopt: (Int32, Flow) -> Void
+    ) -> Set<Int> {
+        var lost: Set<Int> = []
+        var flows: [Flow] = []
+        for member in members.sorted() {
+            guard let socket = batch.thawed[member]?.take() else {
+                lost.insert(member)
+                continue
+            }
+            let flow = socket.flow
+            do throws(MigrationError) {
+                adopt(try socket.activate(), flow)
+                flows.append(flow)
+            } catch {
+                lost.insert(member)
+            }
+        }
+        try? steering?.forget(flows)
+        batch.endHold()
+        return lost
+    }
+}
+
+/// A batch on its way in.
+private struct Batch: ~Copyable {
+    var offer: ByteQueue?
+    var thawed: [Int: Thawed] = [:]
+    private var hold: FlowHold?
+
+    borrowing func count() throws(MigrationError) -> Int {
+        var result: Result<Int, MigrationError> = .failure(MigrationError(.protocolViolation))
+        offer?.withBytes { bytes in
+            result = Result { () throws(MigrationError) in try MigrationOffer.forEach(in: bytes) { _, _ in } }
+        }
+        return try result.get()
+    }
+
+    /// Restores every member; what is declined, with its reason.
+    mutating func restore(_ steering: FlowSteering?) -> [Int: MigrationError] {
+        var declined: [Int: MigrationError] = [:]
+        var frozen: [Int: Frozen] = [:]
+        offer?.withBytes { bytes in
+            _ = try? MigrationOffer.forEach(in: bytes) { member, encoded in
+                do throws(MigrationError) {
+                    frozen[member] = Frozen(try FrozenSocket.decode(encoded))
+                } catch {
+                    declined[member] = error
+                }
+            }
+        }
+        offer = nil
+        do throws(MigrationError) {
+            try holdForwarded(frozen.values.map(\.flow), steering)
+        } catch {
+            for member in frozen.keys { declined[member] = error }
+            frozen = [:]
+        }
+        for (member, box) in frozen {
+            guard let socket = box.take() else { continue }
+            do throws(MigrationError) {
+                thawed[member] = Thawed(try ThawedSocket(restoring: socket))
+            } catch {
+                declined[member] = error
+            }
+        }
+        return declined
+    }
+
+    /// A packet of a forwarded flow must not go round between the hosts while each takes the other for the owner, and
+    /// must not reach a socket that may yet be discarded.
+    private mutating func holdForwarded(_ flows: [Flow], _ steering: FlowSteering?) throws(MigrationError) {
+        guard let steering else { return }
+        let forwarded = flows.filter { steering.moved[$0] != nil }
+        guard !forwarded.isEmpty else { return }
+        hold = try FlowHold(forwarded, with: steering)
+    }
+
+    /// Lets the held packets go: to the sockets that have arrived, and on to the other host for those that have not.
+    mutating func endHold() {
+        guard let hold = hold.take() else { return }
+        _ = try? hold.end(forwarding: [], to: NextHop())
+    }
+}
+
+/// A box, for dictionaries hold no noncopyable values.
+private final class Frozen {
+    let flow: Flow
+    private var socket: FrozenSocket?
+
+    init(_ socket: consuming FrozenSocket) {
+        flow = socket.flow
+        self.socket = consume socket
+    }
+
+    func take() -> FrozenSocket? { socket.take() }
+}
+
+/// As `Frozen`.
+private final class Thawed {
+    private var socket: ThawedSocket?
+
+    init(_ socket: consuming ThawedSocket) {
+        self.socket = consume socket
+    }
+
+    func take() -> ThawedSocket? { socket.take() }
+    func drop() { socket = nil }
+}

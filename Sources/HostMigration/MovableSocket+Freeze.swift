@@ -1,0 +1,104 @@
+internal import CLinuxSockets
+import Glibc
+import TLSRecords
+
+extension MovableSocket {
+    /// Readings that must differ before freezing gives up. Only packets that were past the hold when it began can
+    /// still arrive, so two or three are usual.
+    private static let attempts = 64
+
+    /// Puts the socket into repair and reads it. The flow must be held, or what arrives later is acknowledged and lost.
+    ///
+    /// The socket stays in repair, silent, until `thawInPlace()` or `closeSilently()`. On an error it has left repair
+    /// and goes on.
+    public func freeze() throws(MigrationError) -> FrozenSocket {
+        try checked(baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_ON)), "TCP_REPAIR")
+        do throws(MigrationError) {
+            for _ in 0..<MovableSocket.attempts {
+                let before = try Standstill(of: descriptor)
+                if let frozen = try read(at: before) { return frozen }
+            }
+            throw MigrationError(.unsettled, "\(flow)")
+        } catch {
+            thawInPlace()
+            throw error
+        }
+    }
+
+    /// Whether nothing has reached the socket since it was frozen. Once it is so the frozen value may be committed.
+    public func isUnchanged(since frozen: borrowing FrozenSocket) -> Bool {
+        isUnchanged(since: frozen.standstill)
+    }
+
+    func isUnchanged(since standstill: Standstill?) -> Bool {
+        guard let standstill, let now = try? Standstill(of: descriptor) else { return false }
+        return now == standstill
+    }
+
+    /// Takes the connection back: leaves repair, with a window probe that makes the peer say where it is.
+    public func thawInPlace() {
+        _ = baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_OFF))
+        options.apply(to: descriptor, at: .live)
+    }
+
+    /// Ends the connection here without a FIN or RST, in every process that has it open, and closes the descriptor.
+    /// Only for a socket in repair.
+    public func closeSilently() {
+        var address = sockaddr()
+        address.sa_family = sa_family_t(AF_UNSPEC)
+        // Disconnecting acts on the socket itself; close(2) alone would leave it to a duplicate of the descriptor.
+        connect(descriptor, &address, socklen_t(MemoryLayout<sockaddr>.size))
+        close(descriptor)
+    }
+
+    /// Reads everything; nil if a packet arrived meanwhile.
+    private func read(at before: Standstill) throws(MigrationError) -> FrozenSocket? {
+        guard let state = TCPState(rawValue: before.state), state.isMovable else {
+            throw MigrationError(.unmovableState, "\(before.state)")
+        }
+        try Self.requireNoUrgentData(descriptor)
+        var info = baton_tcp_info()
+        var queues = baton_tcp_queues()
+        var window = baton_tcp_window()
+        var timestamp: UInt32 = 0
+        try checked(baton_tcp_get_info(descriptor, &info), "TCP_INFO")
+        try checked(baton_tcp_get_window(descriptor, &window), "TCP_REPAIR_WINDOW")
+        var receiveNext: UInt32 = 0
+        try checked(baton_tcp_select_queue(descriptor, Int32(BATON_RECEIVE_QUEUE)), "TCP_REPAIR_QUEUE")
+        try checked(baton_tcp_get_sequence(descriptor, &receiveNext), "TCP_QUEUE_SEQ")
+        let received = try peekReceived(Int(before.unread))
+        // The send queue stays selected: a socket in repair runs its timers, and with another queue selected a tail
+        // loss probe would send data that this reading says is unsent.
+        var sendNext: UInt32 = 0
+        try checked(baton_tcp_select_queue(descriptor, Int32(BATON_SEND_QUEUE)), "TCP_REPAIR_QUEUE")
+        try checked(baton_tcp_get_sequence(descriptor, &sendNext), "TCP_QUEUE_SEQ")
+        try checked(baton_tcp_get_queues(descriptor, &queues), "SIOCOUTQ")
+        try checked(baton_tcp_get_timestamp(descriptor, &timestamp), "TCP_TIMESTAMP")
+        let unacknowledged = Int(queues.unacknowledged) - (state.hasUnacknowledgedFIN ? 1 : 0)
+        let unsent = Int(queues.unsent) - (state.hasLocalFIN && queues.unsent > 0 ? 1 : 0)
+        guard unacknowledged >= 0, unsent >= 0 else { return nil }
+        let written = try peekWritten(unacknowledged)
+        let mss = try maximumSegmentSize()
+        let after = try Standstill(of: descriptor)
+        guard after == before, let received, let written else { return nil }
+        return FrozenSocket(
+            flow: flow, state: state,
+            negotiated: NegotiatedOptions(
+                mss: mss, usesSACK: info.options & UInt8(BATON_TCP_SACK) != 0,
+                usesTimestamps: info.options & UInt8(BATON_TCP_TIMESTAMPS) != 0,
+                sendScale: info.send_scale, receiveScale: info.receive_scale),
+            window: SocketWindow(window), options: options, timestamp: timestamp,
+            sendSequence: sendNext &- UInt32(written.count) &- (state.hasLocalFIN ? 1 : 0),
+            sendQueue: written, unsentCount: unsent,
+            receiveSequence: receiveNext &- UInt32(received.count) &- (state.hasRemoteFIN ? 1 : 0),
+            receiveQueue: received, socketFamily: socketFamily, standstill: after)
+    }
+
+    /// In repair TCP_MAXSEG is what the peer announced in its SYN.
+    private func maximumSegmentSize() throws(MigrationError) -> UInt16 {
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        try checkedErrno(getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_MAXSEG, &value, &size), "TCP_MAXSEG")
+        return UInt16(clamping: value)
+    }
+}

@@ -1,0 +1,47 @@
+internal import CLinuxSockets
+
+/// Both windows of a connection, in bytes after scaling, as TCP_REPAIR_WINDOW carries them.
+public struct SocketWindow: Sendable, Equatable {
+    /// Sequence number of the segment that last updated the send window (SND.WL1, RFC 9293 3.3.1).
+    public var lastUpdate: UInt32
+    /// What the peer allows us to have in flight (SND.WND).
+    public var send: UInt32
+    /// The largest send window the peer has offered.
+    public var largestSend: UInt32
+    /// What we last allowed the peer (RCV.WND), counted from `lastAdvertised`.
+    public var receive: UInt32
+    /// RCV.NXT when we last advertised our window.
+    public var lastAdvertised: UInt32
+
+    /// Windows as the kernel reports them.
+    public init(lastUpdate: UInt32, send: UInt32, largestSend: UInt32, receive: UInt32, lastAdvertised: UInt32) {
+        self.lastUpdate = lastUpdate
+        self.send = send
+        self.largestSend = largestSend
+        self.receive = receive
+        self.lastAdvertised = lastAdvertised
+    }
+}
+
+extension SocketWindow {
+    init(_ raw: baton_tcp_window) {
+        self.init(
+            lastUpdate: raw.last_update, send: raw.send_window, largestSend: raw.largest_window,
+            receive: raw.receive_window, lastAdvertised: raw.last_advertised)
+    }
+
+    /// What TCP_REPAIR_WINDOW accepts for a socket that has received up to `next`: the largest window is no smaller
+    /// than the current one, and the last advertisement is not in the future. The right edge the peer was promised
+    /// stays where it was.
+    func raw(receivedUpTo next: UInt32) -> baton_tcp_window {
+        var advertised = lastAdvertised
+        var receive = receive
+        if Int32(bitPattern: advertised &- next) > 0 {
+            receive &+= advertised &- next
+            advertised = next
+        }
+        return baton_tcp_window(
+            last_update: lastUpdate, send_window: send, largest_window: max(largestSend, send),
+            receive_window: receive, last_advertised: advertised)
+    }
+}

@@ -1,0 +1,104 @@
+import Glibc
+package import TLSRecords
+
+/// Messages over a connected stream socket: each with its length, 32 bits big-endian, before it.
+///
+/// It protects nothing. It serves between processes of one host, and beneath TLS.
+package final class StreamTransport: MigrationTransport {
+    private let descriptor: Descriptor
+    private let limit: Int
+    private let sendLimit: Int
+
+    /// Takes the descriptor over and makes it non-blocking. A message longer than `limit` bytes is refused, and a
+    /// message that the other side does not take within `sendMilliseconds` ends the link.
+    package init(owning descriptor: Int32, limit: Int = 1 << 30, sendMilliseconds: Int = 5000) {
+        self.descriptor = Descriptor(owning: descriptor)
+        self.limit = limit
+        sendLimit = sendMilliseconds
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
+    }
+
+    package func send(_ message: borrowing ByteQueue) throws(MigrationError) {
+        let length = UInt32(clamping: message.count).bigEndian
+        let deadline = Deadline(milliseconds: sendLimit)
+        // One segment for a small message: the other host wakes once.
+        try withUnsafeBytes(of: length) { bytes throws(MigrationError) in
+            try write(bytes, more: message.count > 0, deadline)
+        }
+        try message.withBytes { bytes throws(MigrationError) in try write(bytes, more: false, deadline) }
+    }
+
+    package func receive(within milliseconds: Int?) throws(MigrationError) -> ByteQueue {
+        let deadline = Deadline(milliseconds: milliseconds)
+        var length: UInt32 = 0
+        try withUnsafeMutableBytes(of: &length) { bytes throws(MigrationError) in try read(bytes, deadline) }
+        let count = Int(UInt32(bigEndian: length))
+        guard count <= limit else { throw MigrationError(.malformed, "message of \(count) bytes") }
+        var message = ByteQueue()
+        // What has not arrived is not reserved: a length is only the peer's word.
+        while message.count < count {
+            let part = min(count - message.count, max(1 << 20, message.count))
+            try message.append(minimum: part) { space throws(MigrationError) in
+                try read(UnsafeMutableRawBufferPointer(rebasing: space[..<part]), deadline)
+                return part
+            }
+        }
+        return message
+    }
+
+    private func write(
+        _ bytes: UnsafeRawBufferPointer, more: Bool, _ deadline: Deadline
+    ) throws(MigrationError) {
+        var offset = 0
+        let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
+        while offset < bytes.count {
+            let written = Glibc.send(descriptor.number, bytes.baseAddress! + offset, bytes.count - offset, flags)
+            if written > 0 {
+                offset += written
+            } else if errno == EAGAIN {
+                try wait(Int16(POLLOUT), deadline)
+            } else if errno != EINTR {
+                throw .call("send", errno, .linkEnded)
+            }
+        }
+    }
+
+    private func read(_ target: UnsafeMutableRawBufferPointer, _ deadline: Deadline) throws(MigrationError) {
+        var offset = 0
+        while offset < target.count {
+            let count = recv(descriptor.number, target.baseAddress! + offset, target.count - offset, 0)
+            if count > 0 {
+                offset += count
+            } else if count == 0 {
+                throw MigrationError(.linkEnded)
+            } else if errno == EAGAIN {
+                try wait(Int16(POLLIN), deadline)
+            } else if errno != EINTR {
+                throw .call("recv", errno, .linkEnded)
+            }
+        }
+    }
+
+    private func wait(_ events: Int16, _ deadline: Deadline) throws(MigrationError) {
+        var request = pollfd(fd: descriptor.number, events: events, revents: 0)
+        if poll(&request, 1, deadline.remainingMilliseconds) == 0 { throw MigrationError(.timedOut) }
+    }
+}
+
+/// A point in time on the monotonic clock, or never.
+private struct Deadline {
+    private let end: ContinuousClock.Instant?
+
+    init(milliseconds: Int?) {
+        end = milliseconds.map { .now + .milliseconds($0) }
+    }
+
+    /// For poll(2): -1 is for ever.
+    var remainingMilliseconds: Int32 {
+        guard let end else { return -1 }
+        let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
+        return Int32(max(0, min(left.rounded(.up), 1e9)))
+    }
+}

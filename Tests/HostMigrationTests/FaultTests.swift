@@ -1,0 +1,122 @@
+import Glibc
+import HostLab
+import Testing
+
+@testable import HostMigration
+
+extension LabTests {
+    @Suite("A migration that fails")
+    struct FaultTests {
+        @Test("leaves the connection at its host when the link is cut before the answer")
+        func linkCut() async throws {
+            let (near, far) = try Mover.link()
+            close(far)
+            try await staysAtA(.linkEnded, StreamTransport(owning: near))
+        }
+
+        @Test("leaves the connection at its host when the other is silent")
+        func silence() async throws {
+            let (near, far) = try Mover.link()
+            defer { close(far) }
+            try await staysAtA(.timedOut, StreamTransport(owning: near))
+        }
+
+        @Test("leaves the connection at its host when the other answers nonsense")
+        func nonsense() async throws {
+            let (near, far) = try Mover.link()
+            defer { close(far) }
+            try Sockets.writeAll(far, [0, 0, 0, 3, 77, 1, 2])
+            try await staysAtA(.protocolViolation, StreamTransport(owning: near))
+        }
+
+        @Test("leaves the connection at its host when the other does not carry its address")
+        func addressMissing() async throws {
+            let (near, far) = try Mover.link()
+            let target = Lab.shared.start(in: .backend) {
+                try? MigrationTarget(transport: StreamTransport(owning: far)).receive { _, _ in
+                    Issue.record("a connection arrived")
+                }
+            }
+            try await staysAtA(.addressNotLocal, StreamTransport(owning: near))
+            try await target.value
+        }
+
+        @Test("leaves the connection at its host when packets reach it after it was frozen")
+        func changed() async throws {
+            let pair = try await Pair()
+            try await Lab.shared.run(in: .a) {
+                let socket = try MovableSocket(examining: pair.server)
+                let frozen = try socket.freeze()
+                let wasUnchanged = socket.isUnchanged(since: frozen)
+                #expect(wasUnchanged)
+                // Nothing holds this flow, so the byte arrives.
+                try Sockets.writeAll(pair.client, [1])
+                try Sockets.wait("the byte") { !socket.isUnchanged(since: frozen) }
+                socket.thawInPlace()
+            }
+            #expect(try Sockets.readExactly(pair.server, 1) == [1])
+            close(pair.client)
+            close(pair.server)
+        }
+
+        @Test("is in doubt, and closed at its host, when the link is cut after the commit")
+        func doubt() async throws {
+            let mover = try await Mover.shared()
+            let pair = try await Pair()
+            let (near, far) = try Mover.link()
+            let target = Lab.shared.start(in: .b) {
+                // Restores and accepts as the protocol asks, and hangs up on the commit.
+                let transport = StreamTransport(owning: far)
+                _ = try transport.receive(within: 30_000)
+                try transport.send(.answer(declined: [:]))
+                let commit = try transport.receiveMessage(within: 30_000)
+                #expect(commit == .commit([0]))
+            }
+            let outcomes = try await Lab.shared.run(in: .a) {
+                let source = MigrationSource(
+                    steering: mover.steering(.a), transport: StreamTransport(owning: near), to: Mover.hosts[.b]!)
+                return source.move([try MovableSocket(examining: pair.server)])
+            }
+            try await target.value
+            #expect(outcomes == [.inDoubt])
+            // B has no such connection, and its kernel says so to the client.
+            _ = try? Sockets.writeAll(pair.client, [1])
+            #expect(throws: LabError.self) { try Sockets.readExactly(pair.client, 1) }
+            close(pair.client)
+        }
+
+        /// Moves a connection over the transport, in vain, with bytes on their way in both directions.
+        private func staysAtA(_ code: MigrationError.Code, _ transport: StreamTransport) async throws {
+            let mover = try await Mover.shared()
+            let pair = try await Pair()
+            try Sockets.writeAll(pair.client, Bulk.bytes(20_000, seed: 1))
+            try Sockets.writeAll(pair.server, Bulk.bytes(20_000, seed: 2))
+            let link = Unshared(transport)
+            let outcomes = try await Lab.shared.run(in: .a) {
+                let source = MigrationSource(
+                    steering: mover.steering(.a), transport: link.value, to: Mover.hosts[.b]!,
+                    answerMilliseconds: 200)
+                return source.move([try MovableSocket(examining: pair.server)])
+            }
+            guard case .stayed(let error) = try #require(outcomes.first) else {
+                Issue.record("\(outcomes)")
+                return
+            }
+            #expect(error.code == code)
+            #expect(Sockets.get(pair.server, SOL_SOCKET, SO_REUSEADDR) == 1)
+            try Sockets.writeAll(pair.client, [7])
+            #expect(try Sockets.readExactly(pair.server, 20_001) == Bulk.bytes(20_000, seed: 1) + [7])
+            try Sockets.writeAll(pair.server, [8])
+            #expect(try Sockets.readExactly(pair.client, 20_001) == Bulk.bytes(20_000, seed: 2) + [8])
+            close(pair.client)
+            close(pair.server)
+        }
+    }
+}
+
+/// Crosses a thread boundary once.
+private struct Unshared: @unchecked Sendable {
+    let value: StreamTransport
+
+    init(_ value: StreamTransport) { self.value = value }
+}

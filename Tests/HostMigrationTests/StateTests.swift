@@ -1,0 +1,214 @@
+import Glibc
+import HostLab
+import HostMigration
+import Testing
+
+extension LabTests {
+    /// Each brings the server's end of a connection into a state on A, moves it to B, and lets both ends finish there.
+    @Suite("A connection moves in the state")
+    struct StateTests {
+        static let families: [Shape] = [.plain4, .plain6]
+
+        @Test("ESTABLISHED, with bytes that the server has not read", arguments: families)
+        func unread(_ shape: Shape) async throws {
+            let move = try await Move(shape) { server, client in
+                try Sockets.writeAll(client, Bulk.bytes(60_000, seed: 1))
+                try Sockets.wait("60,000 bytes") { Sockets.unread(server) == 60_000 }
+            }
+            #expect(Sockets.state(move.arrived) == .established)
+            #expect(try Sockets.readExactly(move.arrived, 60_000) == Bulk.bytes(60_000, seed: 1))
+            try move.exchange()
+            try await move.end()
+        }
+
+        @Test("ESTABLISHED, with megabytes for a client that does not read", arguments: families)
+        func clientDoesNotRead(_ shape: Shape) async throws {
+            let move = try await Move(shape, stuffed: true)
+            let waiting = move.stuffed
+            #expect(Sockets.state(move.arrived) == .established)
+            shutdown(move.arrived, Int32(SHUT_WR))
+            #expect(try move.drain() == Bulk.bytes(waiting, seed: 1))
+            try await move.end()
+        }
+
+        @Test("CLOSE_WAIT", arguments: families)
+        func closeWait(_ shape: Shape) async throws {
+            let move = try await Move(shape) { server, client in
+                try Sockets.writeAll(client, Bulk.bytes(100_000, seed: 1))
+                shutdown(client, Int32(SHUT_WR))
+                try Sockets.wait(server, until: .closeWait)
+            }
+            try Sockets.wait(move.arrived, until: .closeWait)
+            #expect(try Sockets.readExactly(move.arrived, 100_000) == Bulk.bytes(100_000, seed: 1))
+            try Sockets.readToEnd(move.arrived) { _ in Issue.record("more bytes than were sent") }
+            try Sockets.writeAll(move.arrived, Bulk.bytes(50_000, seed: 2))
+            shutdown(move.arrived, Int32(SHUT_WR))
+            #expect(try move.drain() == Bulk.bytes(50_000, seed: 2))
+            try await move.end()
+        }
+
+        @Test("CLOSE_WAIT, with the end already read", arguments: families)
+        func closeWaitRead(_ shape: Shape) async throws {
+            let move = try await Move(shape) { server, client in
+                try Sockets.writeAll(client, [1, 2, 3])
+                shutdown(client, Int32(SHUT_WR))
+                #expect(try Sockets.readExactly(server, 3) == [1, 2, 3])
+                try Sockets.readToEnd(server) { _ in }
+            }
+            try Sockets.wait(move.arrived, until: .closeWait)
+            try Sockets.writeAll(move.arrived, [4, 5])
+            shutdown(move.arrived, Int32(SHUT_WR))
+            #expect(try move.drain() == [4, 5])
+            try await move.end()
+        }
+
+        @Test("FIN_WAIT1, its FIN behind megabytes", arguments: families)
+        func finWait1(_ shape: Shape) async throws {
+            let move = try await Move(shape, stuffed: true) { server, _ in
+                shutdown(server, Int32(SHUT_WR))
+                try Sockets.wait(server, until: .finWait1)
+            }
+            let waiting = move.stuffed
+            #expect(Sockets.state(move.arrived) == .finWait1)
+            #expect(try move.drain() == Bulk.bytes(waiting, seed: 1))
+            try Sockets.writeAll(move.client, [9])
+            #expect(try Sockets.readExactly(move.arrived, 1) == [9])
+            try await move.end()
+        }
+
+        @Test("FIN_WAIT1, with everything in flight and nothing acknowledged", arguments: families)
+        func inFlight(_ shape: Shape) async throws {
+            let mover = try await Mover.shared()
+            let move = try await Move(shape) { server, client in
+                let flow = try MovableSocket(examining: server).flow
+                try mover.steering(.a).hold([flow])
+                try Sockets.writeAll(server, Bulk.bytes(10_000, seed: 1))
+                shutdown(server, Int32(SHUT_WR))
+                // All of it has arrived; no acknowledgement gets back.
+                #expect(try Sockets.readExactly(client, 10_000) == Bulk.bytes(10_000, seed: 1))
+                try Sockets.readToEnd(client) { _ in }
+                #expect(Sockets.state(server) == .finWait1)
+            }
+            // The acknowledgement that was held is released to B.
+            try Sockets.wait(move.arrived, until: .finWait2)
+            try Sockets.writeAll(move.client, [5])
+            #expect(try Sockets.readExactly(move.arrived, 1) == [5])
+            try await move.end()
+        }
+
+        @Test("FIN_WAIT2", arguments: families)
+        func finWait2(_ shape: Shape) async throws {
+            let move = try await Move(shape) { server, client in
+                try Sockets.writeAll(server, Bulk.bytes(1000, seed: 1))
+                shutdown(server, Int32(SHUT_WR))
+                try Sockets.wait(server, until: .finWait2)
+            }
+            try Sockets.wait(move.arrived, until: .finWait2)
+            #expect(try move.drain() == Bulk.bytes(1000, seed: 1))
+            try Sockets.writeAll(move.client, Bulk.bytes(70_000, seed: 3))
+            shutdown(move.client, Int32(SHUT_WR))
+            #expect(try Sockets.readExactly(move.arrived, 70_000) == Bulk.bytes(70_000, seed: 3))
+            try await move.end()
+        }
+
+        @Test("CLOSING", arguments: families)
+        func closing(_ shape: Shape) async throws {
+            let move = try await Move(shape, stuffed: true) { server, client in
+                shutdown(server, Int32(SHUT_WR))
+                try Sockets.writeAll(client, [7, 8])
+                shutdown(client, Int32(SHUT_WR))
+                try Sockets.wait(server, until: .closing)
+            }
+            let waiting = move.stuffed
+            try Sockets.wait(move.arrived, until: .closing)
+            #expect(try Sockets.readExactly(move.arrived, 2) == [7, 8])
+            #expect(try move.drain() == Bulk.bytes(waiting, seed: 1))
+            try await move.end()
+        }
+
+        @Test("LAST_ACK", arguments: families)
+        func lastAck(_ shape: Shape) async throws {
+            let move = try await Move(shape, stuffed: true) { server, client in
+                shutdown(client, Int32(SHUT_WR))
+                try Sockets.wait(server, until: .closeWait)
+                shutdown(server, Int32(SHUT_WR))
+                try Sockets.wait(server, until: .lastAck)
+            }
+            let waiting = move.stuffed
+            try Sockets.wait(move.arrived, until: .lastAck)
+            #expect(try move.drain() == Bulk.bytes(waiting, seed: 1))
+            try await move.end()
+        }
+    }
+}
+
+/// A connection that was brought into a state on A and has moved to B.
+private struct Move: Sendable {
+    let client: Int32
+    let arrived: Int32
+    /// Bytes that the server had written and the client not read.
+    let stuffed: Int
+    private let before: TCPCounters
+
+    init(
+        _ shape: Shape, stuffed isStuffed: Bool = false,
+        prepare: @escaping @Sendable (_ server: Int32, _ client: Int32) throws -> Void = { _, _ in }
+    ) async throws {
+        let lab = Lab.shared
+        let mover = try await Mover.shared()
+        before = try await lab.run(in: .client) { try TCPCounters.read() }
+        let pair = try await Pair(shape)
+        stuffed = try await lab.run(in: .a) {
+            let count = isStuffed ? try Move.stuff(pair.server) : 0
+            try prepare(pair.server, pair.client)
+            return count
+        }
+        client = pair.client
+        arrived = try await mover.moveOne(pair.server, from: .a)
+    }
+
+    /// Writes until nothing more fits, which is when the client's window is closed and the send buffer full.
+    private static func stuff(_ server: Int32) throws -> Int {
+        let stream = Bulk.bytes(16 << 20, seed: 1)
+        var count = 0
+        while true {
+            let sent = stream.withUnsafeBytes {
+                send(server, $0.baseAddress! + count, min(65536, stream.count - count), Int32(MSG_DONTWAIT))
+            }
+            if sent > 0 {
+                count += sent
+                continue
+            }
+            // What is on its way may make room once more: full is what stays full while nothing moves.
+            var request = pollfd(fd: server, events: Int16(POLLOUT), revents: 0)
+            if poll(&request, 1, 50) == 0 { return count }
+        }
+    }
+
+    /// A byte each way.
+    func exchange() throws {
+        try Sockets.writeAll(client, [1])
+        #expect(try Sockets.readExactly(arrived, 1) == [1])
+        try Sockets.writeAll(arrived, [2])
+        #expect(try Sockets.readExactly(client, 1) == [2])
+    }
+
+    /// What the client receives, to the end.
+    func drain() throws -> [UInt8] {
+        var bytes: [UInt8] = []
+        try Sockets.readToEnd(client) { bytes += $0 }
+        return bytes
+    }
+
+    /// Closes both ends in order, and looks for resets.
+    func end() async throws {
+        shutdown(client, Int32(SHUT_WR))
+        shutdown(arrived, Int32(SHUT_WR))
+        try Sockets.readToEnd(arrived) { _ in Issue.record("the server got more bytes than were sent") }
+        try Sockets.readToEnd(client) { _ in Issue.record("the client got more bytes than were sent") }
+        close(client)
+        close(arrived)
+        let counted = try await Lab.shared.run(in: .client) { try TCPCounters.read() } - before
+        #expect(counted.resets == 0)
+    }
+}
