@@ -1,5 +1,7 @@
 # Baton. The two commands to know: `make demo` and `make test`.
 # Warnings are errors where CI runs; a developer's half-written line may still build.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
 FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
 
@@ -7,7 +9,8 @@ FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
-	@swift build -c release --product baton $(SWIFT_FLAGS) 2>&1 | tail -n 1
+	@echo "building (the first time takes a few minutes)"
+	@swift build -c release --product baton $(SWIFT_FLAGS) >.build-demo.log 2>&1 || { cat .build-demo.log; exit 1; }
 	@.build/release/baton demo
 
 test: ## every test there is
@@ -35,7 +38,7 @@ fuzz: ## a short run of every fuzz target (FUZZ_SECONDS each, 20 unless set)
 
 bench: ## the table of figures; BENCH_JSON=FILE writes them as JSON too
 	@scripts/bootstrap.sh bench
-	@cd Benchmarks && swift build -c release $(SWIFT_FLAGS) 2>&1 | tail -n 1 && .build/release/benchmarks $(if $(BENCH_JSON),--json $(abspath $(BENCH_JSON)))
+	@cd Benchmarks && { swift build -c release $(SWIFT_FLAGS) >../.build-bench.log 2>&1 || { cat ../.build-bench.log; exit 1; }; } && .build/release/benchmarks $(if $(BENCH_JSON),--json $(abspath $(BENCH_JSON)))
 
 lab: ## network namespaces to move connections between (root)
 	@scripts/lab.sh up

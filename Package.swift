@@ -114,14 +114,22 @@ let package = Package(
         .testTarget(
             name: "ServeTests", dependencies: ["baton", "BatonProxy", "StockPeers"], swiftSettings: settings),
         .executableTarget(
-            name: "NIOPeer", dependencies: ["BatonNIO"], path: "Tests/NIOPeer", swiftSettings: settings),
+            name: "NIOPeer",
+            dependencies: [
+                "BatonNIO", "Handoff", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tests/NIOPeer", swiftSettings: settings),
         .testTarget(
             name: "BatonNIOTests",
             dependencies: [
                 "BatonNIO", "NIOPeer", "SelfSigned", "Handoff", "TLSHandshake", "TLSRecords",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ],
             swiftSettings: settings),

@@ -14,15 +14,15 @@ case ${1:-} in
     *) echo "usage: scripts/bootstrap.sh build|demo|test|bench" >&2; exit 2 ;;
 esac
 command -v swift >/dev/null || { echo "no Swift toolchain: install Swift 6.3 from swift.org, then run this again" >&2; exit 1; }
+if ! command -v dpkg-query >/dev/null; then
+    echo "this is not Debian: make sure that what these packages hold is installed: $wanted"
+    exit 0
+fi
 missing=()
 for package in $wanted; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
-if ! command -v apt-get >/dev/null; then
-    echo "please install, with this system's package manager: ${missing[*]}" >&2
-    exit 1
-fi
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo)
 echo "installing Debian packages: ${missing[*]}"

@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
-export BATON_FUZZ=1
+# A trap is for libFuzzer to see, which keeps the input; Swift would only print where it was.
+export BATON_FUZZ=1 SWIFT_BACKTRACE=enable=no
 for folder in Fuzz/Fuzz*/; do
     target=$(basename "$folder")
     swift build --scratch-path .build-fuzz --product "$target" -Xswiftc -sanitize=fuzzer -Xswiftc -use-ld=lld >.build-fuzz.log 2>&1 ||

@@ -25,9 +25,10 @@ func fuzzParcel(_ input: UnsafeRawBufferPointer) -> CInt {
 private func check(_ batch: borrowing ParcelBatch, descriptorCount: Int) {
     do throws(ParcelError) {
         var writer = ParcelWriter()
-        precondition(try writer.write(batch).count == descriptorCount, "descriptors were lost or made up")
+        let descriptors = try writer.write(batch)
+        precondition(descriptors.count == descriptorCount, "descriptors were lost or made up")
         let written = writer.withBytes { Array($0) }
-        let again = try written.withUnsafeBytes { (bytes) throws(ParcelError) in
+        let again = try written.span.bytes.withUnsafeBytes { (bytes) throws(ParcelError) in
             var descriptors = DescriptorSet()
             for _ in 0..<descriptorCount { descriptors.append(owning: -1) }
             return try ParcelReader.read(bytes, descriptors: descriptors)

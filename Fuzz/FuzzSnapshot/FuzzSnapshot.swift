@@ -4,12 +4,9 @@ import TLSRecords
 func fuzzSnapshot(_ input: UnsafeRawBufferPointer) -> CInt {
     guard let snapshot = try? Snapshot(decoding: input.bytes) else { return 0 }
     let written = snapshot.encoded()
-    guard
-        let again = try? written.withUnsafeBytes({ (bytes) throws(SnapshotError) in try Snapshot(decoding: bytes.bytes)
-            })
-    else { fatalError("what was written cannot be read") }
-    precondition(again.encoded().equals(written), "read and written are not the same")
-    var connection = Connection(resuming: again)
+    let again = decoded(written).encoded()
+    precondition(again.equals(written), "read and written are not the same")
+    var connection = Connection(resuming: decoded(again))
     connection.receive(input.bytes)
     while let event = try? connection.nextEvent() {
         if case .applicationData(let count) = event { connection.consumeUnread(count) }
@@ -19,4 +16,13 @@ func fuzzSnapshot(_ input: UnsafeRawBufferPointer) -> CInt {
     connection.close()
     _ = connection.suspend().encoded()
     return 0
+}
+
+/// What was written can be read.
+private func decoded(_ written: borrowing SecretBytes) -> Snapshot {
+    do {
+        return try written.withUnsafeBytes { (bytes) throws(SnapshotError) in try Snapshot(decoding: bytes.bytes) }
+    } catch {
+        fatalError("what was written cannot be read: \(error)")
+    }
 }

@@ -168,8 +168,9 @@ extension ConnectionHandler {
                 case nil:
                     if let gathered { return .plaintext(gathered) }
                     if connection?.isReadClosed == true { return hasToldInputClosed ? .nothing : .readClosed }
-                    if isInputEnded { try connection?.receiveEnd() }
-                    return .nothing
+                    guard isInputEnded, connection != nil else { return .nothing }
+                    // Says that there was no close_notify, by throwing at the next turn.
+                    connection!.receiveEnd()
                 }
             }
         } catch {

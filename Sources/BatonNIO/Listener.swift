@@ -13,9 +13,13 @@ public struct Listener: Sendable {
     /// By which a successor knows it.
     public let name: String
 
-    init(_ channel: any Channel, name: String) {
+    /// How its connections begin.
+    public let security: ServerSecurity
+
+    init(_ channel: any Channel, name: String, _ security: ServerSecurity) {
         self.channel = channel
         self.name = name
+        self.security = security
     }
 
     /// Where it listens.

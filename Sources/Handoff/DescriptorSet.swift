@@ -75,9 +75,4 @@ public struct DescriptorSet: ~Copyable, Sendable {
             other.entries = []
         }
     }
-
-    /// Closes all.
-    mutating func closeAll() {
-        self = DescriptorSet()
-    }
 }

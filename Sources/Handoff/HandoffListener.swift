@@ -35,7 +35,7 @@ public struct HandoffListener: ~Copyable, Sendable {
             let result = baton_listen_seqpacket(path, backlog)
             guard result >= 0 else { throw .system("cannot listen at \(path)", result) }
             descriptor = result
-            // The directory keeps others out, and the peer's user is checked; trusted users must get this far.
+            // The directory keeps others out; root may have made the socket for the directory's owner.
             chmod(path, 0o666)
             node = FileNode(at: path) ?? FileNode()
         } catch {

@@ -10,6 +10,11 @@ extension OwnerChannel {
     ///   - batch: 1 to 16,384 parcels, each suspended and silent.
     ///   - deadline: when to take the parcels back.
     public mutating func offer(_ batch: consuming ParcelBatch, deadline: Deadline) -> OfferOutcome {
+        guard !batch.isEmpty else {
+            return OfferOutcome(
+                settlement: Settlement(ending: .declined, fates: []), returned: batch,
+                error: HandoffError(.protocolViolation, "an offer has at least one parcel; this batch is empty"))
+        }
         begin(batch, deadline: deadline)
         while true {
             if let outcome = advanceSending() { return outcome }

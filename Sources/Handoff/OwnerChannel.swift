@@ -15,7 +15,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
     private var version = HandoffProtocol.versions.upperBound
     private var buffer = ByteQueue()
     private var mustSendCommit = false
-    private var lastCommitted: TransferID?
+    private var unconfirmed: [TransferID] = []
 
     /// Why the channel serves no more.
     public private(set) var failure: HandoffError?
@@ -28,7 +28,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
 
     /// How many commits the receiver has not confirmed. It needs no waiting for: what was sent is read even if this
     /// process ends, and the connections are not this process's any more.
-    public private(set) var unconfirmedCount = 0
+    public var unconfirmedCount: Int { unconfirmed.count }
 
     /// The owner's end of `socket`.
     public init(_ socket: consuming HandoffSocket) {
@@ -176,8 +176,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
             guard let codes = readCodes(&reader), !codes.isEmpty else { return refuse("a decline of wrong length") }
             return perform(current?.transfer.declined(codes.map { DeclineReason(rawValue: $0) ?? .malformed }))
         case .committed:
-            // Confirmations come in the order of the commits.
-            if unconfirmedCount > 0 { unconfirmedCount -= 1 }
+            unconfirmed.removeAll { $0 == header.transfer }
             return nil
         case .hello, .offer, .chunk, .commit, .cancel:
             return refuse("a message only an owner sends; both ends of this channel are owners")
@@ -225,7 +224,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
             switch send(.commit, urgently: false) {
             case .sent:
                 mustSendCommit = false
-                unconfirmedCount += 1
+                if let id = current?.id { unconfirmed.append(id) }
                 return perform(current?.transfer.commitLeft(), error: error)
             case .blocked:
                 mustSendCommit = true

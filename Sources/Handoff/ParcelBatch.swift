@@ -50,10 +50,10 @@ public struct ParcelBatch: ~Copyable, Sendable {
         boxes.popLast()?.parcel.take()
     }
 
-    /// Takes all parcels out, in order.
-    public consuming func consumeEach<E: Error>(_ body: (consuming Parcel) throws(E) -> Void) throws(E) {
+    /// Takes all parcels out, in order. `body` does not throw, because what it left would be closed with the batch.
+    public consuming func consumeEach(_ body: (consuming Parcel) -> Void) {
         for box in boxes {
-            if let parcel = box.parcel.take() { try body(parcel) }
+            if let parcel = box.parcel.take() { body(parcel) }
         }
     }
 

@@ -7,8 +7,15 @@ struct PeerProcess: ~Copyable, Sendable {
     /// Readable once the process has terminated; -1 if the kernel gave none, and then nothing is proved.
     let descriptor: Int32
 
+    /// A peer that is dead already proves nothing: whoever sends is another process, and may by now have its number.
     init(of socket: borrowing HandoffSocket) {
-        descriptor = max(-1, baton_peer_pidfd(socket.descriptor, socket.peer.processID))
+        let pidfd = baton_peer_pidfd(socket.descriptor, socket.peer.processID)
+        guard pidfd >= 0, baton_has_terminated(pidfd) == 0 else {
+            if pidfd >= 0 { Glibc.close(pidfd) }
+            descriptor = -1
+            return
+        }
+        descriptor = pidfd
     }
 
     deinit {

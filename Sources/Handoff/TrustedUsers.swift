@@ -1,6 +1,9 @@
 internal import Glibc
 
 /// Which users' processes may take part in a handoff.
+///
+/// A listener's directory has mode 0700, so by a path only its owner and root can reach a listener. Processes of two other
+/// users hand over through a socketpair(2) that a parent made (`HandoffSocket.adopting`), or root takes one of the ends.
 public struct TrustedUsers: Sendable, Hashable {
     /// User ids beside root and this process's own.
     public let others: Set<UInt32>

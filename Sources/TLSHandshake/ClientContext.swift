@@ -7,6 +7,9 @@ public final class ClientContext: Sendable {
     let library: LibraryContext
     let verifiesServer: Bool
 
+    /// What servers are verified against: contexts with the same roots have the same, whatever process they live in.
+    let verification: [UInt8]
+
     /// Checks a configuration and makes a context of it.
     public init(_ configuration: ClientConfiguration) throws(TLSConfigurationError) {
         library = try LibraryContext(.client, configuration.options)
@@ -14,6 +17,7 @@ public final class ClientContext: Sendable {
         switch configuration.verification {
         case .systemRoots:
             verifiesServer = true
+            verification = [1]
             guard SSL_CTX_set_default_verify_paths(context) == 1 else {
                 _ = LibraryError.drain()
                 throw TLSConfigurationError(
@@ -23,9 +27,10 @@ public final class ClientContext: Sendable {
             }
         case .roots(let source):
             verifiesServer = true
-            _ = try library.trust(source)
+            verification = [2] + (try library.trust(source))
         case .none:
             verifiesServer = false
+            verification = [0]
         }
         SSL_CTX_set_verify(context, verifiesServer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
         if let identity = configuration.identity { try LoadedIdentity(identity).check(in: library) }
@@ -44,7 +49,7 @@ public final class ClientContext: Sendable {
         SSL_CTX_sess_set_new_cb(context) { ssl, session in
             // 1 keeps the reference that comes with the call.
             guard let ssl, let session, let ours = LibrarySession.of(ssl) else { return 0 }
-            ours.newSession = ClientSession(session)
+            ours.newSession = ClientSession(session, identity: ours.expectedIdentity)
             return 1
         }
     }

@@ -27,7 +27,10 @@ public enum ClientHelloReading: Sendable, Equatable {
         let incomplete: ClientHelloReading =
             bytes.count < ClientHelloReading.maximumLength ? .needMore : .notTLS(.malformedHello("length"))
         var reader = WireReader(bytes)
-        var message: [UInt8] = []
+        var fragments: [UnsafeRawBufferPointer] = []
+        var received = 0
+        // Headers are walked first and nothing is copied until the message is whole, because the caller asks again with
+        // every segment.
         while let start = reader.bytes(RecordHeader.length), let header = RecordHeader(start) {
             guard header.type == ContentType.handshake.rawValue, header.length > 0 else {
                 self = .notTLS(.malformedHello("record type"))
@@ -37,15 +40,35 @@ public enum ClientHelloReading: Sendable, Equatable {
                 self = .notTLS(.malformedHello(field))
                 return
             }
-            let available = min(header.length, reader.remaining)
-            if let part = reader.bytes(available) { message.append(contentsOf: part) }
-            if let outcome = ClientHelloReading.finish(message) {
-                self = outcome
+            guard fragments.count < ClientHelloReading.mostRecords else {
+                self = .notTLS(.malformedHello("number of records"))
                 return
             }
+            let available = min(header.length, reader.remaining)
+            if let part = reader.bytes(available), available > 0 { fragments.append(part) }
+            received += available
             if available < header.length { break }
         }
-        self = incomplete
+        if received < ClientHelloReading.announced(in: fragments) ?? 4 {
+            self = ClientHelloReading.check(fragments) ?? incomplete
+        } else {
+            self = ClientHelloReading.finish(fragments.flatMap { Array($0) }) ?? incomplete
+        }
+    }
+
+    /// More records than any client splits its hello into.
+    private static let mostRecords = 1_024
+
+    /// Length of the whole message by its header; `nil` while that is incomplete.
+    private static func announced(in fragments: [UnsafeRawBufferPointer]) -> Int? {
+        let header = Array(fragments.lazy.joined().prefix(4))
+        guard header.count == 4 else { return nil }
+        return 4 + (Int(header[1]) << 16 | Int(header[2]) << 8 | Int(header[3]))
+    }
+
+    /// What is already wrong with a message that is incomplete.
+    private static func check(_ fragments: [UnsafeRawBufferPointer]) -> ClientHelloReading? {
+        finish(Array(fragments.lazy.joined().prefix(4)))
     }
 
     /// The message in `assembled`, or `nil` while it is incomplete.

@@ -76,8 +76,11 @@ public struct Handshake: ~Copyable, Sendable {
         guard let session else { return }
         SSL_set_connect_state(session.ssl)
         try session.expect(serverName, isVerified: context.verifiesServer)
-        // A session that does not fit (another version, another name) is not offered, and a full handshake follows.
-        if let earlier { SSL_set_session(session.ssl, earlier.pointer) }
+        let identity = context.verification + Array(ServerNamePattern.normalise(serverName).utf8)
+        session.expectedIdentity = identity.withUnsafeBytes { HashFunction.sha256.hash($0) }
+        // A resumed handshake verifies nothing, so a session is offered only where its own handshake verified the same
+        // name against the same roots. Otherwise a full handshake follows.
+        if let earlier, earlier.identity == session.expectedIdentity { SSL_set_session(session.ssl, earlier.pointer) }
     }
 
     // MARK: Bytes

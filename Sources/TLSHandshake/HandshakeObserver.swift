@@ -139,8 +139,8 @@ public struct HandshakeObserver: ~Copyable, Sendable {
     ///   - info: what the library knows beyond the hellos; its role and suite must be those of `info` here.
     ///   - limits: record sizes that were agreed on encrypted (TLS 1.3); `nil` for those of the hellos.
     ///   - outgoing: bytes already shown by `sawSent` that the transport has not taken.
-    /// - Throws: `incomplete` if something was not seen, `keyUpdateOwed` if the library has to write once more. The
-    ///   observer is gone then, and the connection stays with the library.
+    /// - Throws: `incomplete` if something was not seen, `keyUpdateOwed` if the library has to write once more,
+    ///   `insideMessage` if it has to read once more. The observer is gone then, and the connection stays with the library.
     public consuming func snapshot(
         info settled: ConnectionInfo? = nil, limits: RecordLimits? = nil, outgoing: RawSpan? = nil
     ) throws(HandshakeObserverError) -> Snapshot {
@@ -156,6 +156,7 @@ public struct HandshakeObserver: ~Copyable, Sendable {
         let info = settled ?? observed
         guard info.role == role, info.suite == observed.suite else { throw .incomplete }
         guard !owesKeyUpdate else { throw .keyUpdateOwed }
+        guard !client.isInsideMessage, !server.isInsideMessage else { throw .insideMessage }
         let limits = limits ?? RecordLimits(info.version, maximumFragmentLengthCode: maximumFragmentLengthCode)
         var inbound = ByteQueue()
         let isWhole: Bool

@@ -14,6 +14,9 @@ public enum HandshakeObserverError: Error, Sendable, Equatable {
     case wrongSecret
     /// The peer asked for a key update that the library has not sent yet: let it write once more, then ask again.
     case keyUpdateOwed
+    /// The last record ends inside a post-handshake message that the library has begun to read: give it more, then ask
+    /// again.
+    case insideMessage
 }
 
 extension HandshakeObserverError: CustomStringConvertible {
@@ -28,6 +31,7 @@ extension HandshakeObserverError: CustomStringConvertible {
             "suite 0x\(String(suite, radix: 16)) is not supported; allow ECDHE or "
                 + "TLS 1.3 suites with AES-GCM or ChaCha20-Poly1305 only"
         case .wrongSecret: "a record does not open under the logged secret; the key log is of another connection"
+        case .insideMessage: "the library is in the middle of a message; let it read once more first"
         case .keyUpdateOwed: "the library owes the peer a key update; let it write once more first"
         }
     }

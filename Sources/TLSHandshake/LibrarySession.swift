@@ -20,6 +20,8 @@ final class LibrarySession: @unchecked Sendable {
     var hadNoCommonProtocol = false
     var alertSent: Alert?
     var alertReceived: Alert?
+    /// A client: digest of the name and the roots its server is verified by. See `ClientSession.identity`.
+    var expectedIdentity: [UInt8] = []
     /// The session a client may resume: made by the handshake in TLS 1.2, by a ticket in TLS 1.3.
     var newSession: ClientSession?
 

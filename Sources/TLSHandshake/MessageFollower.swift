@@ -8,6 +8,9 @@ struct MessageFollower: Sendable {
     /// A KeyUpdate message (RFC 8446 section 4.6.3).
     static let keyUpdate: UInt8 = 24
 
+    /// Whether a message has begun and not ended.
+    var isInsideMessage: Bool { bodyRemaining > 0 || (1...3).contains(header.count) }
+
     /// Takes the content of one record; true for each KeyUpdate in it that asks for an answer, false for each that does
     /// not. A KeyUpdate ends its record, so there is at most one from a peer that keeps to section 5.1.
     mutating func follow(_ content: UnsafeRawBufferPointer) -> [Bool] {

@@ -200,6 +200,9 @@ struct ObservedDirection: ~Copyable, Sendable {
         }
     }
 
+    /// Whether the records seen end inside a post-handshake message.
+    var isInsideMessage: Bool { follower.isInsideMessage }
+
     /// The state behind everything seen; `nil` if the keys are unknown, or TLS 1.2's Finished has not been seen.
     mutating func takeState() -> DirectionState? {
         guard let suite, suite.version == .tls13 || hasOpened else { return nil }

@@ -76,7 +76,10 @@ public final class ServerContext: Sendable {
             guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_NOACK }
             let bytes = UnsafeRawBufferPointer(start: name, count: strlen(name))
             guard ClientHello.isPrintableName(bytes) else { return SSL_TLSEXT_ERR_NOACK }
-            session.serverName = ServerNamePattern.normalise(String(decoding: bytes, as: UTF8.self))
+            // A lone dot is a name to OpenSSL and normalises to none.
+            let serverName = ServerNamePattern.normalise(String(decoding: bytes, as: UTF8.self))
+            guard !serverName.isEmpty else { return SSL_TLSEXT_ERR_NOACK }
+            session.serverName = serverName
             return SSL_TLSEXT_ERR_OK
         }
         if !applicationProtocols.isEmpty {

@@ -32,8 +32,8 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
         reserve(minimum)
         let space = UnsafeMutableRawBufferPointer(start: base.map { $0 + tail }, count: capacity - tail)
         let written = try fill(space)
-        precondition(written >= 0 && written <= space.count)
-        tail += written
+        precondition(written <= space.count)
+        tail += max(0, written)
         return written
     }
 

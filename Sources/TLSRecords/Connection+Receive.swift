@@ -10,7 +10,7 @@ extension Connection {
     ///
     /// - Parameters:
     ///   - size: room to offer, in bytes; more may be.
-    ///   - read: fills a prefix and returns its length, as `read(2)` does.
+    ///   - read: fills a prefix and returns its length, as `read(2)` does; a negative number counts as nothing read.
     /// - Returns: what `read` returned.
     @discardableResult
     public mutating func receive<E: Error>(
@@ -23,10 +23,10 @@ extension Connection {
 
     /// Says that the transport has ended.
     ///
-    /// - Throws: `truncated` if no close_notify came before (RFC 8446 section 6.1).
-    public mutating func receiveEnd() throws(TLSError) {
-        guard !isReadClosed, failure == nil else { return }
-        throw end(TLSError(.truncated))
+    /// What has arrived is still there to be read, and a close_notify may be among it: after this call `nextEvent()` goes
+    /// on until it returns `nil` in order, or throws `truncated` because no close_notify came (RFC 8446 section 6.1).
+    public mutating func receiveEnd() {
+        progress.hasTransportEnded = true
     }
 
     /// Ciphertext that has arrived and has not been opened, in bytes. A caller that stops reading the transport while
@@ -80,7 +80,10 @@ extension Connection {
         while true {
             if let event = try nextMessage() { return event }
             guard !isReadClosed else { return nil }
-            guard let record = try openRecord() else { return nil }
+            guard let record = try openRecord() else {
+                guard !progress.hasTransportEnded else { throw end(TLSError(.truncated)) }
+                return nil
+            }
             if let event = try process(record) { return event }
         }
     }

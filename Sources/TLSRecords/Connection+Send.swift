@@ -1,20 +1,24 @@
 extension Connection {
     /// Protects `plaintext` and queues it, as few records as the limits allow.
     ///
-    /// Before the AEAD's limit the key is updated by itself (RFC 8446 section 5.5); TLS 1.2 cannot, and ends.
+    /// Before the AEAD's limit the key is updated by itself (RFC 8446 section 5.5). TLS 1.2 cannot: it refuses.
     ///
-    /// - Throws: `writeClosed` after `close()`, the connection's failure if it has ended, `keyExhausted` in TLS 1.2. What
-    ///   was queued before stays queued.
+    /// - Throws: `writeClosed` after `close()`, the connection's failure if it has ended, `keyExhausted` in TLS 1.2 if the
+    ///   key may not protect all of `plaintext`. Nothing of `plaintext` is queued then, the connection can still be read,
+    ///   and `close()` is what is left to do.
     public mutating func send(_ plaintext: RawSpan) throws(TLSError) {
         if let failure { throw failure }
         guard !isWriteClosed else { throw TLSError(.writeClosed) }
         // RFC 8446 section 4.6.3: the answer goes out before the next application data.
         if progress.owesKeyUpdate { sendOwedKeyUpdate() }
+        // A peer that only listens may change its key as often as it likes while we have something to say.
+        if plaintext.byteCount > 0 { progress.counters.keyUpdates = 0 }
         let most = limits.contentLimit(info.version)
+        if info.version == .tls12 { try checkRoom(plaintext.byteCount, inRecordsOf: most) }
         var position = 0
         while position < plaintext.byteCount {
             let count = min(most, plaintext.byteCount - position)
-            try makeRoom(blocks: RecordProtection.blocks(count))
+            updateKeyIfNeeded(blocks: RecordProtection.blocks(count))
             plaintext.extracting(position..<position + count).withUnsafeBytes { queue(.applicationData, $0) }
             position += count
         }
@@ -47,8 +51,10 @@ extension Connection {
         try progress.outgoing.withBytes { (bytes) throws(E) in try body(bytes.bytes) }
     }
 
-    /// Says that the transport took the first `n` waiting bytes. At most `outgoingCount`.
+    /// Says that the transport took the first `n` waiting bytes. At most `outgoingCount`; a negative number, which is how
+    /// write(2) says that it took nothing, counts as 0.
     public mutating func didWrite(_ n: Int) {
+        guard n > 0 else { return }
         progress.outgoing.consume(n)
         if progress.outgoing.isEmpty, progress.owesKeyUpdate { sendOwedKeyUpdate() }
     }
@@ -84,15 +90,22 @@ extension Connection {
 
     // MARK: Records
 
-    /// Sees to it that the key may protect `blocks` more blocks.
-    private mutating func makeRoom(blocks: UInt64) throws(TLSError) {
-        let limit = limits.blocksPerKey ?? info.suite.aead.defaultBlockLimit
-        guard !writer.maySeal(blocks: blocks, limit: limit) else { return }
-        guard info.version == .tls13 else {
-            close()
-            throw end(TLSError(.keyExhausted))
+    /// How many blocks one key may protect: the application may set less than the AEAD's limit, not more.
+    private var blockLimit: UInt64 { min(limits.blocksPerKey ?? .max, info.suite.aead.defaultBlockLimit) }
+
+    /// TLS 1.2 cannot change its key, so nothing of a call that would go beyond the limit is sent: a stream that ended
+    /// in the middle of it would look whole.
+    private borrowing func checkRoom(_ count: Int, inRecordsOf most: Int) throws(TLSError) {
+        let blocks = UInt64(count / most) * RecordProtection.blocks(most) + RecordProtection.blocks(count % most)
+        guard writer.maySeal(blocks: blocks, limit: blockLimit) else { throw TLSError(.keyExhausted) }
+    }
+
+    /// RFC 8446 section 5.5.
+    private mutating func updateKeyIfNeeded(blocks: UInt64) {
+        guard info.version == .tls13, writer.state.blocks > 0, !writer.maySeal(blocks: blocks, limit: blockLimit) else {
+            return
         }
-        if writer.state.blocks > 0 { queueKeyUpdate(requestingPeer: false) }
+        queueKeyUpdate(requestingPeer: false)
     }
 
     private mutating func queueKeyUpdate(requestingPeer: Bool) {

@@ -10,7 +10,7 @@
 ///     if case .applicationData = event { connection.withUnread { use($0) }; connection.consumeUnread(...) }
 /// }
 /// try connection.send(answer)
-/// let taken = connection.withOutgoing { write(fd, $0) }
+/// let taken = connection.withOutgoing { span in span.withUnsafeBytes { write(fd, $0.baseAddress, $0.count) } }
 /// connection.didWrite(taken)
 /// ```
 ///
@@ -73,10 +73,11 @@ public struct Connection: ~Copyable, Sendable {
     /// - Parameters:
     ///   - label: as registered, for example `EXPORTER-Channel-Binding`; at most 249 bytes.
     ///   - context: TLS 1.2 tells an empty context from none; pass `nil` for none.
-    ///   - length: bytes wanted; at most the suite's hash length (32 or 48).
+    ///   - length: bytes wanted, 1 to 255 times the suite's hash length (32 or 48).
     /// - Returns: `nil` if the handshake library gave no exporter secret, or a bound is exceeded.
     public borrowing func exportKeyingMaterial(label: String, context: [UInt8]?, length: Int) -> SecretBytes? {
-        guard length > 0, length <= info.suite.hash.length, label.utf8.count <= 249, (context?.count ?? 0) <= 0xFFFF
+        guard length > 0, length <= 255 * info.suite.hash.length, label.utf8.count <= 249,
+            (context?.count ?? 0) <= 0xFFFF
         else {
             return nil
         }

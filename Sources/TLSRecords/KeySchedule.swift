@@ -3,11 +3,10 @@ internal import COpenSSL
 /// The derivations an established connection still needs: the last steps of the TLS 1.3 key schedule (RFC 8446 section
 /// 7) and the PRF of TLS 1.2 (RFC 5246 section 5). Everything before them is the handshake library's work.
 package enum KeySchedule {
-    /// HKDF-Expand-Label (RFC 8446 section 7.1) for outputs no longer than the hash, which is all a record layer asks.
+    /// HKDF-Expand-Label (RFC 8446 section 7.1), at most 255 times the hash's length.
     package static func expandLabel(
         _ label: StaticString, secret: borrowing SecretBytes, context: [UInt8] = [], length: Int, hash: HashFunction
     ) -> SecretBytes {
-        precondition(length <= hash.length)
         let label = UnsafeRawBufferPointer(start: label.utf8Start, count: label.utf8CodeUnitCount)
         return expand(label, secret: secret, context: context, length: length, hash: hash)
     }
@@ -92,15 +91,22 @@ package enum KeySchedule {
             client: part(keyAt: 0, nonceAt: 2 * key), server: part(keyAt: key, nonceAt: 2 * key + nonce))
     }
 
-    /// HkdfLabel: length, "tls13 " + label, context; then the counter byte of HKDF-Expand's only block.
+    /// HKDF-Expand (RFC 5869 section 2.3) with HkdfLabel as its info: length, "tls13 " + label, context.
     private static func expand(
         _ label: UnsafeRawBufferPointer, secret: borrowing SecretBytes, context: [UInt8], length: Int,
         hash: HashFunction
     ) -> SecretBytes {
-        precondition(length <= hash.length && label.count <= 249 && context.count <= 255)
-        return withUnsafeTemporaryAllocation(byteCount: 2 + 1 + 6 + 255 + 1 + 255 + 1 + 64, alignment: 8) { scratch in
-            var info = 0
-            func put(_ byte: UInt8) { scratch[info] = byte; info += 1 }
+        precondition(length <= 255 * hash.length && label.count <= 249 && context.count <= 255)
+        // The block before, the info, the counter; then the block that is being made.
+        return withUnsafeTemporaryAllocation(byteCount: 64 + 2 + 1 + 255 + 1 + 255 + 1 + 64, alignment: 8) { scratch in
+            defer { OPENSSL_cleanse(scratch.baseAddress, scratch.count) }
+            let before = UnsafeMutableRawBufferPointer(rebasing: scratch[..<hash.length])
+            let block = UnsafeMutableRawBufferPointer(rebasing: scratch[(scratch.count - 64)...])
+            var end = hash.length
+            func put(_ byte: UInt8) {
+                scratch[end] = byte
+                end += 1
+            }
             put(UInt8(length >> 8))
             put(UInt8(length & 0xFF))
             put(UInt8(6 + label.count))
@@ -108,14 +114,22 @@ package enum KeySchedule {
             for byte in label { put(byte) }
             put(UInt8(context.count))
             for byte in context { put(byte) }
-            put(1)
-            let block = UnsafeMutableRawBufferPointer(rebasing: scratch[(scratch.count - 64)...])
-            secret.withUnsafeBytes { key in
-                hash.authenticate(UnsafeRawBufferPointer(rebasing: scratch[..<info]), key: key, to: block.baseAddress!)
-            }
-            defer { OPENSSL_cleanse(block.baseAddress, block.count) }
-            return SecretBytes(count: length) {
-                $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(block)[..<length]))
+            return SecretBytes(count: length) { output in
+                var position = 0
+                var counter: UInt8 = 0
+                while position < length {
+                    counter += 1
+                    scratch[end] = counter
+                    let message = UnsafeRawBufferPointer(
+                        rebasing: UnsafeRawBufferPointer(scratch)[(counter == 1 ? hash.length : 0)...end])
+                    secret.withUnsafeBytes { hash.authenticate(message, key: $0, to: block.baseAddress!) }
+                    let count = min(hash.length, length - position)
+                    UnsafeMutableRawBufferPointer(rebasing: output[position...]).copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(block)[..<count]))
+                    before.copyMemory(
+                        from: UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(block)[..<hash.length]))
+                    position += count
+                }
             }
         }
     }

@@ -9,6 +9,8 @@ struct Progress: ~Copyable, Sendable {
     var handshake = ByteQueue()
     /// Ciphertext not yet taken by the transport.
     var outgoing = ByteQueue()
+    /// The transport has nothing more to read. It does not travel: the next holder reads the end from the same socket.
+    var hasTransportEnded = false
     /// The peer's close_notify has arrived.
     var isReadClosed = false
     /// Our close_notify or a fatal alert has been queued.
@@ -30,7 +32,8 @@ struct UnreadPlaintext: Sendable {
     var count = 0
 }
 
-/// Limits on what a peer may make us do for nothing; each counts occurrences in a row.
+/// Limits on what a peer may make us do for nothing. Each counts occurrences in a row, but renegotiations, which count for
+/// the whole connection.
 struct Counters: Sendable, Equatable {
     static let most: UInt8 = 32
     static let mostWarnings: UInt8 = 4

@@ -1,7 +1,8 @@
 internal import COpenSSL
 
-/// A 256-bit key that snapshots and parcels are sealed under. It belongs to one channel between two processes, or to
-/// whoever keeps sealed snapshots.
+/// A 256-bit key that snapshots and parcels are sealed under. It belongs to one `Unsealer`
+/// and lives no longer: what was opened is remembered in memory, so a key that outlived its process would open a transfer
+/// twice.
 public struct SealKey: ~Copyable, Sendable {
     /// Length in bytes.
     public static let length = 32

@@ -17,7 +17,8 @@ public struct SessionTicket: Sendable, Equatable {
             let ticketLength = reader.uint16(), ticketLength > 0, let ticket = reader.bytes(Int(ticketLength)),
             let extensionsLength = reader.uint16(), reader.bytes(Int(extensionsLength)) != nil, reader.isAtEnd
         else { return nil }
-        self.lifetime = lifetime
+        // RFC 8446 section 4.6.1: a client keeps no ticket for longer than seven days, whatever the server says.
+        self.lifetime = min(lifetime, 604_800)
         self.ageAdd = ageAdd
         self.nonce = Array(nonce)
         self.ticket = Array(ticket)

@@ -10,14 +10,16 @@ extension Snapshot {
     static let magic: StaticString = "BTNc"
 
     /// The snapshot written down, unsealed. It holds every secret of the connection: seal it (`Sealer`) before it leaves
-    /// the process.
-    public borrowing func encoded() -> SecretBytes {
+    /// the process. The snapshot is consumed: what was written down is now the connection, and must be resumed at most
+    /// once.
+    public consuming func encoded() -> SecretBytes {
         var output = ByteQueue()
         encode(to: &output)
         return output.withBytes { SecretBytes(copying: $0.bytes) }
     }
 
-    /// Appends the snapshot, unsealed.
+    /// Appends the snapshot, unsealed, for an owner that may take it back. Whoever calls this keeps the rule that one of
+    /// the two is resumed.
     package borrowing func encode(to output: inout ByteQueue) {
         Snapshot.magic.withUTF8Buffer { output.append(UnsafeRawBufferPointer($0)) }
         withUnsafeBytes(of: Snapshot.version) { output.append($0) }

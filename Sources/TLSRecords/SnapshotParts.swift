@@ -92,7 +92,7 @@ struct SnapshotParts: ~Copyable {
             return progress.counters != Counters()
         case .failure:
             guard (1...2).contains(field.value.count), let code = TLSError.Code(rawValue: field.value[0]),
-                TLSError(code).fault != .caller
+                TLSError(code).fault == .peer
             else { return false }
             progress.failure = TLSError(code, alert: field.value.count == 2 ? Alert(rawValue: field.value[1]) : nil)
             return true

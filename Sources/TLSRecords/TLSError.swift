@@ -1,6 +1,6 @@
 /// Why a connection cannot go on, or a call was refused.
 ///
-/// After an error whose `fault` is not `.caller` the connection has ended: the alert to send is already queued in its
+/// After an error whose `fault` is `.peer` the connection has ended: the alert to send is already queued in its
 /// outgoing bytes, nothing more can be sent, and every further `nextEvent()` throws the same error.
 public struct TLSError: Error, Hashable, Sendable {
     /// What happened. The raw values are part of the snapshot format.
@@ -31,7 +31,7 @@ public struct TLSError: Error, Hashable, Sendable {
         case tooManyEmptyRecords = 12
         /// Too many warning alerts in a row.
         case tooManyWarnings = 13
-        /// Too many key updates without data between them.
+        /// Too many key updates without data in either direction between them.
         case tooManyKeyUpdates = 14
         /// The peer keeps asking for renegotiation.
         case tooManyRenegotiations = 15
@@ -39,7 +39,7 @@ public struct TLSError: Error, Hashable, Sendable {
         case peerAlert = 16
         /// The transport ended without a close_notify: data may have been cut off.
         case truncated = 17
-        /// The key may not protect more data and TLS 1.2 has no key update; a close_notify is queued.
+        /// The key may not protect more data, and TLS 1.2 has no key update.
         case keyExhausted = 18
         /// This side has already sent its close_notify or a fatal alert.
         case writeClosed = 32

@@ -1,6 +1,7 @@
 /// Opens what was sealed for one receiver, each transfer once.
 ///
-/// It reads no clock: the caller says what time it is.
+/// It reads no clock: the caller says what time it is, and time that goes backwards is not believed. Transfers are
+/// remembered in memory, so receiver and key must be new with every unsealer, and never stored.
 public struct Unsealer: ~Copyable, Sendable {
     /// What a seal held.
     public struct Opened: ~Copyable, Sendable {
@@ -15,6 +16,7 @@ public struct Unsealer: ~Copyable, Sendable {
     /// When each opened transfer expires; after that the expiry itself refuses it.
     private var opened: [TransferID: UInt64] = [:]
     private var prunesAt = 1024
+    private var latest: UInt64 = 0
 
     /// An unsealer for `receiver`, who gave out `key`.
     public init(key: borrowing SealKey, receiver: ReceiverID) {
@@ -27,7 +29,9 @@ public struct Unsealer: ~Copyable, Sendable {
     /// - Parameter now: milliseconds since 1970.
     /// - Throws: `SealError`; a failed opening leaves nothing behind and does not use the transfer up.
     public mutating func open(_ sealed: RawSpan, now: UInt64) throws(SealError) -> Opened {
-        try sealed.withUnsafeBytes { (sealed) throws(SealError) in
+        let now = max(now, latest)
+        latest = now
+        return try sealed.withUnsafeBytes { (sealed) throws(SealError) in
             let header = try SealHeader(sealed)
             guard header.receiver == receiver else { throw .otherReceiver }
             guard now < header.expires else { throw .expired }

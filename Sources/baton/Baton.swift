@@ -13,7 +13,8 @@ struct Baton: AsyncParsableCommand {
             DemoOwnerCommand.self, ServeWorkerCommand.self,
         ])
 
-    /// Exit status 0, 1 (it failed) or 2 (wrong arguments); an error is one line.
+    /// Exit status 0, 1 (it failed), 2 (wrong arguments), or 128 and the number of the signal that ended it; an error is one
+    /// line.
     static func main() async {
         ProcessHardening.apply()
         do {
@@ -36,6 +37,6 @@ struct Baton: AsyncParsableCommand {
         }
         let message = message(for: error)
         if !message.isEmpty { try? FileHandle.standardError.write(contentsOf: Data("baton: \(message)\n".utf8)) }
-        Foundation.exit(status == .validationFailure ? 2 : 1)
+        Foundation.exit(status == .validationFailure ? 2 : status.rawValue)
     }
 }

@@ -15,6 +15,14 @@ struct ByteSize: ExpressibleByArgument, Equatable {
         bytes = number << (shift ?? 0)
     }
 
+    /// Reads an argument, and says what would be right if it cannot.
+    static func parse(_ argument: String) throws -> ByteSize {
+        guard let size = ByteSize(argument: argument) else {
+            throw ValidationError("use a whole number of bytes, with K, M or G behind it if you like, such as 64M")
+        }
+        return size
+    }
+
     var defaultValueDescription: String { description }
 }
 

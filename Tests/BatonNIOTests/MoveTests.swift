@@ -7,7 +7,7 @@ import TLSRecords
 import Testing
 
 /// Connections move between event loops in mid-stream, with stock peers.
-@Suite struct MoveTests {
+@Suite(.timeLimit(.minutes(2))) struct MoveTests {
     static let protocols: [String?] = ["1.3", "1.2", nil]
 
     static func security(_ tls: String?) throws -> ServerSecurity {

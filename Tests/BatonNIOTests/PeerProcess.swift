@@ -47,7 +47,7 @@ final class PeerProcess: @unchecked Sendable {
                 let line = text[..<end]
                 text = String(text[text.index(after: end)...])
                 if line.hasPrefix(wanted) { return String(line.dropFirst(wanted.count)) }
-                if line.contains("Traceback") || line.contains("Fatal error") {
+                if line.contains("Error: ") || line.contains("Fatal error") {
                     throw TestFailure("the peer failed: \(line) \(text)")
                 }
             }
@@ -60,6 +60,21 @@ final class PeerProcess: @unchecked Sendable {
             guard count > 0 else { throw TestFailure("'\(wanted)' did not come; the peer said: \(text)") }
             text += String(decoding: buffer[..<count], as: UTF8.self)
         }
+    }
+}
+
+extension PeerProcess {
+    /// One of our own processes, which the build puts beside the test bundle.
+    convenience init(nioPeer arguments: String...) throws {
+        for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
+            let folder = argument.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+            let path = (folder + ["NIOPeer"]).joined(separator: "/")
+            if access(path, X_OK) == 0 {
+                try self.init([path] + arguments)
+                return
+            }
+        }
+        throw TestFailure("NIOPeer is not beside the test bundle: \(CommandLine.arguments)")
     }
 }
 
@@ -145,18 +160,25 @@ enum PythonPeer {
             s.sendall(b"question")
             plain.shutdown(socket.SHUT_RDWR)
         elif task == "talk":  # lines from stdin go out, and what comes in is printed
-            def reading():
+            import os, select
+            # One thread: Python serialises calls on an SSL object, so a waiting recv would hold up a send.
+            while True:
+                if tls == "plain" or not s.pending():
+                    ready = select.select([s, sys.stdin], [], [])[0]
+                    if sys.stdin in ready:
+                        line = os.read(0, 4096)
+                        if not line: break
+                        s.sendall(line.strip())
+                    if s not in ready: continue
                 try:
-                    while True:
-                        got = s.recv(65536)
-                        if not got: break
-                        print("got", got.decode())
-                    print("end")
+                    got = s.recv(65536)
                 except Exception as error:
                     print("error", error)
-            threading.Thread(target=reading, daemon=True).start()
-            for line in sys.stdin:
-                s.sendall(line.strip().encode())
+                    break
+                if not got:
+                    print("end")
+                    break
+                print("got", got.decode())
         for line in sys.stdin:
             pass
         """#

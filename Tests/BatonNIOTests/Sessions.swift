@@ -67,9 +67,18 @@ final class Echo: ChannelInboundHandler {
 final class Witness: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
-    let log: AsyncStream<String>.Continuation
+    private let log: AsyncStream<String>.Continuation
+    private let arrived: Expectation<any Channel>?
 
-    init(_ log: AsyncStream<String>.Continuation) { self.log = log }
+    init(_ log: AsyncStream<String>.Continuation, _ arrived: Expectation<any Channel>? = nil) {
+        self.log = log
+        self.arrived = arrived
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        arrived?.fulfil(context.channel)
+        context.fireChannelActive()
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         log.yield("read \(String(buffer: unwrapInboundIn(data)))")

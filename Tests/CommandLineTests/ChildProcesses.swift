@@ -12,4 +12,10 @@ enum ChildProcesses {
             return data.split(separator: 0).contains { Array($0) == entry }
         }
     }
+
+    /// How a process was called; nothing if it has gone.
+    static func arguments(_ pid: Int32) -> [String] {
+        let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") ?? Data()
+        return line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    }
 }

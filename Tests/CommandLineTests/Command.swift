@@ -60,13 +60,6 @@ final class Command {
         return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
     }
 
-    /// Waits until every process that was started for this run has gone. They all hold its standard error or write to
-    /// its standard output, which ends only with the last of them.
-    func awaitDescendants() throws {
-        _ = try readAll(output)
-        _ = try readAll(errors)
-    }
-
     /// What is left of its temporary files.
     func leftovers() throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder) }
 

@@ -3,7 +3,7 @@
 /// - `send TEXT` sends the text and a line end; `repeat N TEXT` sends it N times.
 /// - `line` prints the next line it receives; `read N` prints the SHA-256 of the next N bytes.
 /// - `end` prints `END` once it has received a close_notify.
-/// - `shut` sends a close_notify and keeps reading.
+/// - `shut` sends a close_notify, prints `SHUT` and keeps reading.
 enum PythonPeer {
     static let client =
         """
@@ -60,5 +60,6 @@ enum PythonPeer {
                         except ssl.SSLWantReadError:
                             pass
                         t.setblocking(True)
+                        print('SHUT', flush=True)
         """
 }

@@ -85,9 +85,9 @@ package final class Wire {
         return 0
     }
 
-    /// Makes the socket's send buffer as small as it can be, so that little is under way.
-    package func shrinkSendBuffer() {
-        var size: Int32 = 4_096
+    /// Sets the size of the socket's send buffer in bytes: a small one keeps little under way, a large one is fast.
+    package func setSendBuffer(_ size: Int32) {
+        var size = size
         setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<Int32>.size))
     }
 
@@ -110,4 +110,3 @@ package final class Wire {
         }
     }
 }
-

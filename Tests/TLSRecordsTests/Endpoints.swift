@@ -114,10 +114,19 @@ extension SecretBytes {
     func array() -> [UInt8] { withUnsafeBytes { Array($0) } }
 }
 
+extension Snapshot {
+    /// The snapshot written down, without giving it up: tests look at it again.
+    borrowing func written() -> [UInt8] {
+        var output = ByteQueue()
+        encode(to: &output)
+        return output.withBytes { Array($0) }
+    }
+}
+
 extension Connection {
     /// The connection after it has been suspended, written down, read again and resumed: another owner's.
     consuming func movedThroughBytes() -> Connection {
-        let written = suspend().encoded().array()
+        let written = suspend().written()
         do {
             return Connection(resuming: try Snapshot(decoding: written.span.bytes))
         } catch {

@@ -99,9 +99,11 @@ struct KeyUpdateTests {
         #expect(updates == 3)
     }
 
-    @Test("TLS 1.2 ends at the limit with a close_notify, because it cannot change its key")
+    @Test("TLS 1.2 sends nothing beyond the limit, because it cannot change its key, and can still be read and closed")
     func limitTLS12() throws {
         var ends = Endpoints(.ecdheRSAWithAES128GCM, serverLimits: RecordLimits(.tls12, blocksPerKey: 20))
+        #expect(throws: TLSError(.keyExhausted)) { try ends.server.send(pattern(1000)) }
+        #expect(ends.server.outgoingCount == 0)
         var sent = 0
         let error = #expect(throws: TLSError.self) {
             while sent < 100 {
@@ -112,10 +114,24 @@ struct KeyUpdateTests {
         }
         #expect(error == TLSError(.keyExhausted))
         #expect(sent == 10)
+        try ends.client.send([7])
+        ends.flushToServer()
+        #expect(try ends.server.readAll().data == [7])
+        ends.server.close()
         ends.flushToClient()
         let got = try ends.client.readAll()
         #expect(got.data.count == sent)
         #expect(got.events == [.closeNotify])
+    }
+
+    @Test("an application cannot raise the limit above the AEAD's")
+    func limitCannotBeRaised() throws {
+        let secrets = SecretPair(.aes128GCM)
+        var snapshot = secrets.snapshot(.server, limits: RecordLimits(.tls13, blocksPerKey: 1 << 60))
+        snapshot.write = DirectionState(secret: secrets.server.copy(), sequence: 1 << 30, blocks: 1 << 34)
+        var server = Connection(resuming: snapshot)
+        try server.send([1])
+        #expect(server.writer.state.sequence == 1)
     }
 
     @Test("TLS 1.2 refuses to update")

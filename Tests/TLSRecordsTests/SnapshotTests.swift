@@ -31,9 +31,9 @@ struct SnapshotTests {
     @Test("everything that is written is read again", arguments: CipherSuite.allCases)
     func roundTrip(suite: CipherSuite) throws {
         let first = full(suite)
-        let written = first.encoded().array()
+        let written = first.written()
         let second = try Snapshot(decoding: written.span.bytes)
-        #expect(second.encoded().array() == written)
+        #expect(second.written() == written)
         #expect(second.info == first.info)
         #expect(second.limits == first.limits)
         #expect(second.read.sequence == 11)
@@ -50,7 +50,7 @@ struct SnapshotTests {
         var snapshot = secrets.snapshot(.server)
         snapshot.progress.isWriteClosed = true
         snapshot.progress.failure = TLSError(.peerAlert, alert: .unknownCA)
-        let second = try Snapshot(decoding: snapshot.encoded().array().span.bytes)
+        let second = try Snapshot(decoding: snapshot.written().span.bytes)
         #expect(second.progress.failure == TLSError(.peerAlert, alert: .unknownCA))
     }
 
@@ -66,12 +66,12 @@ struct SnapshotTests {
             established: info, read: DirectionState(secret: secrets.client.copy(), sequence: 1 << 40),
             write: DirectionState(secret: secrets.server.copy(), sequence: 1 << 40, blocks: 1 << 41),
             exporter: .random(suite.hash.length), resumption: .random(suite.hash.length))!
-        #expect(snapshot.encoded().count <= 400)
+        #expect(snapshot.written().count <= 400)
     }
 
     @Test("cut off after every byte it is an error", arguments: [CipherSuite.aes256GCM, .ecdheRSAWithAES128GCM])
     func truncation(suite: CipherSuite) {
-        let written = full(suite).encoded().array()
+        let written = full(suite).written()
         for count in 0..<written.count {
             let part = Array(written[..<count])
             // Cut between two optional fields it is a whole, smaller snapshot; anywhere else it must fail.
@@ -85,7 +85,7 @@ struct SnapshotTests {
 
     @Test("a length off by one in any field is an error", arguments: [CipherSuite.aes256GCM, .ecdheRSAWithAES128GCM])
     func lengths(suite: CipherSuite) {
-        let written = full(suite).encoded().array()
+        let written = full(suite).written()
         for start in fieldBoundaries(written).dropLast() {
             for delta in [-1, 1] {
                 var changed = written
@@ -103,7 +103,7 @@ struct SnapshotTests {
 
     @Test("trailing bytes, another version, another beginning")
     func envelope() {
-        let written = full(.aes128GCM).encoded().array()
+        let written = full(.aes128GCM).written()
         #expect(decodingError(written + [0]) == .cutOff)
         #expect(decodingError(written + [26, 0, 0, 0, 0]) == .unknownField(26))
         #expect(decodingError(written + [25, 0, 0, 0, 1, 1]) == .fieldOutOfOrder(25))
@@ -120,13 +120,13 @@ struct SnapshotTests {
 
     @Test("a field that may be ignored is skipped")
     func ignorable() {
-        let written = full(.aes128GCM).encoded().array()
+        let written = full(.aes128GCM).written()
         #expect(decodingError(written + [0x80, 0, 0, 0, 2, 1, 2] + [0xFF, 0, 0, 0, 0]) == nil)
     }
 
     @Test("each field that must be there is missed")
     func missing() {
-        let written = full(.ecdheRSAWithAES128GCM).encoded().array()
+        let written = full(.ecdheRSAWithAES128GCM).written()
         for (tag, range) in fields(written) where [1, 2, 3, 5, 7, 13, 14].contains(tag) {
             var changed = written
             changed.removeSubrange(range)
@@ -140,7 +140,7 @@ struct SnapshotTests {
             let secrets = SecretPair(suite)
             var snapshot = secrets.snapshot(.server)
             change(&snapshot)
-            return decodingError(snapshot.encoded().array())
+            return decodingError(snapshot.written())
         }
         #expect(try refused { _ in } == nil)
         #expect(try refused { $0.read = DirectionState(secret: .random(48)) } == .contradiction(3))
@@ -169,7 +169,7 @@ struct SnapshotTests {
         snapshot.write = DirectionState(
             secret: secrets.server.copy(), sequence: high, explicitNonce: suite.usesExplicitNonce ? .max : 0,
             blocks: high)
-        var connection = Connection(resuming: try Snapshot(decoding: snapshot.encoded().array().span.bytes))
+        var connection = Connection(resuming: try Snapshot(decoding: snapshot.written().span.bytes))
         try? connection.send([1])
         connection.close()
         #expect(connection.outgoingCount > 0)
@@ -178,7 +178,7 @@ struct SnapshotTests {
     @Test("random changes are errors or snapshots, never traps")
     func mutations() {
         var generator = SystemRandomNumberGenerator()
-        let originals = [full(.aes256GCM).encoded().array(), full(.ecdheRSAWithAES128GCM).encoded().array()]
+        let originals = [full(.aes256GCM).written(), full(.ecdheRSAWithAES128GCM).written()]
         for _ in 0..<20_000 {
             var changed = originals.randomElement(using: &generator)!
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
@@ -191,7 +191,7 @@ struct SnapshotTests {
                 _ = expectedFailure(&connection)
                 try? connection.send([1])
                 connection.close()
-                _ = connection.suspend().encoded()
+                _ = connection.suspend().written()
             }
         }
     }
@@ -200,7 +200,7 @@ struct SnapshotTests {
     func golden(golden: GoldenSnapshot) throws {
         let written = bytes(golden.hex)
         let snapshot = try Snapshot(decoding: written.span.bytes)
-        #expect(snapshot.encoded().array() == written)
+        #expect(snapshot.written() == written)
         #expect(snapshot.info.suite == golden.suite)
         #expect(snapshot.info.serverName == "example.org")
         var connection = Connection(resuming: snapshot)

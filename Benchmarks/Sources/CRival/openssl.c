@@ -42,6 +42,8 @@ static SSL_CTX *make_context(const SSL_METHOD *method, const char *suite) {
     if (!context) return NULL;
     SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    // One BIO_read takes header and body.
+    SSL_CTX_set_read_ahead(context, 1);
     // Idle buffers are given back only for the test of idle memory; in the record path they are kept, which is faster.
     if (suite && SSL_CTX_set_ciphersuites(context, suite) != 1) {
         SSL_CTX_free(context);

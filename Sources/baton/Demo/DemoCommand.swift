@@ -16,7 +16,7 @@ struct DemoCommand: ParsableCommand {
     @Option(help: "How often the connection changes its owner.")
     var moves = 100
 
-    @Option(help: "Bytes to send each way (K, M and G are powers of 1,024).")
+    @Option(help: "Bytes to send each way (K, M and G are powers of 1,024).", transform: ByteSize.parse)
     var bytes = ByteSize(bytes: 64 << 20)
 
     @Option(help: "TLS version: 1.2 or 1.3.")
@@ -33,15 +33,25 @@ struct DemoCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...1_000_000).contains(moves) else { throw ValidationError("--moves takes 1 to 1000000") }
-        guard bytes.bytes >= 1 else { throw ValidationError("--bytes takes at least 1") }
+        guard (1...DemoCommand.mostBytes).contains(bytes.bytes) else {
+            throw ValidationError("--bytes takes 1 to \(ByteSize(bytes: DemoCommand.mostBytes))")
+        }
         _ = try suites()
     }
 
+    private static let mostBytes = 1 << 44
+
     func run() throws {
+        Interruption.install()
         let run = DemoRun(
             moves: moves, bytes: bytes.bytes, version: tls, suites: try suites(), peer: peer, showsProgress: !json)
         let report = try run.report()
-        print(json ? try report.json() : report.table())
+        let text = json ? try report.json() : report.table()
+        do {
+            try FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+        } catch {
+            throw Failure("cannot write the result: standard output is closed")
+        }
         guard report.errors == 0 else { throw ExitCode(1) }
     }
 
@@ -64,6 +74,7 @@ struct DemoCommand: ParsableCommand {
 }
 
 extension TLSVersion: ExpressibleByArgument {
+    /// Reads `1.2` or `1.3`.
     public init?(argument: String) {
         switch argument {
         case "1.2": self = .tls12
@@ -72,6 +83,8 @@ extension TLSVersion: ExpressibleByArgument {
         }
     }
 
+    /// As it is written on the command line.
     public var defaultValueDescription: String { description }
+    /// What may be written.
     public static var allValueStrings: [String] { ["1.2", "1.3"] }
 }

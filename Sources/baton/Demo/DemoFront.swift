@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import Handoff
 import TLSHandshake
@@ -75,7 +76,9 @@ struct DemoFront: ~Copyable {
 
     private borrowing func wait(_ descriptor: Int32, _ events: Int16, _ deadline: Deadline) throws {
         var polled = pollfd(fd: descriptor, events: events, revents: 0)
-        while poll(&polled, 1, Int32(min(deadline.remainingMilliseconds, 60_000))) <= 0 {
+        while poll(&polled, 1, Int32(min(deadline.remainingMilliseconds, 200))) <= 0 {
+            // Which thread a signal interrupts is not ours to say.
+            if let signal = Interruption.signal { throw ExitCode(128 + signal) }
             guard !deadline.hasPassed else { throw Failure("the client did not complete its handshake in time") }
         }
     }

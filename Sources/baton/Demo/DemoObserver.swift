@@ -26,7 +26,7 @@ struct DemoObserver {
         var lastProgress = (bytes: -1, at: MonotonicClock.now)
         var hasEnded = false
         var silent: Set<Int> = []
-        while !hasFinished, failures.isEmpty {
+        while !hasFinished, failures.isEmpty, Interruption.signal == nil {
             var polled = owners.indices.map { index in
                 pollfd(fd: silent.contains(index) ? -1 : owners[index].descriptor, events: Int16(POLLIN), revents: 0)
             }

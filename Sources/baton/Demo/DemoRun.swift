@@ -1,3 +1,4 @@
+import ArgumentParser
 import Foundation
 import Handoff
 import SelfSigned
@@ -39,7 +40,8 @@ struct DemoRun {
         process.standardOutput = fromClient
         try process.run()
         defer {
-            if process.isRunning { process.terminate() }
+            // It may have inherited a mask that blocks SIGTERM.
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
             process.waitUntilExit()
         }
 
@@ -62,6 +64,7 @@ struct DemoRun {
             // Every byte has arrived at both ends: the backend says it is done, the owner sends close_notify.
             shutdown(backend, Int32(SHUT_RDWR))
         }
+        if let signal = Interruption.signal { throw ExitCode(128 + signal) }
         let seconds = Double(MonotonicClock.now - start) / 1e9
         return observer.report(
             peer: try client.name(), version: version, cipher: info?.suite.description ?? "unknown",

@@ -125,7 +125,9 @@ struct Relay: ~Copyable {
         case .end, .failed:
             isClientGone = true
             // Some clients leave without a close_notify once they have ours.
-            if !isBackendClosed { try connection.receiveEnd() }
+            guard !isBackendClosed else { return }
+            connection.receiveEnd()
+            try deliver()
         }
     }
 

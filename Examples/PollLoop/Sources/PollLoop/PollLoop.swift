@@ -54,7 +54,7 @@ struct PollLoop {
             if ready & ~POLLOUT != 0 {
                 let bytes = try read(socket)
                 // An end without a close_notify before it may be an attacker's: the page may have been cut.
-                if bytes.isEmpty { try connection.receiveEnd() }
+                if bytes.isEmpty { connection.receiveEnd() }
                 connection.receive(bytes.span.bytes)
             }
         }

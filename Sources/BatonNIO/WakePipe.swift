@@ -1,0 +1,48 @@
+internal import Glibc
+
+/// Wakes a thread that waits in poll(2).
+final class WakePipe: Sendable {
+    let descriptor: CInt
+    private let writer: CInt
+
+    init() throws(ConnectionError) {
+        var ends: [2 of CInt] = [-1, -1]
+        let result = withUnsafeMutablePointer(to: &ends) {
+            $0.withMemoryRebound(to: CInt.self, capacity: 2) {
+                // Unlike pipe(2) it leaves no moment at which another thread's fork could inherit the ends.
+                socketpair(
+                    AF_UNIX,
+                    CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, $0)
+            }
+        }
+        guard result == 0 else { throw ConnectionError(.system, systemError: errno) }
+        descriptor = ends[0]
+        writer = ends[1]
+    }
+
+    deinit {
+        Glibc.close(descriptor)
+        Glibc.close(writer)
+    }
+
+    func wake() {
+        var byte: UInt8 = 0
+        // A full pipe wakes as well as one byte does.
+        _ = Glibc.write(writer, &byte, 1)
+    }
+
+    func drain() {
+        var bytes: [64 of UInt8] = .init(repeating: 0)
+        withUnsafeMutableBytes(of: &bytes) { space in
+            while Glibc.read(descriptor, space.baseAddress, space.count) > 0 {}
+        }
+    }
+}
+
+/// Waits for any of `polled`, at most until `deadline` milliseconds from now; -1 has no limit.
+func pollDescriptors(_ polled: inout [pollfd], milliseconds: CInt) {
+    // EINTR is a wake-up like another: callers look at everything again.
+    if poll(&polled, nfds_t(polled.count), milliseconds) < 0 {
+        for index in polled.indices { polled[index].revents = 0 }
+    }
+}
