@@ -46,7 +46,8 @@ extension FrozenSocket {
         guard queues.unsent == 0, Int(queues.unread) == receiveQueue.count,
             Int(queues.unacknowledged) == sendQueue.count - unsentCount
         else { throw MigrationError(.restoredDifferently, "\(flow)") }
-        restoreBuffers(descriptor)
+        restore([.receiveBuffer, .sendBuffer], descriptor)
+        keepPromisedWindow(descriptor)
     }
 
     /// Writes what the peer has never been sent, on a socket that has left repair.
@@ -57,7 +58,7 @@ extension FrozenSocket {
             try FrozenSocket.write(
                 UnsafeRawBufferPointer(rebasing: queue.suffix(unsentCount)), to: descriptor, ignoringEnd: true)
         }
-        restoreBuffers(descriptor)
+        restore([.sendBuffer], descriptor)
     }
 
     private func setSequence(_ sequence: UInt32, of queue: Int32, _ descriptor: Int32) throws(MigrationError) {
@@ -116,8 +117,24 @@ extension FrozenSocket {
         if wanted > options.values[option] ?? 0 { _ = option.write(wanted, to: descriptor) }
     }
 
+    /// The peer may send all that the old host promised. Here it can take more memory than it took there: a held segment
+    /// comes back in one piece of a power of two, up to twice its length. So the buffer is made to hold that, or the kernel
+    /// would drop what is within the window; and the window is kept as large as it was, or it would grow with each move.
+    private func keepPromisedWindow(_ descriptor: Int32) {
+        let promised = receiveQueue.count + Int(window.receive)
+        let bound = 4 * (NetworkSetting.tcpReceiveBuffer.values.last ?? 6 << 20)
+        let size = min(2 * promised, bound)
+        guard size > Int(options.values[.receiveBuffer] ?? 0) else { return }
+        _ = SocketOption.receiveBuffer.write(Int32(clamping: size), to: descriptor)
+        if let lock = options.values[.bufferLock] { _ = SocketOption.bufferLock.write(lock, to: descriptor) }
+        var clamp = Int32(clamping: promised)
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_WINDOW_CLAMP, &clamp, socklen_t(MemoryLayout<Int32>.size))
+    }
+
     /// Buffer sizes as they were; whether the kernel may go on tuning them, too.
-    private func restoreBuffers(_ descriptor: Int32) {
-        options.apply(to: descriptor, at: .unbound)
+    private func restore(_ sizes: [SocketOption], _ descriptor: Int32) {
+        for option in sizes + [.bufferLock] {
+            if let value = options.values[option] { _ = option.write(value, to: descriptor) }
+        }
     }
 }
