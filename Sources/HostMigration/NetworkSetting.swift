@@ -20,7 +20,9 @@ struct NetworkSetting: Sendable {
         var text = [UInt8](repeating: 0, count: 96)
         let count = read(file, &text, text.count)
         guard count > 0 else { return [] }
-        return String(decoding: text[..<count], as: UTF8.self).split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        return String(decoding: text[..<count], as: UTF8.self).split(whereSeparator: \.isWhitespace).compactMap {
+            Int($0)
+        }
     }
 
     /// Changes the setting.
