@@ -12,6 +12,9 @@ final class HandoffReceiver: Sendable {
         init(_ channel: consuming ReceiverChannel) { self.channel = channel }
     }
 
+    /// How long nobody is accepted after accepting failed for want of descriptors or memory.
+    private static let rest = Duration.milliseconds(100)
+
     private let listener: Mutex<HandoffListener?>
     private let first: Mutex<HandoffSocket?>
     private let isStopping = Atomic<Bool>(false)
@@ -47,6 +50,7 @@ final class HandoffReceiver: Sendable {
     func run() {
         var listener = listener.withLock { $0.take() }
         let isListening = listener != nil
+        var resting: Deadline?
         var boxes: [Box] = []
         if let socket = first.withLock({ $0.take() }) {
             boxes.append(Box(ReceiverChannel(socket, options: options)))
@@ -60,31 +64,32 @@ final class HandoffReceiver: Sendable {
             } else if !isListening, boxes.isEmpty {
                 return
             }
-            wait(listener, boxes)
-            accept(listener, into: &boxes)
+            wait(listener, resting: resting, boxes)
+            if let end = resting, end.hasPassed { resting = nil }
+            if resting == nil, !accept(listener, into: &boxes) { resting = .after(Self.rest) }
             boxes.removeAll { !step($0) }
         }
     }
 
-    private func wait(_ listener: borrowing HandoffListener?, _ boxes: [Box]) {
+    private func wait(_ listener: borrowing HandoffListener?, resting: Deadline?, _ boxes: [Box]) {
         var polled = [pollfd(fd: wakePipe.descriptor, events: Int16(POLLIN), revents: 0)]
         switch listener {
-        case .some(let listener): polled.append(pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0))
-        case .none: break
+        case .some(let listener) where resting == nil:
+            polled.append(pollfd(fd: listener.descriptor, events: Int16(POLLIN), revents: 0))
+        default: break
         }
-        var limit: CInt = -1
         for box in boxes {
             polled.append(pollfd(fd: box.channel.descriptor, events: box.channel.interest, revents: 0))
-            guard let deadline = box.channel.deadline else { continue }
-            let left = CInt(min(deadline.remainingMilliseconds, 60_000))
-            limit = limit < 0 ? left : min(limit, left)
         }
+        let deadlines = boxes.compactMap { $0.channel.deadline } + (resting.map { [$0] } ?? [])
+        let limit = deadlines.map { CInt(min($0.remainingMilliseconds, 60_000)) }.min() ?? -1
         pollDescriptors(&polled, milliseconds: limit)
         if polled[0].revents != 0 { wakePipe.drain() }
     }
 
-    private func accept(_ listener: borrowing HandoffListener?, into boxes: inout [Box]) {
-        do {
+    /// Returns whether accepting can go on at once.
+    private func accept(_ listener: borrowing HandoffListener?, into boxes: inout [Box]) -> Bool {
+        do throws(HandoffError) {
             switch listener {
             case .some(let listener):
                 while let socket = try listener.acceptWaiting() {
@@ -92,8 +97,10 @@ final class HandoffReceiver: Sendable {
                 }
             case .none: break
             }
+            return true
         } catch {
             logger.warning("a process that wants to hand connections over is refused", metadata: ["error": "\(error)"])
+            return error.code == .peerNotAllowed
         }
     }
 

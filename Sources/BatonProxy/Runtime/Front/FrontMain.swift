@@ -44,6 +44,7 @@ public enum FrontMain {
         guard configuration.user == nil else {
             throw RuntimeError(.configuration, "user and group are not supported yet; start the server as that user")
         }
+        DescriptorLimit.raise()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         var inherited: (Inheritance, ControlSocket, [CInt])?
         if let path = predecessor?.path {
