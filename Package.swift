@@ -165,7 +165,7 @@ if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
     package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
     for (name, module) in [
         ("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords"), ("FuzzParcel", "Handoff"),
-        ("FuzzClientHello", "TLSHandshake"),
+        ("FuzzClientHello", "TLSHandshake"), ("FuzzFrozenSocket", "HostMigration"),
     ] {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(
