@@ -1,11 +1,11 @@
 internal import Glibc
-internal import Handoff
-internal import Logging
+package import Handoff
+package import Logging
 internal import Synchronization
 
 /// Takes parcels from other processes, on one thread: waits at a listener and at any number of channels.
-final class HandoffReceiver: Sendable {
-    typealias Decision = @Sendable (borrowing Parcel) -> Verdict
+package final class HandoffReceiver: Sendable {
+    package typealias Decision = @Sendable (borrowing Parcel) -> Verdict
 
     private final class Box {
         var channel: ReceiverChannel
@@ -22,14 +22,14 @@ final class HandoffReceiver: Sendable {
     private let options: ReceiverOptions
     private let logger: Logger
     private let decide: Decision
-    private let take: @Sendable (consuming Parcel) -> Void
+    private let take: @Sendable ([DetachedConnection]) -> Void
 
     /// - Parameters:
     ///   - listener: where owners connect; `nil` to take from `first` alone, and end with it.
-    ///   - take: given each connection that is this process's now, on the receiver's thread.
-    init(
+    ///   - take: given the connections of an offer that are this process's now, on the receiver's thread.
+    package init(
         listener: consuming HandoffListener?, first: consuming HandoffSocket? = nil, options: ReceiverOptions,
-        logger: Logger, decide: @escaping Decision, take: @escaping @Sendable (consuming Parcel) -> Void
+        logger: Logger, decide: @escaping Decision, take: @escaping @Sendable ([DetachedConnection]) -> Void
     ) throws(ConnectionError) {
         wakePipe = try WakePipe()
         self.listener = Mutex(consume listener)
@@ -41,13 +41,13 @@ final class HandoffReceiver: Sendable {
     }
 
     /// Declines what is offered from now on, and ends when nothing is undecided.
-    func stop() {
+    package func stop() {
         isStopping.store(true, ordering: .relaxed)
         wakePipe.wake()
     }
 
     /// Serves until stopped, or without a listener until the channel ends. Blocks its thread.
-    func run() {
+    package func run() {
         var listener = listener.withLock { $0.take() }
         let isListening = listener != nil
         var resting: Deadline?
@@ -111,8 +111,9 @@ final class HandoffReceiver: Sendable {
             while true {
                 switch try box.channel.step({ isStopping ? .decline(.leaving) : decide($0) }) {
                 case .received(let received):
-                    let parcels = received.parcels
-                    parcels.consumeEach { take($0) }
+                    var connections: [DetachedConnection] = []
+                    received.parcels.consumeEach { connections.append(DetachedConnection($0)) }
+                    take(connections)
                 case .discarded(let why):
                     logger.info("an offer came to nothing", metadata: ["why": "\(why)"])
                 case .ended: return false
