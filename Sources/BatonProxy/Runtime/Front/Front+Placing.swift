@@ -7,12 +7,10 @@ extension Front {
     /// A connection that no worker has taken for this long is closed.
     private static let patience: UInt64 = 30_000_000_000
 
-    /// Hands a connection to whom its target names. May be called from any thread.
+    /// Hands a connection to whom its target names. May be called from any thread. The connection is counted as one of
+    /// this process until somebody has it.
     func place(_ box: DetachedConnection, target: Target, since: UInt64 = MonotonicTime.now) {
-        loop.execute { [self] in
-            if case .retiring(let successor) = phase { successor.placements += 1 }
-            placeHere(box, target: target, since: since)
-        }
+        loop.execute { [self] in placeHere(box, target: target, since: since) }
     }
 
     private func placeHere(_ box: DetachedConnection, target: Target, since: UInt64) {
@@ -45,9 +43,7 @@ extension Front {
     }
 
     private func delivered(_ delivery: ParcelCourier.Delivery, to path: String) {
-        if case .retiring(let successor) = phase {
-            successor.placements -= delivery.handedOver + delivery.lost
-        }
+        dismissed(delivery.handedOver + delivery.lost)
         if delivery.lost > 0 {
             log.warning("connections in doubt were closed", metadata: ["count": "\(delivery.lost)"])
         }
@@ -61,7 +57,6 @@ extension Front {
                 [DetachedConnection(parcel)], target: target, since: since,
                 reason: delivery.reason ?? "the worker did not take it")
         }
-        endIfDone()
     }
 
     private func retry(_ boxes: [DetachedConnection], target: Target, since: UInt64, reason: String) {
@@ -69,8 +64,7 @@ extension Front {
             log.error(
                 "a connection is closed, because nobody takes it",
                 metadata: ["target": "\(target)", "reason": "\(reason)"])
-            if case .retiring(let successor) = phase { successor.placements -= boxes.count }
-            return
+            return dismissed(boxes.count)
         }
         log.debug("a connection waits for a worker", metadata: ["target": "\(target)", "reason": "\(reason)"])
         loop.scheduleTask(in: .milliseconds(50)) { [self] in

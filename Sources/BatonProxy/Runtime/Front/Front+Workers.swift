@@ -52,7 +52,10 @@ extension Front {
             worker.state = .ready
             failedStarts = 0
             tellSiblings()
-            if workers.allSatisfy({ $0.state != .starting }) {
+        case .acquainted(let count):
+            worker.siblings = count
+            // The first connection may have to move on at once.
+            if workers.allSatisfy({ $0.state != .starting && $0.siblings >= workers.count - 1 }) {
                 readiness?.succeed()
                 readiness = nil
             }
@@ -97,6 +100,9 @@ extension Front {
         case (.finishing, _), (.retiring, _): endIfDone()
         case (_, .draining):
             log.info("a worker has ended", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
+        case (.serving, .starting) where ending == .exited(0):
+            // It was leaving already when it was to go on after a failed upgrade.
+            startWorker()
         case (.starting, _):
             failReadiness("a worker ended while it started (\(ending)); see the log")
         default:

@@ -50,10 +50,13 @@ final class Front: @unchecked Sendable {
     var predecessors: WorkerReport
     var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
+    /// Whether the server before this one still hands over. Until it has nothing left, the workers it knows must stay.
+    var hasPredecessor = false
+    var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     var rotation: RepeatedTask?
     /// Whether a successor has the sockets.
     var isReplaced = false
-    /// Connections in this process.
+    /// Connections in this process, those on their way to a worker included.
     let connections = Atomic<Int>(0)
     /// Connections in the workers, by their last reports.
     let workerConnections = Atomic<Int>(0)
@@ -62,7 +65,7 @@ final class Front: @unchecked Sendable {
 
     struct OpenListener {
         var socket: ListeningSocket
-        var channel: (any Channel)?
+        var accepting: BatonNIO.Listener?
     }
 
     init(
@@ -85,7 +88,7 @@ final class Front: @unchecked Sendable {
 
     // MARK: Starting
 
-    /// Starts the workers, then accepts.
+    /// Starts the workers.
     func start() -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         loop.execute { [self] in
@@ -95,7 +98,7 @@ final class Front: @unchecked Sendable {
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
         }
-        return promise.futureResult.flatMap { [self] in serve() }
+        return promise.futureResult
     }
 
     var workerCount: Int { configuration.workers ?? max(1, System.coreCount) }
@@ -110,13 +113,17 @@ final class Front: @unchecked Sendable {
         for worker in workers { kill(worker.pid, SIGKILL) }
     }
 
-    private func serve() -> EventLoopFuture<Void> {
-        phase = .serving
-        let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands()]
-        scheduleRotation()
-        return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
-            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-            ServiceNotification.ready()
+    /// Accepts.
+    func serve() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [self] in
+            guard case .starting = phase else { return loop.makeSucceededVoidFuture() }
+            phase = .serving
+            let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands()]
+            scheduleRotation()
+            return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
+                log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+                ServiceNotification.ready()
+            }
         }
     }
 
@@ -158,7 +165,7 @@ final class Front: @unchecked Sendable {
             ended.succeed()
         case .retiring(let successor):
             progress(successor)
-            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0, successor.placements == 0 else { return }
+            guard successor.isAccepting, workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
             retired(successor)
         case .starting, .serving, .replacing: return
         }
@@ -208,9 +215,9 @@ final class Front: @unchecked Sendable {
         for socket in opened { listeners[socket.name] = OpenListener(socket: socket) }
         // Options of accepted sockets are the listening channel's.
         for (name, listener) in listeners {
-            let isNew = listener.channel == nil
+            let isNew = listener.accepting == nil
             if isNew || before.listeners[name] != changed.listeners[name] {
-                listener.channel?.close(promise: nil)
+                _ = listener.accepting?.close()
                 listen(name).whenFailure { [log] in log.error("cannot listen", metadata: ["reason": "\($0)"]) }
             }
         }
@@ -219,7 +226,7 @@ final class Front: @unchecked Sendable {
         if rotates { scheduleRotation() }
     }
 
-    private func scheduleRotation() {
+    func scheduleRotation() {
         rotation?.cancel()
         guard let interval = configuration.sessionTickets.rotateEvery?.timeAmount else { return }
         rotation = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in

@@ -186,6 +186,8 @@ final class FrontHandler: ChannelInboundHandler {
     private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
+        // It stays counted until it has been placed.
+        isCounted = false
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
             handler.metadata.target = target
@@ -197,6 +199,7 @@ final class FrontHandler: ChannelInboundHandler {
             parcel.metadata.stampDetached()
             front.place(DetachedConnection(parcel), target: target)
         } catch {
+            isCounted = true
             front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
         }

@@ -9,7 +9,32 @@ internal import TLSHandshake
 public enum FrontMain {
     /// Finds the front for what its predecessor says at last.
     private final class Heir: Sendable {
-        let front = Mutex<Front?>(nil)
+        private let state = Mutex<(front: Front?, isAlone: Bool)>((nil, false))
+        /// Fulfilled when the predecessor accepts no more.
+        let turn: EventLoopPromise<Void>
+
+        init(_ loop: any EventLoop) { turn = loop.makePromise() }
+
+        func serves(_ front: Front) {
+            let isAlone = state.withLock { state in
+                state.front = front
+                return state.isAlone
+            }
+            if isAlone { front.loop.execute { front.predecessorEnded() } }
+        }
+
+        /// - Parameter totals: what the predecessor has counted; nil if it ended without a word.
+        func predecessorEnded(_ totals: WorkerReport?) {
+            let front = state.withLock { state in
+                state.isAlone = true
+                return state.front
+            }
+            turn.succeed()
+            front?.loop.execute {
+                if let totals { front?.predecessors = totals }
+                front?.predecessorEnded()
+            }
+        }
     }
 
     /// Serves until it is told to end or has been replaced.
@@ -21,12 +46,15 @@ public enum FrontMain {
         ServeLog.bootstrap()
         guard let path = options.takeover else { return try await serve(options, predecessor: nil) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let heir = Heir()
+        let heir = Heir(loop)
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
-            guard let front = heir.front.withLock({ $0 }) else { return }
-            front.loop.execute { front.predecessors = message.totals }
+            switch message {
+            case .accept: heir.turn.succeed()
+            case .ended(let totals): heir.predecessorEnded(totals)
+            }
         } ended: {
+            heir.predecessorEnded(nil)
         }.get()
         do {
             try await serve(options, predecessor: (path, link, heir))
@@ -57,6 +85,7 @@ public enum FrontMain {
                 options, configuration, file: file, group: group, control: control,
                 keys: keys(inherited?.0), predecessors: inherited?.0.past ?? WorkerReport())
             front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
+            front.hasPredecessor = predecessor != nil
             try openListeners(front, inherited)
         } catch {
             if predecessor == nil { control.remove() }
@@ -67,14 +96,16 @@ public enum FrontMain {
         }
         do {
             try await front.start().get()
+            if let (_, link, heir) = predecessor {
+                heir.serves(front)
+                link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
+                try await heir.turn.futureResult.get()
+            }
+            try await front.serve().get()
         } catch {
             front.abandonStart()
             if predecessor == nil { control.remove() }
             throw error
-        }
-        if let (_, link, heir) = predecessor {
-            heir.front.withLock { $0 = front }
-            link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
         }
         try await front.ended.futureResult.get()
         _ = signals

@@ -13,6 +13,8 @@ final class WorkerHandle {
     var link: JSONLink<FrontMessage>?
     var state = State.starting
     var report = WorkerReport()
+    /// How many other workers it knows.
+    var siblings = 0
     /// Connections given to it that its last report does not count yet.
     var underWay = 0
     /// A process has ended when it is gone and all that it said has been read.

@@ -2,6 +2,8 @@
 enum WorkerMessage: Codable, Sendable {
     /// It listens for parcels.
     case ready
+    /// It knows so many other workers.
+    case acquainted(Int)
     /// It cannot start, for this reason.
     case failed(String)
     /// Its counts have changed.

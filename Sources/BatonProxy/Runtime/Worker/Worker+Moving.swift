@@ -76,8 +76,9 @@ extension Worker {
 
     /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
     func drain() {
+        guard case .draining(let paths) = phase else { return endIfDone() }
         isAccepting.withLock { $0 = false }
-        guard case .draining(let paths) = phase, !paths.isEmpty else { return endIfDone() }
+        guard !paths.isEmpty else { return endIfDone() }
         guard !sessions.isEmpty else { return endIfDone() }
         guard underWay == 0 else { return }
         var shares = paths.map { _ in [DetachedConnection]() }

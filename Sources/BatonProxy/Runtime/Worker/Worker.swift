@@ -36,12 +36,15 @@ final class Worker: @unchecked Sendable {
     var underWay = 0
     private var reportIsDue = false
     private var inboxHasStopped = false
+    /// Lets idle connections give memory back.
+    private let registry: ConnectionRegistry
     private var clientContexts: [Upstream: ClientContext] = [:]
     let ended: EventLoopPromise<Void>
 
     init(loop: any EventLoop) {
         self.loop = loop
         log = Logger(label: "baton.worker")
+        registry = ConnectionRegistry(group: loop)
         ended = loop.makePromise()
     }
 
@@ -62,10 +65,18 @@ final class Worker: @unchecked Sendable {
                 configuration = changed
                 clientContexts = [:]
             }
-        case .siblings(let paths): siblings = paths
+        case .siblings(let paths):
+            siblings = paths
+            link?.send(.acquainted(paths.count))
         case .drain(let paths):
             phase = .draining(paths)
             drain()
+        case .resume:
+            // One that has let its inbox go is about to end.
+            guard inbox != nil else { return }
+            phase = .serving
+            isAccepting.withLock { $0 = true }
+            link?.send(.ready)
         case .finish:
             phase = .finishing
             for session in Array(sessions.values) where session.isIdle { session.close() }
@@ -169,7 +180,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Making channels
 
     func bootstrap(_ initializer: @escaping @Sendable (any Channel) throws -> Void) -> ConnectionBootstrap {
-        var bootstrap = ConnectionBootstrap(group: loop) { channel, _ in try initializer(channel) }
+        var bootstrap = ConnectionBootstrap(group: loop, registry: registry) { channel, _ in try initializer(channel) }
         bootstrap.options.allowsHalfClosure = true
         bootstrap.options.writeWindow = configuration.limits.bufferSize
         return bootstrap
