@@ -5,7 +5,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="make pkg-config libssl-dev libnftables-dev"
     [demo]="openssl gnutls-bin"
-    [test]="openssl gnutls-bin curl python3 ca-certificates iproute2 nftables procps"
+    [test]="openssl gnutls-bin curl python3 python3-websockets chromium ca-certificates iproute2 nftables procps"
     [bench]="openssl"
 )
 case ${1:-} in

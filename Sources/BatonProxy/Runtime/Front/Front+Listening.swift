@@ -46,19 +46,25 @@ extension Front {
         for name in Array(listeners.keys) { stopListening(name) }
         controlChannel?.close(promise: nil)
         controlChannel = nil
+        stopAdmin()
         rotation?.cancel()
     }
 
     /// Counts a connection, unless there are as many as may be. Workers tell their counts a moment after they change; the
-    /// limit is as exact as that.
-    func admit(_ limits: Limits) -> Bool {
-        let here = connections.wrappingAdd(1, ordering: .relaxed).newValue
-        guard here + workerConnections.load(ordering: .relaxed) > limits.connections else { return true }
-        dismissed()
-        return false
+    /// limits are as exact as that.
+    func admit(from source: IPAddress?) throws(ConnectionLimits.Refusal) {
+        try admission.withLock { admission throws(ConnectionLimits.Refusal) in try admission.admit(from: source) }
+        connections.wrappingAdd(1, ordering: .relaxed)
     }
 
-    func dismissed() {
+    /// The connection has closed here, or gone to another process.
+    func dismissed(from source: IPAddress?) {
+        admission.withLock { $0.release(from: source) }
+        uncounted()
+    }
+
+    /// The connection, which `admission` does not count any more, has closed here.
+    func uncounted() {
         let rest = connections.wrappingSubtract(1, ordering: .relaxed).newValue
         if rest == 0 { loop.execute { self.endIfDone() } }
     }

@@ -25,7 +25,10 @@ public enum FrontMain {
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
             guard let front = heir.front.withLock({ $0 }) else { return }
-            front.loop.execute { front.predecessors = message.totals }
+            front.loop.execute {
+                front.predecessors = message.totals
+                front.predecessorCounts = message.counts ?? front.predecessorCounts
+            }
         } ended: {
         }.get()
         do {
@@ -56,6 +59,7 @@ public enum FrontMain {
                 options, configuration, file: file, group: group, control: control,
                 keys: keys(inherited?.0), predecessors: inherited?.0.past ?? WorkerReport())
             front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
+            front.predecessorCounts = inherited?.0.counts ?? FrontCounts()
             try openListeners(front, inherited)
         } catch {
             if predecessor == nil { control.remove() }
@@ -105,6 +109,15 @@ public enum FrontMain {
                 socket = try ListeningSocket.open(name, listener.address)
             }
             front.listeners[name] = Front.OpenListener(socket: socket)
+        }
+        if let address = front.configuration.admin {
+            if let old = received[Front.adminName], old.address == "\(address)" {
+                received[Front.adminName] = nil
+                front.adminSocket = ListeningSocket(
+                    name: Front.adminName, address: address, descriptor: old.descriptor)
+            } else {
+                front.adminSocket = try ListeningSocket.open(Front.adminName, address, key: "admin")
+            }
         }
         for (_, descriptor) in received.values { close(descriptor) }
     }

@@ -11,6 +11,8 @@ enum SuccessorMessage: Codable, Sendable {
 /// What the old server says to the new one when nothing is left to it: all it has counted.
 struct PredecessorMessage: Codable, Sendable {
     var totals: WorkerReport
+    /// Absent from an older version.
+    var counts: FrontCounts?
 }
 
 /// The server that is to replace this one, as this one sees it.
