@@ -33,6 +33,8 @@ final class Server {
 
     func log(_ words: String) throws { try process.expect(words) }
 
+    func number(behind words: String) throws -> Int { try process.number(behind: words) }
+
     func signal(_ number: Int32) { kill(process.processID, number) }
 
     /// Waits until the first process has gone, and everything that holds its output.

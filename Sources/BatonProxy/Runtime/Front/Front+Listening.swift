@@ -54,6 +54,7 @@ extension Front {
         }
         if let controlChannel { closed.append(controlChannel.close()) }
         controlChannel = nil
+        stopAdmin()
         rotation?.cancel()
         return EventLoopFuture.andAllComplete(closed, on: loop)
     }
@@ -64,12 +65,15 @@ extension Front {
     }
 
     /// Counts a connection, unless there are as many as may be. Workers tell their counts a moment after they change; the
-    /// limit is as exact as that.
-    func admit(_ limits: Limits) -> Bool {
-        let here = connections.wrappingAdd(1, ordering: .relaxed).newValue
-        guard here + workerConnections.load(ordering: .relaxed) > limits.connections else { return true }
-        dismissed()
-        return false
+    /// limits are as exact as that.
+    func admit(from source: IPAddress?) throws(ConnectionLimits.Refusal) {
+        try admission.withLock { admission throws(ConnectionLimits.Refusal) in try admission.admit(from: source) }
+        connections.wrappingAdd(1, ordering: .relaxed)
+    }
+
+    /// The connection does not count against the limits any more: it has closed, or somebody else counts it.
+    func release(from source: IPAddress?) {
+        admission.withLock { $0.release(from: source) }
     }
 
     /// So many connections have ended or found their owner.

@@ -2,6 +2,7 @@ internal import BatonNIO
 internal import Handoff
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 
 extension Front {
     /// A connection that no worker has taken for this long is closed.
@@ -9,11 +10,11 @@ extension Front {
 
     /// Hands a connection to whom its target names. May be called from any thread. The connection is counted as one of
     /// this process until somebody has it.
-    func place(_ box: DetachedConnection, target: Target, since: UInt64 = MonotonicTime.now) {
-        loop.execute { [self] in placeHere(box, target: target, since: since) }
+    func place(_ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64 = MonotonicTime.now) {
+        loop.execute { [self] in placeHere(box, target: target, source: source, since: since) }
     }
 
-    private func placeHere(_ box: DetachedConnection, target: Target, since: UInt64) {
+    private func placeHere(_ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64) {
         if case .worker(let path) = target {
             return courier(to: path, target).send([box])
         }
@@ -25,11 +26,12 @@ extension Front {
             }
         case .starting, .serving, .replacing, .finishing:
             if let worker = workers.filter({ $0.state == .ready }).min(by: { $0.load < $1.load }) {
-                worker.underWay += 1
+                worker.expect(source)
+                admission.withLock { $0.adopt(from: source) }
                 return courier(to: worker.socket, target).send([box])
             }
         }
-        retry([box], target: target, since: since, reason: "no worker is ready")
+        retry(box, target: target, source: source, since: since, reason: "no worker is ready")
     }
 
     /// One courier for each receiver and target: parcels that come back are placed anew by their target.
@@ -44,6 +46,10 @@ extension Front {
 
     private func delivered(_ delivery: ParcelCourier.Delivery, to path: String) {
         dismissed(delivery.handedOver + delivery.lost)
+        counts.withLock { counts in
+            counts.handedOver += delivery.handedOver
+            counts.handoffFailures.add(delivery.failures)
+        }
         if delivery.lost > 0 {
             log.warning("connections in doubt were closed", metadata: ["count": "\(delivery.lost)"])
         }
@@ -53,22 +59,28 @@ extension Front {
             let target = parcel.metadata.target ?? .hello
             let stamp = parcel.metadata.annotations[SessionAnnotation.detachedAt] ?? []
             let since = stamp.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let source = parcel.metadata.source?.address
+            if let worker = workers.first(where: { $0.socket == path }), worker.expectNoMore(source) {
+                admission.withLock { $0.release(from: source) }
+            }
             retry(
-                [DetachedConnection(parcel)], target: target, since: since,
+                DetachedConnection(parcel), target: target, source: source, since: since,
                 reason: delivery.reason ?? "the worker did not take it")
         }
     }
 
-    private func retry(_ boxes: [DetachedConnection], target: Target, since: UInt64, reason: String) {
+    private func retry(
+        _ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64, reason: String
+    ) {
         guard MonotonicTime.now < since + Self.patience else {
             log.error(
                 "a connection is closed, because nobody takes it",
                 metadata: ["target": "\(target)", "reason": "\(reason)"])
-            return dismissed(boxes.count)
+            return dismissed()
         }
         log.debug("a connection waits for a worker", metadata: ["target": "\(target)", "reason": "\(reason)"])
         loop.scheduleTask(in: .milliseconds(50)) { [self] in
-            for box in boxes { placeHere(box, target: target, since: since) }
+            placeHere(box, target: target, source: source, since: since)
         }
     }
 }

@@ -18,13 +18,12 @@ extension Front {
         let path = "\(directory)/upgrade.\(getpid()).\(upgradeAttempts)"
         do {
             let listener = try HandoffListener(at: path)
-            let names = listeners.keys.sorted()
+            let sockets = listeners.values.map(\.socket).sorted { $0.name < $1.name } + (adminSocket.map { [$0] } ?? [])
             let inheritance = Inheritance(
-                listeners: names.compactMap { name in
-                    listeners[name].map { .init(name: name, address: "\($0.socket.address)") }
-                }, ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber)
-            let parcel = try inheritance.parcel(
-                control: control, sockets: names.compactMap { listeners[$0]?.socket.descriptor })
+                listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
+                ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
+                counts: countsInAll)
+            let parcel = try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor))
             let process = try ChildProcess.start(
                 binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
             let successor = Successor(process)
@@ -58,9 +57,22 @@ extension Front {
 
     /// Everything counted here and before.
     var totals: WorkerReport {
+        var total = gone
+        for worker in workers { total.add(worker.report) }
+        return total
+    }
+
+    /// Counted by workers that are gone.
+    var gone: WorkerReport {
         var total = predecessors
         total.add(past)
-        for worker in workers { total.add(worker.report) }
+        return total
+    }
+
+    /// Counted by this front and those before it.
+    var countsInAll: FrontCounts {
+        var total = predecessorCounts
+        total.add(counts.withLock { $0 })
         return total
     }
 
@@ -177,7 +189,7 @@ extension Front {
         phase = .finishing
         stopListening()
         // The last counts came after the successor had been given its own.
-        successor.link?.send(.ended(totals: totals))
+        successor.link?.send(.ended(totals: totals, counts: countsInAll))
         let report = UpgradeReport(
             from: getpid(), to: successor.process.pid, connections: successor.total,
             failed: totals.movesFailed - successor.movesFailedBefore,

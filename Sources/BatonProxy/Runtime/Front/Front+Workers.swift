@@ -65,9 +65,11 @@ extension Front {
             failReadiness(why)
         case .report(let report):
             worker.report = report
-            worker.underWay = 0
-            countConnections()
+            let counted = worker.takeUnderWay()
+            admission.withLock { for (source, number) in counted { $0.release(from: source, count: number) } }
             if case .retiring(let successor) = phase { progress(successor) }
+        case .sources(let changes): change(changes, of: worker)
+        case .listing(let listing): listed(listing, by: worker)
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
             log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
@@ -89,9 +91,13 @@ extension Front {
         let before = worker.state
         worker.state = .gone
         worker.link?.channel.close(promise: nil)
+        listed(nil, by: worker)
         past.add(worker.report)
         workers.removeAll { $0 === worker }
-        countConnections()
+        let lost = [worker.sources, worker.takeUnderWay()]
+        admission.withLock {
+            for (source, number) in lost.joined() { $0.release(from: source, count: number) }
+        }
         couriers[worker.socket] = nil
         unlink(worker.socket)
         unlink(worker.socket + ".lock")
@@ -138,8 +144,19 @@ extension Front {
         }
     }
 
-    private func countConnections() {
-        workerConnections.store(workers.reduce(0) { $0 + $1.report.connections }, ordering: .relaxed)
+    /// A worker has more or fewer connections of these sources.
+    private func change(_ changes: [String: Int], of worker: WorkerHandle) {
+        for (text, number) in changes {
+            let source = IPAddress(text)
+            worker.change(source, by: number)
+            admission.withLock {
+                if number > 0 {
+                    $0.adopt(from: source, count: number)
+                } else {
+                    $0.release(from: source, count: -number)
+                }
+            }
+        }
     }
 
     private func tellSiblings() {

@@ -19,6 +19,17 @@ final class Front: @unchecked Sendable {
         case retiring(Successor)
         /// Ends with its last connection, or at the time limit.
         case finishing
+
+        /// For status and the admin page.
+        var name: String {
+            switch self {
+            case .starting: "starting"
+            case .serving: "serving"
+            case .replacing: "replacing"
+            case .retiring: "retiring"
+            case .finishing: "finishing"
+            }
+        }
     }
 
     /// How long connections may take to end after SIGTERM.
@@ -54,12 +65,20 @@ final class Front: @unchecked Sendable {
     var hasPredecessor = false
     var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     var rotation: RepeatedTask?
+    var adminSocket: ListeningSocket?
+    var admin: AdminServer?
+    var inquiries: [UInt64: Inquiry] = [:]
+    var lastInquiry: UInt64 = 0
+    /// Counted here; connections in their handshake are on other loops.
+    let counts = Mutex(FrontCounts())
+    /// Counted by the servers before this one.
+    var predecessorCounts = FrontCounts()
     /// Whether a successor has the sockets.
     var isReplaced = false
     /// Connections in this process, those on their way to a worker included.
     let connections = Atomic<Int>(0)
-    /// Connections in the workers, by their last reports.
-    let workerConnections = Atomic<Int>(0)
+    /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
+    let admission: Mutex<ConnectionLimits>
     let startedAt = MonotonicTime.now
     let ended: EventLoopPromise<Void>
 
@@ -82,6 +101,8 @@ final class Front: @unchecked Sendable {
         loop = group.next()
         log = Logger(label: "baton")
         log.logLevel = configuration.logLevel.swiftLog
+        let limits = configuration.limits
+        admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
         policy = Mutex(try FrontPolicy(configuration, keys: keys))
         ended = loop.makePromise()
     }
@@ -118,7 +139,7 @@ final class Front: @unchecked Sendable {
         loop.flatSubmit { [self] in
             guard case .starting = phase else { return loop.makeSucceededVoidFuture() }
             phase = .serving
-            let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands()]
+            let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands(), listenForAdmin()]
             scheduleRotation()
             return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
                 log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
@@ -184,6 +205,9 @@ final class Front: @unchecked Sendable {
             let next = try FrontPolicy(changed, keys: ticketKeys)
             var opened: [ListeningSocket] = []
             do {
+                if let address = changed.admin, address != adminSocket?.address {
+                    opened.append(try ListeningSocket.open(Self.adminName, address, key: "admin"))
+                }
                 for (name, listener) in changed.listeners where listeners[name]?.socket.address != listener.address {
                     opened.append(try ListeningSocket.open(name, listener.address))
                 }
@@ -209,10 +233,21 @@ final class Front: @unchecked Sendable {
         file = text
         log.logLevel = changed.logLevel.swiftLog
         policy.withLock { $0 = next }
+        admission.withLock {
+            $0.total = changed.limits.connections
+            $0.perSource = changed.limits.connectionsPerSource
+        }
         for name in Array(listeners.keys) where changed.listeners[name]?.address != before.listeners[name]?.address {
             stopListening(name)
         }
-        for socket in opened { listeners[socket.name] = OpenListener(socket: socket) }
+        if changed.admin != before.admin { stopAdmin() }
+        for socket in opened where socket.name != Self.adminName {
+            listeners[socket.name] = OpenListener(socket: socket)
+        }
+        if let socket = opened.first(where: { $0.name == Self.adminName }) {
+            adminSocket = socket
+            listenForAdmin().whenFailure { [log] in log.error("cannot serve admin", metadata: ["reason": "\($0)"]) }
+        }
         // Options of accepted sockets are the listening channel's.
         for (name, listener) in listeners {
             let isNew = listener.accepting == nil
@@ -250,7 +285,8 @@ final class Front: @unchecked Sendable {
             connections: connectionCount,
             workers: workers.filter { $0.state != .gone }.map {
                 .init(
-                    pid: $0.pid, connections: $0.report.connections, movesIn: $0.report.movesIn,
+                    pid: $0.pid, number: $0.number, state: $0.state.rawValue, connections: $0.report.connections,
+                    movesIn: $0.report.movesIn,
                     movesOut: $0.report.movesOut)
             },
             moves: .init(handoff: total.movesIn, migration: 0, failed: total.movesFailed),
@@ -264,6 +300,8 @@ extension WorkerReport {
         movesIn += other.movesIn
         movesOut += other.movesOut
         movesFailed += other.movesFailed
+        failures.add(other.failures)
+        idleClosed += other.idleClosed
         pauses.merge(other.pauses)
     }
 }

@@ -2,6 +2,7 @@ internal import BatonNIO
 internal import Handoff
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 internal import TLSHandshake
 internal import TLSRecords
 
@@ -22,6 +23,16 @@ final class FrontHandler: ChannelInboundHandler {
         case done
     }
 
+    /// How the front counts the connection.
+    private enum Counted {
+        case no
+        case from(IPAddress?)
+        /// As one that is here, and not against the limits: it has been refused.
+        case refused
+        /// Against the limits until its channel has closed. Whoever gets it counts it next.
+        case leaving(IPAddress?)
+    }
+
     private let front: Front
     private let listener: String
     private let policy: FrontPolicy
@@ -31,7 +42,7 @@ final class FrontHandler: ChannelInboundHandler {
     private var destination: Endpoint?
     private var hello: Router.Hello?
     private var timer: Scheduled<Void>?
-    private var isCounted = false
+    private var counted = Counted.no
 
     init(_ front: Front, listener: String, _ policy: FrontPolicy) {
         self.front = front
@@ -44,9 +55,15 @@ final class FrontHandler: ChannelInboundHandler {
     // MARK: The way of a connection
 
     func channelActive(context: ChannelHandlerContext) {
-        isCounted = front.admit(policy.limits)
-        guard isCounted else { return refuse("limits.connections is reached", context) }
         source = context.channel.remoteAddress.flatMap(Endpoint.init)
+        // A load balancer's own address is not the client's.
+        let origin = configuration.proxyProtocol == .off ? source?.address : nil
+        do throws(ConnectionLimits.Refusal) {
+            try front.admit(from: origin)
+            counted = .from(origin)
+        } catch {
+            return refuse(error, context)
+        }
         destination = context.channel.localAddress.flatMap(Endpoint.init)
         limit(policy.limits.handshakeTime, context)
         if configuration.proxyProtocol != .off {
@@ -110,10 +127,19 @@ final class FrontHandler: ChannelInboundHandler {
             if let ends = header.endpoints {
                 source = ends.source
                 destination = ends.destination
+                do throws(ConnectionLimits.Refusal) {
+                    try front.admission.withLock { admission throws(ConnectionLimits.Refusal) in
+                        try admission.attribute(to: ends.source.address)
+                    }
+                    counted = .from(ends.source.address)
+                } catch {
+                    counted = .refused
+                    return refuse(error, context)
+                }
             }
             beginPreface(context)
         } catch {
-            refuse("its PROXY protocol header: \(error)", context)
+            refuse(.proxyHeader, "its PROXY protocol header: \(error)", context)
         }
     }
 
@@ -132,13 +158,15 @@ final class FrontHandler: ChannelInboundHandler {
         case .beginTLS(let first):
             received = first
             beginTLS(context)
-        case .close(let why): refuse("the plain part: \(why)", context)
+        case .close(let why): refuse(.preface, "the plain part: \(why)", context)
         }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ConnectionEvent.established(let info) as ConnectionEvent:
+            let key = FrontCounts.handshakeKey(version: "\(info.suite.version)", cipher: "\(info.suite)")
+            front.counts.withLock { $0.handshakes.count(key) }
             let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
             // The handler beneath is in the midst of its work.
             let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -162,7 +190,7 @@ final class FrontHandler: ChannelInboundHandler {
             stage = .request
             limit(policy.limits.headerTime, context)
             if received.isEmpty { context.read() } else { readRequest(context) }
-        case .noRoute: refuse("no route", context)
+        case .noRoute: refuse(.noRoute, "no route", context)
         }
     }
 
@@ -179,15 +207,16 @@ final class FrontHandler: ChannelInboundHandler {
     private func decide(_ request: Router.FirstRequest, _ context: ChannelHandlerContext) {
         switch policy.router.decide(.init(listener: listener, hello: hello, request: request)) {
         case .target(let target, _): handOver(target, context)
-        case .needs, .noRoute: refuse("no route", context)
+        case .needs, .noRoute: refuse(.noRoute, "no route", context)
         }
     }
 
     private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
-        // It stays counted until it has been placed.
-        isCounted = false
+        // It stays one that is here until it has been placed.
+        let before = counted
+        if case .from(let origin) = counted { counted = .leaving(origin) }
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
             handler.metadata.target = target
@@ -197,9 +226,9 @@ final class FrontHandler: ChannelInboundHandler {
             let state: [UInt8] = if case .worker = target { received } else { SessionState(received: received).encoded }
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
-            front.place(DetachedConnection(parcel), target: target)
+            front.place(DetachedConnection(parcel), target: target, source: source?.address)
         } catch {
-            isCounted = true
+            counted = before
             front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
         }
@@ -215,12 +244,25 @@ final class FrontHandler: ChannelInboundHandler {
             if case .done = handler.stage { return }
             // A routed connection that says nothing is one without a request.
             if case .request = handler.stage { return handler.decide(.none, context) }
-            handler.refuse("its time was over", context)
+            if case .handshake = handler.stage { handler.countFailure("timed_out") }
+            handler.refuse(.time, "its time was over", context)
         }
     }
 
-    private func refuse(_ why: String, _ context: ChannelHandlerContext) {
+    private func refuse(_ limit: ConnectionLimits.Refusal, _ context: ChannelHandlerContext) {
+        switch limit {
+        case .total: refuse(.connections, "limits.connections is reached", context)
+        case .perSource: refuse(.connectionsPerSource, "limits.connections-per-source is reached", context)
+        }
+    }
+
+    private func countFailure(_ reason: String) {
+        front.counts.withLock { $0.handshakeFailures.count(reason) }
+    }
+
+    private func refuse(_ reason: RefusalReason, _ why: String, _ context: ChannelHandlerContext) {
         stage = .done
+        front.counts.withLock { $0.refusals.count(reason.rawValue) }
         front.log.info(
             "a connection is refused",
             metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
@@ -229,6 +271,12 @@ final class FrontHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let error = error as? ConnectionError, error.code == .detached { return }
+        if case .handshake = stage {
+            stage = .done
+            countFailure(
+                (error as? HandshakeError)?.code.rawValue.snakeCased
+                    ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset"))
+        }
         front.log.debug(
             "a connection failed", metadata: ["listener": "\(listener)", "reason": "\(error)"])
         context.close(promise: nil)
@@ -237,10 +285,15 @@ final class FrontHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
-        if isCounted {
-            isCounted = false
+        switch counted {
+        case .no: break
+        case .from(let origin):
+            front.release(from: origin)
             front.dismissed()
+        case .refused: front.dismissed()
+        case .leaving(let origin): front.release(from: origin)
         }
+        counted = .no
         context.fireChannelInactive()
     }
 }

@@ -23,8 +23,8 @@ public enum FrontMain {
             if isAlone { front.loop.execute { front.predecessorEnded() } }
         }
 
-        /// - Parameter totals: what the predecessor has counted; nil if it ended without a word.
-        func predecessorEnded(_ totals: WorkerReport?) {
+        /// What the predecessor has counted; nil if it ended without a word.
+        func predecessorEnded(_ totals: WorkerReport?, _ counts: FrontCounts?) {
             let front = state.withLock { state in
                 state.isAlone = true
                 return state.front
@@ -32,6 +32,7 @@ public enum FrontMain {
             turn.succeed()
             front?.loop.execute {
                 if let totals { front?.predecessors = totals }
+                if let counts { front?.predecessorCounts = counts }
                 front?.predecessorEnded()
             }
         }
@@ -51,10 +52,10 @@ public enum FrontMain {
         let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
             switch message {
             case .accept: heir.turn.succeed()
-            case .ended(let totals): heir.predecessorEnded(totals)
+            case .ended(let totals, let counts): heir.predecessorEnded(totals, counts)
             }
         } ended: {
-            heir.predecessorEnded(nil)
+            heir.predecessorEnded(nil, nil)
         }.get()
         do {
             try await serve(options, predecessor: (path, link, heir))
@@ -86,6 +87,7 @@ public enum FrontMain {
                 keys: keys(inherited?.0), predecessors: inherited?.0.past ?? WorkerReport())
             front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
             front.hasPredecessor = predecessor != nil
+            front.predecessorCounts = inherited?.0.counts ?? FrontCounts()
             try openListeners(front, inherited)
         } catch {
             if predecessor == nil { control.remove() }
@@ -137,6 +139,15 @@ public enum FrontMain {
                 socket = try ListeningSocket.open(name, listener.address)
             }
             front.listeners[name] = Front.OpenListener(socket: socket)
+        }
+        if let address = front.configuration.admin {
+            if let old = received[Front.adminName], old.address == "\(address)" {
+                received[Front.adminName] = nil
+                front.adminSocket = ListeningSocket(
+                    name: Front.adminName, address: address, descriptor: old.descriptor)
+            } else {
+                front.adminSocket = try ListeningSocket.open(Front.adminName, address, key: "admin")
+            }
         }
         for (_, descriptor) in received.values { close(descriptor) }
     }

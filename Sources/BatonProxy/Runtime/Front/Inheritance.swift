@@ -14,6 +14,8 @@ struct Inheritance: Codable, Sendable {
     var ticketKeys: [UInt8]
     var past: WorkerReport
     var lastWorkerNumber: Int
+    /// Absent from an older version.
+    var counts: FrontCounts?
 
     /// Marks the parcel.
     static let annotation = "baton.inheritance"

@@ -12,6 +12,8 @@ enum FrontMessage: Codable, Sendable {
     case resume
     /// Take no more connections, close those that are idle, and exit when none is left.
     case finish
+    /// Tell what connections are there.
+    case list(ListingRequest)
     /// Close what is left, and exit.
     case stop
 }

@@ -6,8 +6,13 @@ enum WorkerMessage: Codable, Sendable {
     case acquainted(Int)
     /// It cannot start, for this reason.
     case failed(String)
+    /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets. Comes
+    /// before the report that counts them.
+    case sources([String: Int])
     /// Its counts have changed.
     case report(WorkerReport)
+    /// The answer to `list`.
+    case listing(Listing)
     /// It was asked to stop by somebody else than the front.
     case leaving
 }
@@ -18,5 +23,23 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var movesIn = 0
     var movesOut = 0
     var movesFailed = 0
+    /// Moves that failed, by reason.
+    var failures: [String: Int] = [:]
+    /// Connections closed because nothing had passed for too long.
+    var idleClosed = 0
     var pauses = PauseHistogram()
+
+    init() {}
+
+    /// An older version's report has fewer counts.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        connections = try container.decode(Int.self, forKey: .connections)
+        movesIn = try container.decode(Int.self, forKey: .movesIn)
+        movesOut = try container.decode(Int.self, forKey: .movesOut)
+        movesFailed = try container.decode(Int.self, forKey: .movesFailed)
+        failures = try container.decodeIfPresent([String: Int].self, forKey: .failures) ?? [:]
+        idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
+        pauses = try container.decode(PauseHistogram.self, forKey: .pauses)
+    }
 }

@@ -14,6 +14,8 @@ final class ParcelCourier: Sendable {
         let lost: Int
         /// Why parcels came back.
         let reason: String?
+        /// Those that were not handed over, by reason.
+        let failures: [String: Int]
     }
 
     /// A batch beyond this would keep its first connection waiting for its last.
@@ -82,14 +84,16 @@ final class ParcelCourier: Sendable {
             do throws(HandoffError) {
                 try connect(&channel)
             } catch {
-                return Delivery(handedOver: 0, returned: boxes, lost: 0, reason: "\(error)")
+                return Delivery(
+                    handedOver: 0, returned: boxes, lost: 0, reason: "\(error)",
+                    failures: [error.code.rawValue.snakeCased: boxes.count])
             }
             var batch = ParcelBatch()
             for box in boxes {
                 if let parcel = box.take() { batch.append(parcel) }
             }
             guard !batch.isEmpty, channel != nil else {
-                return Delivery(handedOver: 0, returned: [], lost: 0, reason: nil)
+                return Delivery(handedOver: 0, returned: [], lost: 0, reason: nil, failures: [:])
             }
             let outcome = channel!.offer(batch, deadline: .after(Self.patience))
             if channel?.failure != nil { channel = nil }
@@ -101,7 +105,7 @@ final class ParcelCourier: Sendable {
             outcome.returned.consumeEach { returned.append(DetachedConnection($0)) }
             return Delivery(
                 handedOver: settlement.handedOverCount, returned: returned,
-                lost: settlement.fates.count { $0 == .closed }, reason: reason)
+                lost: settlement.fates.count { $0 == .closed }, reason: reason, failures: settlement.failures)
         }
     }
 
@@ -116,5 +120,40 @@ final class ParcelCourier: Sendable {
         }
         guard channel == nil else { return }
         channel = OwnerChannel(try .connect(to: path, deadline: .after(Self.patience)))
+    }
+}
+
+extension Settlement {
+    /// The parcels that were not handed over, by a label of the reason.
+    fileprivate var failures: [String: Int] {
+        var failures: [String: Int] = [:]
+        for fate in fates {
+            switch fate {
+            case .handedOver: continue
+            case .declined(let reason): failures.count("\(reason)".snakeCased)
+            case .takenBack: failures.count("\(ending)".snakeCased)
+            case .closed: failures.count("in_doubt")
+            }
+        }
+        return failures
+    }
+}
+
+extension String {
+    /// `plainHTTP` and `no room` as labels of metrics are written: `plain_http`, `no_room`.
+    var snakeCased: String {
+        var text = ""
+        var isCapital = true
+        for byte in utf8 {
+            let wasCapital = isCapital
+            isCapital = UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+            switch byte {
+            // Of an abbreviation only the first letter begins a word.
+            case _ where isCapital: text += (wasCapital ? "" : "_") + String(UnicodeScalar(byte | 0x20))
+            case _ where byte.isLetterOrDigit: text += String(UnicodeScalar(byte))
+            default: text += "_"
+            }
+        }
+        return text
     }
 }

@@ -24,11 +24,16 @@ final class ProxySession: Session {
     private var upstream: (any Channel)?
     private var connector: UpstreamConnector?
 
-    init(_ worker: Worker, upstream name: String, leg: (UpstreamLeg, CInt)?) {
+    init(_ worker: Worker, upstream name: String, leg: (UpstreamLeg, CInt)?, _ metadata: ParcelMetadata) {
         self.name = name
         self.leg = leg
         if leg != nil { stage = .attaching }
-        super.init(worker, target: .upstream(name))
+        super.init(worker, target: .upstream(name), metadata)
+    }
+
+    override func pendingByteCount() -> Int {
+        let upstream = try? self.upstream?.pipeline.syncOperations.connectionHandler().pendingByteCount
+        return super.pendingByteCount() + (upstream ?? 0)
     }
 
     override func install(in channel: any Channel, _ state: SessionState) throws {

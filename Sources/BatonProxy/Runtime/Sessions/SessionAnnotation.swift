@@ -9,6 +9,8 @@ enum SessionAnnotation {
     static let destination = "baton.destination"
     /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
     static let detachedAt = "baton.detached-at"
+    /// Milliseconds since the connection last passed a byte; clocks differ between machines.
+    static let idleFor = "baton.idle-for"
 }
 
 extension ParcelMetadata {
@@ -28,6 +30,18 @@ extension ParcelMetadata {
     var destination: Endpoint? {
         get { text(SessionAnnotation.destination).flatMap(Endpoint.init) }
         set { annotations[SessionAnnotation.destination] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// Nanoseconds since a byte was passed, to the millisecond.
+    var idleFor: UInt64 {
+        get {
+            let bytes = annotations[SessionAnnotation.idleFor] ?? []
+            let milliseconds = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return milliseconds.multipliedReportingOverflow(by: 1_000_000).partialValue
+        }
+        set {
+            annotations[SessionAnnotation.idleFor] = withUnsafeBytes(of: (newValue / 1_000_000).bigEndian) { Array($0) }
+        }
     }
 
     /// Notes the moment of the move.

@@ -27,7 +27,10 @@ extension Worker {
         for box in boxes {
             guard var parcel = box.take() else { continue }
             parcel.metadata.moves &+= 1
-            if let pause = parcel.metadata.takePause() { report.pauses.record(nanoseconds: pause) }
+            if let pause = parcel.metadata.takePause() {
+                report.pauses.record(nanoseconds: pause)
+                recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
+            }
             serve(parcel)
         }
         reportSoon()
@@ -47,11 +50,11 @@ extension Worker {
         }
         let session: Session =
             switch target {
-            case .echo: EchoSession(self, target: target)
-            case .hello, .worker: HelloSession(self, target: .hello)
-            case .upstream(let name): ProxySession(self, upstream: name, leg: leg)
+            case .echo: EchoSession(self, target: target, parcel.metadata)
+            case .hello, .worker: HelloSession(self, target: .hello, parcel.metadata)
+            case .upstream(let name): ProxySession(self, upstream: name, leg: leg, parcel.metadata)
             }
-        sessions[session.id] = session
+        remember(session)
         let bound = NIOLoopBound(session, eventLoop: loop)
         bootstrap { channel in try bound.value.install(in: channel, state) }
             .attach(parcel, on: loop)
@@ -100,6 +103,7 @@ extension Worker {
         do {
             var parcel = try session.detach()
             parcel.metadata.stampDetached()
+            parcel.metadata.idleFor = session.idleTime(at: MonotonicTime.now)
             underWay += 1
             return DetachedConnection(parcel)
         } catch {
@@ -121,6 +125,7 @@ extension Worker {
         underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
         report.movesOut += delivery.handedOver
         report.movesFailed += delivery.returned.count + delivery.lost
+        report.failures.add(delivery.failures)
         if let reason = delivery.reason, delivery.returned.count + delivery.lost > 0 {
             log.notice(
                 "connections came back from a move",

@@ -34,6 +34,10 @@ final class Worker: @unchecked Sendable {
     var couriers: [String: ParcelCourier] = [:]
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
+    var recentPauses = RecentPauses()
+    /// Connections more or fewer than the front has been told of, by source.
+    private var sourceChanges: [IPAddress?: Int] = [:]
+    private var idleSweep: RepeatedTask?
     private var reportIsDue = false
     private var inboxHasStopped = false
     /// Lets idle connections give memory back.
@@ -64,10 +68,12 @@ final class Worker: @unchecked Sendable {
             if let changed = try? Configuration(file: file, arguments: flags) {
                 configuration = changed
                 clientContexts = [:]
+                scheduleIdleSweep()
             }
         case .siblings(let paths):
             siblings = paths
             link?.send(.acquainted(paths.count))
+        case .list(let request): list(request)
         case .drain(let paths):
             phase = .draining(paths)
             drain()
@@ -111,6 +117,7 @@ final class Worker: @unchecked Sendable {
             inbox.start()
             self.inbox = inbox
             phase = .serving
+            scheduleIdleSweep()
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
         } catch {
@@ -120,8 +127,13 @@ final class Worker: @unchecked Sendable {
 
     // MARK: Counting
 
+    func remember(_ session: Session) {
+        sessions[session.id] = session
+        sourceChanges[session.source, default: 0] += 1
+    }
+
     func forget(_ session: Session, isMoved: Bool) {
-        sessions[session.id] = nil
+        if sessions.removeValue(forKey: session.id) != nil { sourceChanges[session.source, default: 0] -= 1 }
         reportSoon()
         if !isMoved { endIfDone() }
     }
@@ -134,7 +146,38 @@ final class Worker: @unchecked Sendable {
         loop.scheduleTask(in: .milliseconds(20)) { [self] in
             reportIsDue = false
             report.connections = sessions.count + underWay
-            link?.send(.report(report))
+            sendReport()
+        }
+    }
+
+    private func sendReport() {
+        var changes: [String: Int] = [:]
+        for (source, number) in sourceChanges where number != 0 { changes[source.map { "\($0)" } ?? ""] = number }
+        sourceChanges = [:]
+        if !changes.isEmpty { link?.send(.sources(changes)) }
+        link?.send(.report(report))
+    }
+
+    // MARK: Idle connections
+
+    /// Looks at the connections four times in the shortest idle time, at most once in 250 ms: one task for ten thousand.
+    private func scheduleIdleSweep() {
+        idleSweep?.cancel()
+        idleSweep = nil
+        guard let shortest = configuration.listeners.values.compactMap(\.idleTime).min() else { return }
+        let interval = min(max(shortest / 4, .milliseconds(250)), .seconds(60)).timeAmount
+        idleSweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in closeIdle() }
+    }
+
+    private func closeIdle() {
+        let now = MonotonicTime.now
+        let limits = configuration.listeners.compactMapValues { $0.idleTime?.timeAmount.nanoseconds }
+        for session in Array(sessions.values) {
+            guard let listener = try? session.clientHandler().metadata.listener, let limit = limits[listener],
+                session.idleTime(at: now) >= UInt64(limit), session.closeOnce()
+            else { continue }
+            report.idleClosed += 1
+            reportSoon()
         }
     }
 
@@ -167,7 +210,7 @@ final class Worker: @unchecked Sendable {
         guard inboxHasStopped else { return }
         report.connections = 0
         guard let link else { return ended.succeed() }
-        link.send(.report(report))
+        sendReport()
         link.channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
     }
 
