@@ -21,7 +21,7 @@ extension Front {
             let inheritance = Inheritance(
                 listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
                 ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
-                counts: countsInAll)
+                counts: countsInAll, workersAsked: workersAsked)
             let parcel = try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor))
             let process = try ChildProcess.start(
                 binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)

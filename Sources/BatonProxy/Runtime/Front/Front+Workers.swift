@@ -55,6 +55,7 @@ extension Front {
             if workers.allSatisfy({ $0.state != .starting }) {
                 readiness?.succeed()
                 readiness = nil
+                tellWorkers()
             }
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
@@ -70,17 +71,39 @@ extension Front {
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
             log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
-            drain(worker)
+            drain([worker])
             startWorker()
         }
     }
 
-    /// Takes a worker out of service: its connections go to the others.
-    private func drain(_ worker: WorkerHandle) {
-        worker.state = .draining
+    /// Takes workers out of service: their connections go to the others.
+    private func drain(_ leaving: [WorkerHandle]) {
+        for worker in leaving { worker.state = .draining }
         tellSiblings()
-        let others = workers.filter { $0.state == .ready }.map(\.socket)
-        worker.link?.send(others.isEmpty ? .finish : .drain(to: others))
+    }
+
+    /// `baton workers N`.
+    func setWorkers(_ count: Int, asked: JSONLink<ControlResponse>) {
+        guard case .serving = phase else {
+            return asked.finish(.failed("the server is being replaced or stopped; look at baton status"))
+        }
+        guard (1...1_024).contains(count) else { return asked.finish(.failed("a server has 1 to 1024 workers")) }
+        log.notice("the number of workers is set", metadata: ["workers": "\(count)"])
+        workersAsked = count
+        workersWaiting.append(asked)
+        adjustWorkerCount()
+        if workers.allSatisfy({ $0.state != .starting }) { return tellWorkers() }
+        loop.scheduleTask(in: Self.startLimit) { [self] in
+            for link in workersWaiting { link.finish(.failed("the workers did not start in time; see the log")) }
+            workersWaiting = []
+        }
+    }
+
+    /// No worker is starting any more.
+    private func tellWorkers() {
+        let report = status
+        for link in workersWaiting { link.finish(.status(report)) }
+        workersWaiting = []
     }
 
     private func ended(_ worker: WorkerHandle) {
@@ -134,7 +157,7 @@ extension Front {
         if active.count < workerCount {
             for _ in active.count..<workerCount { startWorker() }
         } else {
-            for worker in active.suffix(active.count - workerCount) { drain(worker) }
+            drain(Array(active.suffix(active.count - workerCount)))
         }
     }
 
@@ -156,5 +179,13 @@ extension Front {
     private func tellSiblings() {
         let ready = workers.filter { $0.state == .ready }
         for worker in ready { worker.link?.send(.siblings(ready.filter { $0 !== worker }.map(\.socket))) }
+        switch phase {
+        case .starting, .serving, .replacing:
+            // Those that leave must not wait for one that has left.
+            for worker in workers where worker.state == .draining && worker.ending == nil {
+                worker.link?.send(ready.isEmpty ? .finish : .drain(to: ready.map(\.socket)))
+            }
+        case .retiring, .finishing: break
+        }
     }
 }

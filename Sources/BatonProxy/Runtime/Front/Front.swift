@@ -52,6 +52,10 @@ final class Front: @unchecked Sendable {
     var workers: [WorkerHandle] = []
     var lastWorkerNumber = 0
     var failedStarts = 0
+    /// The number of workers that a command has set.
+    var workersAsked: Int?
+    /// Who waits for them to start.
+    var workersWaiting: [JSONLink<ControlResponse>] = []
     var readiness: EventLoopPromise<Void>?
     var couriers: [String: ParcelCourier] = [:]
     var successorTurn = 0
@@ -119,7 +123,7 @@ final class Front: @unchecked Sendable {
         return promise.futureResult.flatMap { [self] in serve() }
     }
 
-    var workerCount: Int { configuration.workers ?? max(1, System.coreCount) }
+    var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
 
     func failReadiness(_ why: String) {
         readiness?.fail(RuntimeError(.processFailed, why))
@@ -129,6 +133,7 @@ final class Front: @unchecked Sendable {
     /// Ends the workers of a server that could not start.
     func abandonStart() {
         for worker in workers { kill(worker.pid, SIGKILL) }
+        ended.succeed()
     }
 
     private func serve() -> EventLoopFuture<Void> {
@@ -208,7 +213,9 @@ final class Front: @unchecked Sendable {
                 for socket in opened { close(socket.descriptor) }
                 throw error
             }
-            if changed.control != configuration.control || changed.user != configuration.user {
+            if changed.control != configuration.control || changed.user != configuration.user
+                || changed.group != configuration.group
+            {
                 log.warning("control, user and group are changed by a restart only")
             }
             apply(changed, text, next, opened)
@@ -223,6 +230,7 @@ final class Front: @unchecked Sendable {
         let rotates = changed.sessionTickets != configuration.sessionTickets
         let before = configuration
         configuration = changed
+        if changed.workers != before.workers { workersAsked = nil }
         file = text
         log.logLevel = changed.logLevel.swiftLog
         policy.withLock { $0 = next }

@@ -19,7 +19,10 @@ public enum FrontMain {
     public static func run(_ options: ServeOptions) async throws {
         _ = BinaryPath.atStart
         ServeLog.bootstrap()
-        guard let path = options.takeover else { return try await serve(options, predecessor: nil) }
+        let activated = try ActivatedSocket.takeAll()
+        guard let path = options.takeover else {
+            return try await serve(options, predecessor: nil, activated)
+        }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let heir = Heir()
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
@@ -32,7 +35,7 @@ public enum FrontMain {
         } ended: {
         }.get()
         do {
-            try await serve(options, predecessor: (path, link, heir))
+            try await serve(options, predecessor: (path, link, heir), activated)
         } catch {
             let line = JSONLink<SuccessorMessage>.line(.failed("\(error)"))
             if let line { try? await link.channel.writeAndFlush(line).get() }
@@ -41,11 +44,16 @@ public enum FrontMain {
     }
 
     private static func serve(
-        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?
+        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?,
+        _ activated: [ActivatedSocket]
     ) async throws {
         let (configuration, file) = try options.read()
-        guard configuration.user == nil else {
-            throw RuntimeError(.configuration, "user and group are not supported yet; start the server as that user")
+        let account = try configuration.user.map { try Account(user: $0, group: configuration.group) }
+        if let account, !account.isCurrent, geteuid() != 0 {
+            throw RuntimeError(
+                .configuration,
+                "user: only root can become user \(account.name ?? "\(account.user)"); start as root, or leave user out"
+            )
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
         var inherited: (Inheritance, ControlSocket, [CInt])?
@@ -58,10 +66,19 @@ public enum FrontMain {
             front = try Front(
                 options, configuration, file: file, group: group, control: control,
                 keys: keys(inherited?.0), predecessors: inherited?.0.past ?? WorkerReport())
-            front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
-            front.predecessorCounts = inherited?.0.counts ?? FrontCounts()
-            try openListeners(front, inherited)
         } catch {
+            if predecessor == nil { control.remove() }
+            throw error
+        }
+        do {
+            front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
+            front.workersAsked = inherited?.0.workersAsked
+            front.predecessorCounts = inherited?.0.counts ?? FrontCounts()
+            try openListeners(front, inherited, activated)
+            // Everything that needs a privilege is done, and no peer has been heard.
+            if let account, !account.isCurrent { try give(to: account, control, front.log) }
+        } catch {
+            front.abandonStart()
             if predecessor == nil { control.remove() }
             throw error
         }
@@ -87,37 +104,59 @@ public enum FrontMain {
         }
     }
 
+    private static func give(to account: Account, _ control: ControlSocket, _ log: Logger) throws(RuntimeError) {
+        try control.handOver(to: account)
+        try account.become()
+        guard access(ControlSocket.runtimeDirectory(control.path), W_OK | X_OK) == 0 else {
+            throw RuntimeError(
+                .configuration,
+                "user \(account.user) may not enter the directory of \(control.path); let it, or move control elsewhere"
+            )
+        }
+        log.notice("running without privileges", metadata: ["user": "\(account.user)", "group": "\(account.group)"])
+    }
+
     private static func keys(_ inheritance: Inheritance?) throws -> TicketKeysBox {
         guard let inheritance else { return TicketKeysBox() }
         return TicketKeysBox(try TicketKeys(copying: inheritance.ticketKeys.span.bytes))
     }
 
-    /// Sockets that the running server had for the same address are taken over; others are opened, or closed.
-    private static func openListeners(_ front: Front, _ inherited: (Inheritance, ControlSocket, [CInt])?) throws {
+    /// Sockets that the running server had for the same address, or that the service manager has opened, are taken over;
+    /// others are opened, or closed.
+    private static func openListeners(
+        _ front: Front, _ inherited: (Inheritance, ControlSocket, [CInt])?, _ activated: [ActivatedSocket]
+    ) throws {
         var received: [String: (address: String, descriptor: CInt)] = [:]
         if let (inheritance, _, descriptors) = inherited {
             for (socket, descriptor) in zip(inheritance.listeners, descriptors) {
                 received[socket.name] = (socket.address, descriptor)
             }
         }
-        for (name, listener) in front.configuration.listeners.sorted(by: { $0.key < $1.key }) {
-            let socket: ListeningSocket
-            if let old = received[name], old.address == "\(listener.address)" {
+        var activated = activated
+        /// - Parameter key: the configuration's, if it is no listener's.
+        func open(_ name: String, _ address: Address, key: String? = nil) throws -> ListeningSocket {
+            if let old = received[name], old.address == "\(address)" {
                 received[name] = nil
-                socket = ListeningSocket(name: name, address: listener.address, descriptor: old.descriptor)
-            } else {
-                socket = try ListeningSocket.open(name, listener.address)
+                return ListeningSocket(name: name, address: address, descriptor: old.descriptor)
             }
-            front.listeners[name] = Front.OpenListener(socket: socket)
+            let index =
+                activated.firstIndex { $0.name == key ?? name } ?? activated.firstIndex { $0.listens(at: address) }
+            if let index {
+                return ListeningSocket(name: name, address: address, descriptor: activated.remove(at: index).descriptor)
+            }
+            return try .open(name, address, key: key)
+        }
+        for (name, listener) in front.configuration.listeners.sorted(by: { $0.key < $1.key }) {
+            front.listeners[name] = Front.OpenListener(socket: try open(name, listener.address))
         }
         if let address = front.configuration.admin {
-            if let old = received[Front.adminName], old.address == "\(address)" {
-                received[Front.adminName] = nil
-                front.adminSocket = ListeningSocket(
-                    name: Front.adminName, address: address, descriptor: old.descriptor)
-            } else {
-                front.adminSocket = try ListeningSocket.open(Front.adminName, address, key: "admin")
-            }
+            front.adminSocket = try open(Front.adminName, address, key: "admin")
+        }
+        if let stray = activated.first {
+            throw RuntimeError(
+                .configuration,
+                "the service manager's socket '\(stray.name)' at \(stray.address.map { "\($0)" } ?? "an unknown address") "
+                    + "belongs to no listener; name it after one by FileDescriptorName=")
         }
         for (_, descriptor) in received.values { close(descriptor) }
     }
