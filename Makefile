@@ -47,4 +47,4 @@ lab-down: ## remove them
 	@scripts/lab.sh down
 
 clean:
-	rm -rf .build .build-fuzz .build-fuzz.log Benchmarks/.build Examples/*/.build
+	rm -rf .build .build-fuzz .build-fuzz.log Benchmarks/.build

@@ -81,6 +81,30 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "PollLoop", dependencies: ["TLSHandshake", "TLSRecords"], path: "Examples/PollLoop",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "Worker",
+            dependencies: [
+                "BatonNIO", "Handoff", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/Worker", swiftSettings: settings),
+        .executableTarget(
+            name: "Chat",
+            dependencies: [
+                "BatonNIO", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/Chat", swiftSettings: settings),
+        .testTarget(
+            name: "ExampleTests",
+            dependencies: ["PollLoop", "Worker", "Chat", "StockPeers", "SelfSigned", "TLSRecords"],
+            swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
         .testTarget(
             name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
@@ -145,7 +169,7 @@ if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
     package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
     for (name, module) in [
         ("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords"), ("FuzzParcel", "Handoff"),
-        ("FuzzClientHello", "TLSHandshake"),
+        ("FuzzClientHello", "TLSHandshake"), ("FuzzFrozenSocket", "HostMigration"),
     ] {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(

@@ -44,6 +44,7 @@ struct PrivilegeTests {
                 #expect(state["Uid"] == "65534 65534 65534 65534")
                 #expect(state["Gid"] == "65534 65534 65534 65534")
                 #expect(state["Groups"] == "65534")
+                #expect(state["NoNewPrivs"] == "1")
                 #expect(state["CapEff"] == "0000000000000000" && state["CapPrm"] == "0000000000000000")
             }
         }

@@ -33,6 +33,9 @@ final class Server {
 
     var frontID: Int32 { process.processID }
 
+    /// What it has logged as far as that was read.
+    var logged: String { process.text }
+
     func log(_ words: String) throws { try process.expect(words) }
 
     func number(behind words: String) throws -> Int { try process.number(behind: words) }

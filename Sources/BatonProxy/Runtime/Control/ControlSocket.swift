@@ -6,20 +6,10 @@ struct ControlSocket: Sendable {
     let path: String
     let descriptor: CInt
     let lock: CInt
-    /// Whether this server has made the directory the socket is in.
-    private var hasMadeDirectory = false
-
-    init(path: String, descriptor: CInt, lock: CInt) {
-        self.path = path
-        self.descriptor = descriptor
-        self.lock = lock
-    }
-
     /// Takes the path. A socket whose server is gone is replaced.
     static func open(_ path: String) throws(RuntimeError) -> ControlSocket {
         let directory = directory(of: path)
-        let hasMadeDirectory = mkdir(directory, 0o700) == 0
-        if !hasMadeDirectory, errno != EEXIST { throw .system("cannot make the directory \(directory)") }
+        if mkdir(directory, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(directory)") }
         let lock = Glibc.open(path + ".lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw .system("cannot open the lock file \(path).lock") }
         guard flock(lock, LOCK_EX | LOCK_NB) == 0, !UnixSocket.answers(path) else {
@@ -30,25 +20,33 @@ struct ControlSocket: Sendable {
         }
         unlink(path)
         do throws(RuntimeError) {
-            var socket = ControlSocket(path: path, descriptor: try UnixSocket.listen(path), lock: lock)
-            socket.hasMadeDirectory = hasMadeDirectory
-            return socket
+            return ControlSocket(path: path, descriptor: try UnixSocket.listen(path), lock: lock)
         } catch {
             close(lock)
             throw error
         }
     }
 
-    /// Gives what is at the path to another user, whom this process is about to become: the socket, its lock, and the
-    /// directory in which the server's processes meet, which is made. None of them is followed if it is a link.
-    func handOver(to account: Account) throws(RuntimeError) {
-        guard lchown(path, account.user, account.group) == 0, fchown(lock, account.user, account.group) == 0 else {
-            throw .system("cannot give the control socket \(path) to user \(account.user)")
+    /// Makes room at the path for a server that will run as another user: the directory of the socket, if it is missing,
+    /// the one in which the server's processes meet, and a lock that is left over become that user's. Nothing is followed
+    /// that is a link.
+    static func prepare(_ path: String, for account: Account) throws(RuntimeError) {
+        let directory = directory(of: path)
+        if mkdir(directory, 0o700) == 0 {
+            try give(directory, to: account)
+        } else if errno != EEXIST {
+            throw .system("cannot make the directory \(directory)")
         }
-        if hasMadeDirectory { try Self.give(Self.directory(of: path), to: account) }
-        let directory = Self.runtimeDirectory(path)
-        if mkdir(directory, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(directory)") }
-        try Self.give(directory, to: account)
+        let meeting = runtimeDirectory(path)
+        if mkdir(meeting, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(meeting)") }
+        try give(meeting, to: account)
+        let lock = Glibc.open(path + ".lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard lock >= 0 else { return }
+        defer { close(lock) }
+        var status = stat()
+        guard fstat(lock, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+            fchown(lock, account.user, account.group) == 0
+        else { throw .system("cannot give the lock file \(path).lock to user \(account.user)") }
     }
 
     private static func give(_ directory: String, to account: Account) throws(RuntimeError) {

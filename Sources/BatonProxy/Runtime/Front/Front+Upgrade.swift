@@ -12,6 +12,7 @@ extension Front {
             asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
             return
         }
+        guard !hasPredecessor else { return postpone(binary, asked) }
         upgradeAttempts += 1
         let directory = ControlSocket.runtimeDirectory(control.path)
         let path = "\(directory)/upgrade.\(getpid()).\(upgradeAttempts)"
@@ -35,6 +36,23 @@ extension Front {
             log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(error)"])
             asked?.finish(.failed("\(error)"))
         }
+    }
+
+    /// The workers of this server may not leave while connections still come to them.
+    private func postpone(_ binary: String?, _ asked: JSONLink<ControlResponse>?) {
+        if let former = postponedUpgrade {
+            former.asked?.finish(.failed("another upgrade was asked for after this one"))
+        }
+        postponedUpgrade = (binary, asked)
+        log.notice("the upgrade waits for the server before this one to hand over what it has")
+    }
+
+    /// Nothing is left to the server before this one.
+    func predecessorEnded() {
+        hasPredecessor = false
+        guard let (binary, asked) = postponedUpgrade else { return }
+        postponedUpgrade = nil
+        upgrade(binary: binary, asked: asked)
     }
 
     /// Everything counted here and before.
@@ -104,11 +122,18 @@ extension Front {
         }
     }
 
-    /// The new server is gone before it was ready: everything goes on here. After that it is none of our business.
+    /// The new server is gone before everything was handed over: what is left goes on here.
     private func successorEnded(_ successor: Successor, _ ending: ProcessEnding) {
-        guard case .replacing(let current) = phase, current === successor else { return }
-        let why = successor.why ?? "the new process ended before it was ready (\(ending)); see the log"
-        phase = .serving
+        let why: String
+        switch phase {
+        case .replacing(let current) where current === successor:
+            why = successor.why ?? "the new process ended before it was ready (\(ending)); see the log"
+            phase = .serving
+        case .retiring(let current) where current === successor:
+            why = "the new process ended while it took over (\(ending)); connections it had stay with its workers"
+            resume()
+        case .starting, .serving, .replacing, .retiring, .finishing: return
+        }
         log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(why)"])
         for asked in upgradeAsked { asked.finish(.failed(why)) }
         upgradeAsked = []
@@ -117,6 +142,7 @@ extension Front {
     /// The new server accepts. This one stops accepting, and its workers hand over what they have.
     private func retire(_ successor: Successor, _ paths: [String]) {
         guard case .replacing(let current) = phase, current === successor, !paths.isEmpty else { return }
+        let bound = NIOLoopBound(successor, eventLoop: loop)
         successor.workers = paths
         successor.total = connectionCount
         successor.movesFailedBefore = totals.movesFailed
@@ -124,13 +150,32 @@ extension Front {
         log.notice(
             "the new server is ready; handing over",
             metadata: ["pid": "\(successor.process.pid)", "connections": "\(successor.total)"])
-        stopListening()
+        pauseListening().whenComplete { [self] _ in
+            bound.value.isAccepting = true
+            bound.value.link?.send(.accept)
+            endIfDone()
+        }
         for worker in workers {
             worker.state = .draining
             worker.link?.send(.drain(to: paths))
         }
         progress(successor)
-        endIfDone()
+    }
+
+    /// Serves again with what is left: the listening sockets are still open here, and workers that have not left yet take
+    /// connections again.
+    private func resume() {
+        phase = .serving
+        for worker in workers {
+            worker.state = .starting
+            worker.link?.send(.resume)
+        }
+        adjustWorkerCount()
+        for opened in listeners.keys.map({ listen($0) }) + [listenForCommands(), listenForAdmin()] {
+            opened.whenFailure { [log] in log.error("cannot listen again", metadata: ["reason": "\($0)"]) }
+        }
+        scheduleRotation()
+        ServiceNotification.ready()
     }
 
     func progress(_ successor: Successor) {
@@ -142,8 +187,9 @@ extension Front {
     /// Nothing is left here.
     func retired(_ successor: Successor) {
         phase = .finishing
+        stopListening()
         // The last counts came after the successor had been given its own.
-        successor.link?.send(PredecessorMessage(totals: totals, counts: countsInAll))
+        successor.link?.send(.ended(totals: totals, counts: countsInAll))
         let report = UpgradeReport(
             from: getpid(), to: successor.process.pid, connections: successor.total,
             failed: totals.movesFailed - successor.movesFailedBefore,

@@ -52,10 +52,13 @@ extension Front {
             worker.state = .ready
             failedStarts = 0
             tellSiblings()
-            if workers.allSatisfy({ $0.state != .starting }) {
+            if workers.allSatisfy({ $0.state != .starting }) { tellWorkers() }
+        case .acquainted(let count):
+            worker.siblings = count
+            // The first connection may have to move on at once.
+            if workers.allSatisfy({ $0.state != .starting && $0.siblings >= workers.count - 1 }) {
                 readiness?.succeed()
                 readiness = nil
-                tellWorkers()
             }
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
@@ -63,10 +66,13 @@ extension Front {
             failReadiness(why)
         case .report(let report):
             worker.report = report
-            let counted = worker.takeUnderWay()
-            admission.withLock { for (source, number) in counted { $0.release(from: source, count: number) } }
             if case .retiring(let successor) = phase { progress(successor) }
-        case .sources(let changes): change(changes, of: worker)
+        case .sources(let changes, let placed):
+            change(changes, of: worker)
+            for placement in placed {
+                guard let source = worker.expectNoMore(placement) else { continue }
+                admission.withLock { $0.release(from: source) }
+            }
         case .listing(let listing): listed(listing, by: worker)
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
@@ -114,9 +120,9 @@ extension Front {
         listed(nil, by: worker)
         past.add(worker.report)
         workers.removeAll { $0 === worker }
-        let lost = [worker.sources, worker.takeUnderWay()]
         admission.withLock {
-            for (source, number) in lost.joined() { $0.release(from: source, count: number) }
+            for (source, number) in worker.sources { $0.release(from: source, count: number) }
+            for source in worker.underWay.values { $0.release(from: source) }
         }
         couriers[worker.socket] = nil
         unlink(worker.socket)
@@ -126,6 +132,9 @@ extension Front {
         case (.finishing, _), (.retiring, _): endIfDone()
         case (_, .draining):
             log.info("a worker has ended", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
+        case (.serving, .starting) where ending == .exited(0):
+            // It was leaving already when it was to go on after a failed upgrade.
+            startWorker()
         case (.starting, _):
             failReadiness("a worker ended while it started (\(ending)); see the log")
         default:

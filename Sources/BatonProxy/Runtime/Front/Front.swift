@@ -51,6 +51,8 @@ final class Front: @unchecked Sendable {
     var listeners: [String: OpenListener] = [:]
     var workers: [WorkerHandle] = []
     var lastWorkerNumber = 0
+    /// Counts connections given to workers; no other server of the line has the same numbers.
+    var lastPlacement = UInt64(UInt32(bitPattern: getpid())) << 32
     var failedStarts = 0
     /// The number of workers that a command has set.
     var workersAsked: Int?
@@ -65,6 +67,9 @@ final class Front: @unchecked Sendable {
     var predecessors: WorkerReport
     var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
+    /// Whether the server before this one still hands over. Until it has nothing left, the workers it knows must stay.
+    var hasPredecessor = false
+    var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     var rotation: RepeatedTask?
     var adminSocket: ListeningSocket?
     var admin: AdminServer?
@@ -76,7 +81,7 @@ final class Front: @unchecked Sendable {
     var predecessorCounts = FrontCounts()
     /// Whether a successor has the sockets.
     var isReplaced = false
-    /// Connections in this process.
+    /// Connections in this process, those on their way to a worker included.
     let connections = Atomic<Int>(0)
     /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
     let admission: Mutex<ConnectionLimits>
@@ -85,13 +90,14 @@ final class Front: @unchecked Sendable {
 
     struct OpenListener {
         var socket: ListeningSocket
-        var channel: (any Channel)?
+        var accepting: BatonNIO.Listener?
     }
 
     init(
-        _ options: ServeOptions, _ configuration: Configuration, file: String?, group: any EventLoopGroup,
-        control: ControlSocket, keys: TicketKeysBox, predecessors: WorkerReport
-    ) throws {
+        _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
+        group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, sockets: [String: ListeningSocket],
+        predecessors: WorkerReport
+    ) {
         self.options = options
         self.configuration = configuration
         self.file = file
@@ -104,13 +110,15 @@ final class Front: @unchecked Sendable {
         log.logLevel = configuration.logLevel.swiftLog
         let limits = configuration.limits
         admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
-        policy = Mutex(try FrontPolicy(configuration, keys: keys))
+        self.policy = Mutex(policy)
+        for (name, socket) in sockets where name != Self.adminName { listeners[name] = OpenListener(socket: socket) }
+        adminSocket = sockets[Self.adminName]
         ended = loop.makePromise()
     }
 
     // MARK: Starting
 
-    /// Starts the workers, then accepts.
+    /// Starts the workers.
     func start() -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         loop.execute { [self] in
@@ -120,7 +128,7 @@ final class Front: @unchecked Sendable {
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
         }
-        return promise.futureResult.flatMap { [self] in serve() }
+        return promise.futureResult
     }
 
     var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
@@ -136,13 +144,17 @@ final class Front: @unchecked Sendable {
         ended.succeed()
     }
 
-    private func serve() -> EventLoopFuture<Void> {
-        phase = .serving
-        let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands(), listenForAdmin()]
-        scheduleRotation()
-        return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
-            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-            ServiceNotification.ready()
+    /// Accepts.
+    func serve() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [self] in
+            guard case .starting = phase else { return loop.makeSucceededVoidFuture() }
+            phase = .serving
+            let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands(), listenForAdmin()]
+            scheduleRotation()
+            return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
+                log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+                ServiceNotification.ready()
+            }
         }
     }
 
@@ -184,7 +196,7 @@ final class Front: @unchecked Sendable {
             ended.succeed()
         case .retiring(let successor):
             progress(successor)
-            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0, successor.placements == 0 else { return }
+            guard successor.isAccepting, workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
             retired(successor)
         case .starting, .serving, .replacing: return
         }
@@ -251,9 +263,9 @@ final class Front: @unchecked Sendable {
         }
         // Options of accepted sockets are the listening channel's.
         for (name, listener) in listeners {
-            let isNew = listener.channel == nil
+            let isNew = listener.accepting == nil
             if isNew || before.listeners[name] != changed.listeners[name] {
-                listener.channel?.close(promise: nil)
+                _ = listener.accepting?.close()
                 listen(name).whenFailure { [log] in log.error("cannot listen", metadata: ["reason": "\($0)"]) }
             }
         }
@@ -262,7 +274,7 @@ final class Front: @unchecked Sendable {
         if rotates { scheduleRotation() }
     }
 
-    private func scheduleRotation() {
+    func scheduleRotation() {
         rotation?.cancel()
         guard let interval = configuration.sessionTickets.rotateEvery?.timeAmount else { return }
         rotation = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in

@@ -256,6 +256,9 @@ final class FrontHandler: ChannelInboundHandler {
     private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
+        // It stays counted until it has been placed.
+        let before = counted
+        counted = .no
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
             handler.metadata.target = target
@@ -265,8 +268,10 @@ final class FrontHandler: ChannelInboundHandler {
             let state: [UInt8] = if case .worker = target { received } else { SessionState(received: received).encoded }
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
-            front.place(DetachedConnection(parcel), target: target, source: source?.address)
+            let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
+            front.place(DetachedConnection(parcel), target: target, source: origin)
         } catch {
+            counted = before
             front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
         }
@@ -327,7 +332,7 @@ final class FrontHandler: ChannelInboundHandler {
         switch counted {
         case .no: break
         case .from(let origin): front.dismissed(from: origin)
-        case .refused: front.uncounted()
+        case .refused: front.dismissed()
         }
         counted = .no
         context.fireChannelInactive()

@@ -8,6 +8,8 @@ enum FrontMessage: Codable, Sendable {
     case siblings([String])
     /// Hand every connection to these; take no more, and exit when none is left.
     case drain(to: [String])
+    /// Those to whom connections were to go have failed: go on with what is left, and say ready if that can be.
+    case resume
     /// Take no more connections, close those that are idle, and exit when none is left.
     case finish
     /// Tell what connections are there.

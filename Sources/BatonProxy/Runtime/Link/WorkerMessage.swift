@@ -2,11 +2,13 @@
 enum WorkerMessage: Codable, Sendable {
     /// It listens for parcels.
     case ready
+    /// It knows so many other workers.
+    case acquainted(Int)
     /// It cannot start, for this reason.
     case failed(String)
-    /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets. Comes
-    /// before the report that counts them.
-    case sources([String: Int])
+    /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets, and
+    /// which of the front's placements are among them. Comes before the report that counts them.
+    case sources([String: Int], placed: [UInt64])
     /// Its counts have changed.
     case report(WorkerReport)
     /// The answer to `list`.

@@ -20,6 +20,9 @@ final class ParcelCourier: Sendable {
 
     /// A batch beyond this would keep its first connection waiting for its last.
     private static let largestBatch = 64
+    /// Nor may slow readers' bytes gather to more than a receiver takes or copies in good time. A connection with more goes
+    /// alone.
+    private static let mostBytes = 8 << 20
     /// How long a receiver may take to answer; the connections stand still meanwhile.
     private static let patience = Duration.seconds(3)
 
@@ -56,7 +59,7 @@ final class ParcelCourier: Sendable {
     private func run() {
         while true {
             let boxes = state.withLock { state -> [DetachedConnection] in
-                let boxes = Array(state.queue.prefix(Self.largestBatch))
+                let boxes = Self.batch(state.queue)
                 state.queue.removeFirst(boxes.count)
                 if boxes.isEmpty { state.isRunning = false }
                 return boxes
@@ -64,6 +67,16 @@ final class ParcelCourier: Sendable {
             guard !boxes.isEmpty else { return }
             delivered(offer(boxes))
         }
+    }
+
+    /// The first of `queue` that go together.
+    private static func batch(_ queue: [DetachedConnection]) -> [DetachedConnection] {
+        var bytes = 0
+        return Array(
+            queue.prefix(largestBatch).enumerated().prefix { index, box in
+                bytes += box.pendingByteCount
+                return index == 0 || bytes <= mostBytes
+            }.map(\.element))
     }
 
     private func offer(_ boxes: [DetachedConnection]) -> Delivery {

@@ -25,6 +25,7 @@ extension Worker {
         for box in boxes {
             guard var parcel = box.take() else { continue }
             parcel.metadata.moves &+= 1
+            if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
             if let pause = parcel.metadata.takePause() {
                 report.pauses.record(nanoseconds: pause)
                 recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
@@ -50,7 +51,7 @@ extension Worker {
             switch target {
             case .echo: EchoSession(self, target: target, parcel.metadata)
             case .hello, .worker: HelloSession(self, target: .hello, parcel.metadata)
-            case .upstream(let name): 
+            case .upstream(let name):
                 ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
             }
         remember(session)
@@ -78,8 +79,9 @@ extension Worker {
 
     /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
     func drain() {
+        guard case .draining(let paths) = phase else { return endIfDone() }
         isAccepting.withLock { $0 = false }
-        guard case .draining(let paths) = phase, !paths.isEmpty else { return endIfDone() }
+        guard !paths.isEmpty else { return endIfDone() }
         guard !sessions.isEmpty else { return endIfDone() }
         guard underWay == 0 else { return }
         var shares = paths.map { _ in [DetachedConnection]() }

@@ -35,17 +35,22 @@ final class Worker: @unchecked Sendable {
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     var recentPauses = RecentPauses()
+    /// Placements of the front that it has not been told of.
+    var placed: [UInt64] = []
     /// Connections more or fewer than the front has been told of, by source.
     private var sourceChanges: [IPAddress?: Int] = [:]
     private var idleSweep: RepeatedTask?
     private var reportIsDue = false
     private var inboxHasStopped = false
+    /// Lets idle connections give memory back.
+    private let registry: ConnectionRegistry
     private var clientContexts: [Upstream: ClientContext] = [:]
     let ended: EventLoopPromise<Void>
 
     init(loop: any EventLoop) {
         self.loop = loop
         log = Logger(label: "baton.worker")
+        registry = ConnectionRegistry(group: loop)
         ended = loop.makePromise()
     }
 
@@ -67,11 +72,19 @@ final class Worker: @unchecked Sendable {
                 clientContexts = [:]
                 scheduleIdleSweep()
             }
-        case .siblings(let paths): siblings = paths
+        case .siblings(let paths):
+            siblings = paths
+            link?.send(.acquainted(paths.count))
         case .list(let request): list(request)
         case .drain(let paths):
             phase = .draining(paths)
             drain()
+        case .resume:
+            // One that has let its inbox go is about to end.
+            guard inbox != nil else { return }
+            phase = .serving
+            isAccepting.withLock { $0 = true }
+            link?.send(.ready)
         case .finish:
             phase = .finishing
             for session in Array(sessions.values) where session.isIdle { session.close() }
@@ -143,7 +156,8 @@ final class Worker: @unchecked Sendable {
         var changes: [String: Int] = [:]
         for (source, number) in sourceChanges where number != 0 { changes[source.map { "\($0)" } ?? ""] = number }
         sourceChanges = [:]
-        if !changes.isEmpty { link?.send(.sources(changes)) }
+        if !changes.isEmpty || !placed.isEmpty { link?.send(.sources(changes, placed: placed)) }
+        placed = []
         link?.send(.report(report))
     }
 
@@ -212,7 +226,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Making channels
 
     func bootstrap(_ initializer: @escaping @Sendable (any Channel) throws -> Void) -> ConnectionBootstrap {
-        var bootstrap = ConnectionBootstrap(group: loop) { channel, _ in try initializer(channel) }
+        var bootstrap = ConnectionBootstrap(group: loop, registry: registry) { channel, _ in try initializer(channel) }
         bootstrap.options.allowsHalfClosure = true
         bootstrap.options.writeWindow = configuration.limits.bufferSize
         return bootstrap
