@@ -1,6 +1,50 @@
+#define _GNU_SOURCE
 #include "process.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 int baton_make_undumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -errno; }
+
+int baton_become(uid_t user, gid_t group, const char *name) {
+    // Groups first: they need the privilege that the user has not.
+    int result = name != NULL ? initgroups(name, group) : setgroups(1, &group);
+    if (result != 0 || setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0) return -errno;
+    uid_t users[3];
+    gid_t groups[3];
+    if (getresuid(&users[0], &users[1], &users[2]) != 0 || getresgid(&groups[0], &groups[1], &groups[2]) != 0) {
+        return -errno;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (users[i] != user || groups[i] != group) return -EPERM;
+    }
+    if (user != 0 && (setuid(0) == 0 || seteuid(0) == 0)) return -EPERM;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -errno;
+    // A change of user may have made the process dumpable again (proc(5), suid_dumpable).
+    return baton_make_undumpable();
+}
+
+int baton_execute(const char *path, char *const arguments[], const int *descriptors, int count) {
+    int *copies = calloc((size_t)count + 1, sizeof(int));
+    if (copies == NULL) return -errno;
+    // Out of the way first: one may stand where another is to go.
+    for (int i = 0; i < count; i++) {
+        if ((copies[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 3 + count)) < 0) return -errno;
+    }
+    for (int i = 0; i < count; i++) {
+        if (dup2(copies[i], 3 + i) < 0) return -errno;
+    }
+    // The mask of the calling thread, and what is ignored, would be the new program's.
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    execv(path, arguments);
+    execv("/proc/self/exe", arguments);
+    return -errno;
+}

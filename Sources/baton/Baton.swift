@@ -9,7 +9,8 @@ struct Baton: AsyncParsableCommand {
         abstract: "Moves live TLS connections between processes and machines, without the peer noticing.",
         version: "0.1.0",
         subcommands: [
-            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, CheckCommand.self, DemoCommand.self,
+            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, WorkersCommand.self, CheckCommand.self,
+            DemoCommand.self,
             DemoOwnerCommand.self, ServeWorkerCommand.self,
         ])
 

@@ -42,7 +42,8 @@ struct BrowserTests {
         else: sys.exit('chromium did not start')
         import threading
         threading.Thread(target=chromium.stderr.read, daemon=True).start()
-        browser = connect(line.split()[-1], max_size=None, open_timeout=60)
+        browser = connect(line.split()[-1], max_size=None, open_timeout=60).__enter__()
+        print('STARTED', flush=True)
         last = 0
         violations = []
         def call(method, session=None, **parameters):
@@ -69,6 +70,7 @@ struct BrowserTests {
         def wait(session, condition):
             # The page may be loading anew, and with it goes what waits in it.
             for attempt in range(60):
+                print('waiting for', condition, flush=True)
                 try:
                     if value(session, '''new Promise(done => {
                         const end = Date.now() + 10000;

@@ -27,10 +27,15 @@ extension Front {
         }
     }
 
-    /// Serves the admin address no more, and closes its socket.
-    func stopAdmin() {
+    /// Serves the admin address no more; its socket stays open.
+    func pauseAdmin() {
         admin?.close()
         admin = nil
+    }
+
+    /// Closes the socket, too.
+    func stopAdmin() {
+        pauseAdmin()
         if let socket = adminSocket { close(socket.descriptor) }
         adminSocket = nil
     }

@@ -1,11 +1,13 @@
 /// What a command asks of a running server.
 enum ControlRequest: Codable, Sendable {
     case status
+    /// Have this many workers.
+    case workers(Int)
     /// Start this binary and hand everything to it; nil: the one this server was started from.
     case upgrade(binary: String?)
 }
 
-/// What the server answers. `upgrade` has several answers, the last being `upgraded` or `failed`.
+/// What the server answers; to `workers` by `status` once they have started. `upgrade` has several answers, the last being `upgraded` or `failed`.
 enum ControlResponse: Codable, Sendable {
     case status(StatusReport)
     case upgrading(UpgradeProgress)

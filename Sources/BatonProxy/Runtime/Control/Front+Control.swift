@@ -38,6 +38,7 @@ extension Front {
     private func answer(_ request: ControlRequest, _ link: JSONLink<ControlResponse>) {
         switch request {
         case .status: link.finish(.status(status))
+        case .workers(let count): setWorkers(count, asked: link)
         case .upgrade(let binary): upgrade(binary: binary, asked: link)
         }
     }

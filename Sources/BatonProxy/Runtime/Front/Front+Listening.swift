@@ -54,7 +54,7 @@ extension Front {
         }
         if let controlChannel { closed.append(controlChannel.close()) }
         controlChannel = nil
-        stopAdmin()
+        pauseAdmin()
         rotation?.cancel()
         return EventLoopFuture.andAllComplete(closed, on: loop)
     }
@@ -62,6 +62,7 @@ extension Front {
     func stopListening() {
         pauseListening()
         for name in Array(listeners.keys) { stopListening(name) }
+        stopAdmin()
     }
 
     /// Counts a connection, unless there are as many as may be. Workers tell their counts a moment after they change; the
@@ -71,12 +72,13 @@ extension Front {
         connections.wrappingAdd(1, ordering: .relaxed)
     }
 
-    /// The connection does not count against the limits any more: it has closed, or somebody else counts it.
-    func release(from source: IPAddress?) {
+    /// The connection has closed here.
+    func dismissed(from source: IPAddress?) {
         admission.withLock { $0.release(from: source) }
+        dismissed()
     }
 
-    /// So many connections have ended or found their owner.
+    /// So many connections, which `admission` does not count here any more, have ended or found their owner.
     func dismissed(_ count: Int = 1) {
         let rest = connections.wrappingSubtract(count, ordering: .relaxed).newValue
         if rest == 0 { loop.execute { self.endIfDone() } }

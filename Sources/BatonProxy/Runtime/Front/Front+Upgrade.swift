@@ -22,7 +22,7 @@ extension Front {
             let inheritance = Inheritance(
                 listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
                 ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
-                counts: countsInAll)
+                counts: countsInAll, workersAsked: workersAsked)
             let parcel = try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor))
             let process = try ChildProcess.start(
                 binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
@@ -171,7 +171,7 @@ extension Front {
             worker.link?.send(.resume)
         }
         adjustWorkerCount()
-        for opened in listeners.keys.map({ listen($0) }) + [listenForCommands()] {
+        for opened in listeners.keys.map({ listen($0) }) + [listenForCommands(), listenForAdmin()] {
             opened.whenFailure { [log] in log.error("cannot listen again", metadata: ["reason": "\($0)"]) }
         }
         scheduleRotation()

@@ -52,6 +52,7 @@ extension Front {
             worker.state = .ready
             failedStarts = 0
             tellSiblings()
+            if workers.allSatisfy({ $0.state != .starting }) { tellWorkers() }
         case .acquainted(let count):
             worker.siblings = count
             // The first connection may have to move on at once.
@@ -65,25 +66,50 @@ extension Front {
             failReadiness(why)
         case .report(let report):
             worker.report = report
-            let counted = worker.takeUnderWay()
-            admission.withLock { for (source, number) in counted { $0.release(from: source, count: number) } }
             if case .retiring(let successor) = phase { progress(successor) }
-        case .sources(let changes): change(changes, of: worker)
+        case .sources(let changes, let placed):
+            change(changes, of: worker)
+            for placement in placed {
+                guard let source = worker.expectNoMore(placement) else { continue }
+                admission.withLock { $0.release(from: source) }
+            }
         case .listing(let listing): listed(listing, by: worker)
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
             log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
-            drain(worker)
+            drain([worker])
             startWorker()
         }
     }
 
-    /// Takes a worker out of service: its connections go to the others.
-    private func drain(_ worker: WorkerHandle) {
-        worker.state = .draining
+    /// Takes workers out of service: their connections go to the others.
+    private func drain(_ leaving: [WorkerHandle]) {
+        for worker in leaving { worker.state = .draining }
         tellSiblings()
-        let others = workers.filter { $0.state == .ready }.map(\.socket)
-        worker.link?.send(others.isEmpty ? .finish : .drain(to: others))
+    }
+
+    /// `baton workers N`.
+    func setWorkers(_ count: Int, asked: JSONLink<ControlResponse>) {
+        guard case .serving = phase else {
+            return asked.finish(.failed("the server is being replaced or stopped; look at baton status"))
+        }
+        guard (1...1_024).contains(count) else { return asked.finish(.failed("a server has 1 to 1024 workers")) }
+        log.notice("the number of workers is set", metadata: ["workers": "\(count)"])
+        workersAsked = count
+        workersWaiting.append(asked)
+        adjustWorkerCount()
+        if workers.allSatisfy({ $0.state != .starting }) { return tellWorkers() }
+        loop.scheduleTask(in: Self.startLimit) { [self] in
+            for link in workersWaiting { link.finish(.failed("the workers did not start in time; see the log")) }
+            workersWaiting = []
+        }
+    }
+
+    /// No worker is starting any more.
+    private func tellWorkers() {
+        let report = status
+        for link in workersWaiting { link.finish(.status(report)) }
+        workersWaiting = []
     }
 
     private func ended(_ worker: WorkerHandle) {
@@ -94,9 +120,9 @@ extension Front {
         listed(nil, by: worker)
         past.add(worker.report)
         workers.removeAll { $0 === worker }
-        let lost = [worker.sources, worker.takeUnderWay()]
         admission.withLock {
-            for (source, number) in lost.joined() { $0.release(from: source, count: number) }
+            for (source, number) in worker.sources { $0.release(from: source, count: number) }
+            for source in worker.underWay.values { $0.release(from: source) }
         }
         couriers[worker.socket] = nil
         unlink(worker.socket)
@@ -140,7 +166,7 @@ extension Front {
         if active.count < workerCount {
             for _ in active.count..<workerCount { startWorker() }
         } else {
-            for worker in active.suffix(active.count - workerCount) { drain(worker) }
+            drain(Array(active.suffix(active.count - workerCount)))
         }
     }
 
@@ -162,5 +188,13 @@ extension Front {
     private func tellSiblings() {
         let ready = workers.filter { $0.state == .ready }
         for worker in ready { worker.link?.send(.siblings(ready.filter { $0 !== worker }.map(\.socket))) }
+        switch phase {
+        case .starting, .serving, .replacing:
+            // Those that leave must not wait for one that has left.
+            for worker in workers where worker.state == .draining && worker.ending == nil {
+                worker.link?.send(ready.isEmpty ? .finish : .drain(to: ready.map(\.socket)))
+            }
+        case .retiring, .finishing: break
+        }
     }
 }

@@ -51,7 +51,13 @@ final class Front: @unchecked Sendable {
     var listeners: [String: OpenListener] = [:]
     var workers: [WorkerHandle] = []
     var lastWorkerNumber = 0
+    /// Counts connections given to workers; no other server of the line has the same numbers.
+    var lastPlacement = UInt64(UInt32(bitPattern: getpid())) << 32
     var failedStarts = 0
+    /// The number of workers that a command has set.
+    var workersAsked: Int?
+    /// Who waits for them to start.
+    var workersWaiting: [JSONLink<ControlResponse>] = []
     var readiness: EventLoopPromise<Void>?
     var couriers: [String: ParcelCourier] = [:]
     var successorTurn = 0
@@ -88,9 +94,10 @@ final class Front: @unchecked Sendable {
     }
 
     init(
-        _ options: ServeOptions, _ configuration: Configuration, file: String?, group: any EventLoopGroup,
-        control: ControlSocket, keys: TicketKeysBox, predecessors: WorkerReport
-    ) throws {
+        _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
+        group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, sockets: [String: ListeningSocket],
+        predecessors: WorkerReport
+    ) {
         self.options = options
         self.configuration = configuration
         self.file = file
@@ -103,7 +110,9 @@ final class Front: @unchecked Sendable {
         log.logLevel = configuration.logLevel.swiftLog
         let limits = configuration.limits
         admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
-        policy = Mutex(try FrontPolicy(configuration, keys: keys))
+        self.policy = Mutex(policy)
+        for (name, socket) in sockets where name != Self.adminName { listeners[name] = OpenListener(socket: socket) }
+        adminSocket = sockets[Self.adminName]
         ended = loop.makePromise()
     }
 
@@ -122,7 +131,7 @@ final class Front: @unchecked Sendable {
         return promise.futureResult
     }
 
-    var workerCount: Int { configuration.workers ?? max(1, System.coreCount) }
+    var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
 
     func failReadiness(_ why: String) {
         readiness?.fail(RuntimeError(.processFailed, why))
@@ -132,6 +141,7 @@ final class Front: @unchecked Sendable {
     /// Ends the workers of a server that could not start.
     func abandonStart() {
         for worker in workers { kill(worker.pid, SIGKILL) }
+        ended.succeed()
     }
 
     /// Accepts.
@@ -215,7 +225,9 @@ final class Front: @unchecked Sendable {
                 for socket in opened { close(socket.descriptor) }
                 throw error
             }
-            if changed.control != configuration.control || changed.user != configuration.user {
+            if changed.control != configuration.control || changed.user != configuration.user
+                || changed.group != configuration.group
+            {
                 log.warning("control, user and group are changed by a restart only")
             }
             apply(changed, text, next, opened)
@@ -230,6 +242,7 @@ final class Front: @unchecked Sendable {
         let rotates = changed.sessionTickets != configuration.sessionTickets
         let before = configuration
         configuration = changed
+        if changed.workers != before.workers { workersAsked = nil }
         file = text
         log.logLevel = changed.logLevel.swiftLog
         policy.withLock { $0 = next }

@@ -17,6 +17,8 @@ final class FrontHandler: ChannelInboundHandler {
         case proxyHeader
         /// SMTP and the like, up to STARTTLS.
         case preface(PlainPreface)
+        /// Who speaks first is the TLS client.
+        case detection(RoleDetector)
         case handshake
         /// The first request line decides.
         case request
@@ -29,8 +31,6 @@ final class FrontHandler: ChannelInboundHandler {
         case from(IPAddress?)
         /// As one that is here, and not against the limits: it has been refused.
         case refused
-        /// Against the limits until its channel has closed. Whoever gets it counts it next.
-        case leaving(IPAddress?)
     }
 
     private let front: Front
@@ -42,6 +42,7 @@ final class FrontHandler: ChannelInboundHandler {
     private var destination: Endpoint?
     private var hello: Router.Hello?
     private var timer: Scheduled<Void>?
+    private var detectionTimer: Scheduled<Void>?
     private var counted = Counted.no
 
     init(_ front: Front, listener: String, _ policy: FrontPolicy) {
@@ -86,17 +87,56 @@ final class FrontHandler: ChannelInboundHandler {
     }
 
     private func beginTLS(_ context: ChannelHandlerContext) {
-        guard configuration.usesTLS, let tls = policy.contexts[listener] else {
-            return decide(Router.Hello(), context)
+        guard configuration.usesTLS else { return decide(Router.Hello(), context) }
+        switch configuration.role {
+        case .server: handshake(as: .server, context)
+        case .client: handshake(as: .client, context)
+        case .detect: detect(context)
         }
+    }
+
+    private func handshake(as role: Role, _ context: ChannelHandlerContext) {
         stage = .handshake
         do {
-            let bytes = received
+            let bytes = ByteBuffer(bytes: received)
             received = []
-            try context.pipeline.syncOperations.connectionHandler()
-                .startTLS(Handshake(server: tls), received: ByteBuffer(bytes: bytes))
+            let handler = try context.pipeline.syncOperations.connectionHandler()
+            switch role {
+            case .server:
+                guard let tls = policy.contexts[listener] else { return context.close(promise: nil) }
+                try handler.startTLS(Handshake(server: tls), received: bytes)
+            case .client:
+                guard let tls = policy.clientContexts[listener] else { return context.close(promise: nil) }
+                let handshake = try Handshake(client: tls, serverName: configuration.peerName ?? "")
+                try handler.startTLS(handshake, received: bytes)
+            }
         } catch {
+            front.log.error(
+                "a handshake cannot begin", metadata: ["listener": "\(listener)", "reason": "\(error)"])
             context.close(promise: nil)
+        }
+    }
+
+    private func detect(_ context: ChannelHandlerContext) {
+        stage = .detection(RoleDetector())
+        if let first = received.first { return detect(.received(first: first), context) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        detectionTimer = context.eventLoop.scheduleTask(in: configuration.detectTime.timeAmount) {
+            bound.value.0.detect(.timeLimit, bound.value.1)
+        }
+        context.read()
+    }
+
+    private func detect(_ event: RoleDetector.Event, _ context: ChannelHandlerContext) {
+        guard case .detection(var detector) = stage else { return }
+        let action = detector.handle(event)
+        stage = .detection(detector)
+        detectionTimer?.cancel()
+        switch action {
+        case .start(let role): handshake(as: role, context)
+        case .notTLS: refuse(.preface, "it speaks first, and no TLS", context)
+        case .close: context.close(promise: nil)
+        case .ignore: return
         }
     }
 
@@ -113,6 +153,8 @@ final class FrontHandler: ChannelInboundHandler {
         case .proxyHeader: readProxyHeader(context)
         case .preface(let preface): advance(preface, context)
         case .request: readRequest(context)
+        case .detection:
+            if let first = received.first { detect(.received(first: first), context) } else { context.read() }
         case .handshake, .done: return
         }
     }
@@ -214,9 +256,9 @@ final class FrontHandler: ChannelInboundHandler {
     private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
-        // It stays one that is here until it has been placed.
+        // It stays counted until it has been placed.
         let before = counted
-        if case .from(let origin) = counted { counted = .leaving(origin) }
+        counted = .no
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
             handler.metadata.target = target
@@ -226,7 +268,8 @@ final class FrontHandler: ChannelInboundHandler {
             let state: [UInt8] = if case .worker = target { received } else { SessionState(received: received).encoded }
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
-            front.place(DetachedConnection(parcel), target: target, source: source?.address)
+            let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
+            front.place(DetachedConnection(parcel), target: target, source: origin)
         } catch {
             counted = before
             front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
@@ -285,13 +328,11 @@ final class FrontHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
+        detectionTimer?.cancel()
         switch counted {
         case .no: break
-        case .from(let origin):
-            front.release(from: origin)
-            front.dismissed()
+        case .from(let origin): front.dismissed(from: origin)
         case .refused: front.dismissed()
-        case .leaving(let origin): front.release(from: origin)
         }
         counted = .no
         context.fireChannelInactive()

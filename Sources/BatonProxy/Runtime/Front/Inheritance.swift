@@ -16,6 +16,8 @@ struct Inheritance: Codable, Sendable {
     var lastWorkerNumber: Int
     /// Absent from an older version.
     var counts: FrontCounts?
+    /// The number of workers that a command has set; absent from an older version.
+    var workersAsked: Int?
 
     /// Marks the parcel.
     static let annotation = "baton.inheritance"

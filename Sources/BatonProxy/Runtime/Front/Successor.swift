@@ -13,7 +13,7 @@ enum PredecessorMessage: Codable, Sendable {
     /// It accepts no more: the listening sockets are the new one's. Two that accept at one socket would wake each other
     /// for nothing; who connects in between waits in the socket's queue.
     case accept
-    /// Nothing is left to it: all it has counted. An older version does not tell `counts`.
+    /// Nothing is left to it: all it has counted. An older version tells nothing of `counts`.
     case ended(totals: WorkerReport, counts: FrontCounts?)
 }
 

@@ -15,8 +15,8 @@ final class WorkerHandle {
     var report = WorkerReport()
     /// How many other workers it knows.
     var siblings = 0
-    /// Connections given to it that its last report does not count yet, by source.
-    private(set) var underWay: [IPAddress?: Int] = [:]
+    /// Connections given to it that its reports do not count yet: their sources by the number of the placement.
+    private(set) var underWay: [UInt64: IPAddress?] = [:]
     /// Its connections, by source.
     private(set) var sources: [IPAddress?: Int] = [:]
     /// A process has ended when it is gone and all that it said has been read.
@@ -29,23 +29,13 @@ final class WorkerHandle {
         self.socket = socket
     }
 
-    var load: Int { underWay.values.reduce(report.connections, +) }
+    var load: Int { report.connections + underWay.count }
 
     /// A connection is given to it.
-    func expect(_ source: IPAddress?) { underWay[source, default: 0] += 1 }
+    func expect(_ placement: UInt64, from source: IPAddress?) { underWay[placement] = .some(source) }
 
-    /// A connection given to it has come back; false if it was not waited for any more.
-    func expectNoMore(_ source: IPAddress?) -> Bool {
-        guard let count = underWay[source] else { return false }
-        underWay[source] = count > 1 ? count - 1 : nil
-        return true
-    }
-
-    /// Its report counts what was under way.
-    func takeUnderWay() -> [IPAddress?: Int] {
-        defer { underWay = [:] }
-        return underWay
-    }
+    /// A connection that was given to it has arrived, or come back; `nil` if it was not waited for.
+    func expectNoMore(_ placement: UInt64) -> IPAddress?? { underWay.removeValue(forKey: placement) }
 
     func change(_ source: IPAddress?, by number: Int) {
         let count = sources[source, default: 0] + number

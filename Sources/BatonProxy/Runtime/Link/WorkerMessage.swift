@@ -6,9 +6,9 @@ enum WorkerMessage: Codable, Sendable {
     case acquainted(Int)
     /// It cannot start, for this reason.
     case failed(String)
-    /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets. Comes
-    /// before the report that counts them.
-    case sources([String: Int])
+    /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets, and
+    /// which of the front's placements are among them. Comes before the report that counts them.
+    case sources([String: Int], placed: [UInt64])
     /// Its counts have changed.
     case report(WorkerReport)
     /// The answer to `list`.

@@ -11,6 +11,8 @@ enum SessionAnnotation {
     static let detachedAt = "baton.detached-at"
     /// Milliseconds since the connection last passed a byte; clocks differ between machines.
     static let idleFor = "baton.idle-for"
+    /// The front's number for what it gives to a worker.
+    static let placement = "baton.placement"
 }
 
 extension ParcelMetadata {
@@ -42,6 +44,19 @@ extension ParcelMetadata {
         set {
             annotations[SessionAnnotation.idleFor] = withUnsafeBytes(of: (newValue / 1_000_000).bigEndian) { Array($0) }
         }
+    }
+
+    /// Notes the front's number.
+    mutating func mark(placement: UInt64) {
+        annotations[SessionAnnotation.placement] = withUnsafeBytes(of: placement.bigEndian) { Array($0) }
+    }
+
+    /// The front's number, if it comes from the front.
+    mutating func takePlacement() -> UInt64? {
+        guard let bytes = annotations.removeValue(forKey: SessionAnnotation.placement), bytes.count == 8 else {
+            return nil
+        }
+        return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     }
 
     /// Notes the moment of the move.

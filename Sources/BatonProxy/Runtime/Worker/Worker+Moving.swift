@@ -14,11 +14,9 @@ extension Worker {
         guard isAccepting.isSet else { return .decline(.leaving) }
         guard !parcel.sockets.isEmpty, parcel.sockets.count <= 2 else { return .decline(.unsupportedParcel) }
         guard parcel.metadata.target != nil, let state = SessionState(parcel.applicationState),
-            (state.upstream != nil) == (parcel.sockets.count == 2)
+            (state.upstream != nil) == (parcel.sockets.count == 2),
+            state.upstream != nil || parcel.secondSnapshot == nil
         else { return .decline(.unsupportedParcel) }
-        if let snapshot = state.upstream?.snapshot, !snapshot.isEmpty {
-            do { _ = try Snapshot(decoding: snapshot.span.bytes) } catch { return .decline(.unsupportedSnapshot) }
-        }
         return .accept
     }
 
@@ -27,6 +25,7 @@ extension Worker {
         for box in boxes {
             guard var parcel = box.take() else { continue }
             parcel.metadata.moves &+= 1
+            if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
             if let pause = parcel.metadata.takePause() {
                 report.pauses.record(nanoseconds: pause)
                 recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
@@ -52,7 +51,8 @@ extension Worker {
             switch target {
             case .echo: EchoSession(self, target: target, parcel.metadata)
             case .hello, .worker: HelloSession(self, target: .hello, parcel.metadata)
-            case .upstream(let name): ProxySession(self, upstream: name, leg: leg, parcel.metadata)
+            case .upstream(let name):
+                ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
             }
         remember(session)
         let bound = NIOLoopBound(session, eventLoop: loop)

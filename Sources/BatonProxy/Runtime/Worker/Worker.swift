@@ -35,6 +35,8 @@ final class Worker: @unchecked Sendable {
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     var recentPauses = RecentPauses()
+    /// Placements of the front that it has not been told of.
+    var placed: [UInt64] = []
     /// Connections more or fewer than the front has been told of, by source.
     private var sourceChanges: [IPAddress?: Int] = [:]
     private var idleSweep: RepeatedTask?
@@ -154,7 +156,8 @@ final class Worker: @unchecked Sendable {
         var changes: [String: Int] = [:]
         for (source, number) in sourceChanges where number != 0 { changes[source.map { "\($0)" } ?? ""] = number }
         sourceChanges = [:]
-        if !changes.isEmpty { link?.send(.sources(changes)) }
+        if !changes.isEmpty || !placed.isEmpty { link?.send(.sources(changes, placed: placed)) }
+        placed = []
         link?.send(.report(report))
     }
 
