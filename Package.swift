@@ -50,7 +50,7 @@ let package = Package(
         .target(
             name: "BatonProxy",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "BatonNIO", "SelfSigned", "CLinuxSockets",
+                "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO", "SelfSigned", "CLinuxSockets",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),

@@ -32,7 +32,36 @@ public struct ControlClient: Sendable {
             case .upgrading(let step): progress(step)
             case .upgraded(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status: throw unexpected
+            case .status, .draining, .drained: throw unexpected
+            }
+        }
+    }
+
+    /// Moves every connection, and the service addresses, to another host, and waits for the end.
+    ///
+    /// - Parameters:
+    ///   - peer: the other host's name in the server's configuration.
+    ///   - isDryRun: say only what could move.
+    ///   - progress: called as connections move.
+    ///   - mustStop: asked from time to time; once it is true nothing more is begun.
+    /// - Throws: `RuntimeError`; every connection is where it was then.
+    public func drain(
+        to peer: String, isDryRun: Bool, progress: (DrainProgress) -> Void, mustStop: () -> Bool
+    ) throws -> DrainReport {
+        let connection = try open()
+        try connection.send(.drain(to: peer, isDryRun: isDryRun))
+        var hasStopped = false
+        while true {
+            while try !connection.waitForAnswer(milliseconds: 100) {
+                guard !hasStopped, mustStop() else { continue }
+                hasStopped = true
+                try connection.send(.stop)
+            }
+            switch try connection.next() {
+            case .draining(let step): progress(step)
+            case .drained(let report): return report
+            case .failed(let why): throw RuntimeError(.refused, why)
+            case .status, .upgrading, .upgraded: throw unexpected
             }
         }
     }
@@ -61,6 +90,13 @@ public struct ControlClient: Sendable {
 
         func send(_ request: ControlRequest) throws {
             try file.write(contentsOf: try JSONEncoder().encode(request) + Data("\n".utf8))
+        }
+
+        /// Whether there is something to read within that time, or the end.
+        func waitForAnswer(milliseconds: CInt) throws -> Bool {
+            if pending.contains(UInt8(ascii: "\n")) { return true }
+            var request = pollfd(fd: file.fileDescriptor, events: Int16(POLLIN), revents: 0)
+            return poll(&request, 1, milliseconds) > 0
         }
 
         func next() throws -> ControlResponse {

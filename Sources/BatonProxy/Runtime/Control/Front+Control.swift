@@ -16,6 +16,8 @@ extension Front {
                     try channel.pipeline.syncOperations.addHandler(
                         JSONLines<ControlRequest, ControlResponse>(on: channel.eventLoop) { [self] request, link in
                             answer(request, link)
+                        } ended: { [self, id = ObjectIdentifier(channel)] in
+                            stopDrain(askedBy: id)
                         })
                 }
             }
@@ -39,6 +41,8 @@ extension Front {
         switch request {
         case .status: link.finish(.status(status))
         case .upgrade(let binary): upgrade(binary: binary, asked: link)
+        case .drain(let peer, let isDryRun): drain(to: peer, isDryRun: isDryRun, asked: link)
+        case .stop: stopDrain(askedBy: ObjectIdentifier(link.channel))
         }
     }
 }

@@ -45,6 +45,13 @@ extension Front {
         }
     }
 
+    /// The server is ready when all its processes are.
+    func becomeReady() {
+        guard workers.allSatisfy({ $0.state != .starting }), migration?.isReady != false else { return }
+        readiness?.succeed()
+        readiness = nil
+    }
+
     private func received(_ message: WorkerMessage, from worker: WorkerHandle) {
         switch message {
         case .ready:
@@ -52,10 +59,7 @@ extension Front {
             worker.state = .ready
             failedStarts = 0
             tellSiblings()
-            if workers.allSatisfy({ $0.state != .starting }) {
-                readiness?.succeed()
-                readiness = nil
-            }
+            becomeReady()
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
             worker.link?.channel.close(promise: nil)
@@ -65,6 +69,8 @@ extension Front {
             worker.underWay = 0
             countConnections()
             if case .retiring(let successor) = phase { progress(successor) }
+        case .migrated(let sweep, let handedOver, let returned, let left):
+            drain?.migrated(worker, sweep: sweep, handedOver: handedOver, returned: returned, left: left)
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
             log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
@@ -90,6 +96,7 @@ extension Front {
         workers.removeAll { $0 === worker }
         countConnections()
         couriers[worker.socket] = nil
+        drain?.workerEnded(worker)
         unlink(worker.socket)
         unlink(worker.socket + ".lock")
         tellSiblings()
@@ -139,5 +146,6 @@ extension Front {
     private func tellSiblings() {
         let ready = workers.filter { $0.state == .ready }
         for worker in ready { worker.link?.send(.siblings(ready.filter { $0 !== worker }.map(\.socket))) }
+        migration?.link?.send(.workers(ready.map(\.socket)))
     }
 }

@@ -51,6 +51,10 @@ final class Front: @unchecked Sendable {
     var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
     var rotation: RepeatedTask?
+    /// The processes that move connections to and from other hosts, if that is configured.
+    var migration: MigrationHandle?
+    /// Connections are moving to another host.
+    var drain: Drain?
     /// Whether a successor has the sockets.
     var isReplaced = false
     /// Connections in this process.
@@ -91,6 +95,7 @@ final class Front: @unchecked Sendable {
         loop.execute { [self] in
             readiness = promise
             for _ in 0..<workerCount { startWorker() }
+            if configuration.migration.isConfigured { startMigration() }
             loop.scheduleTask(in: Self.startLimit) { [self] in
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
@@ -108,6 +113,7 @@ final class Front: @unchecked Sendable {
     /// Ends the workers of a server that could not start.
     func abandonStart() {
         for worker in workers { kill(worker.pid, SIGKILL) }
+        migration?.link?.channel.close(promise: nil)
     }
 
     private func serve() -> EventLoopFuture<Void> {
@@ -140,6 +146,7 @@ final class Front: @unchecked Sendable {
         log.notice("draining", metadata: ["connections": "\(connectionCount)"])
         ServiceNotification.stopping()
         if case .replacing(let successor) = phase { successor.abandon() }
+        drain?.stop()
         phase = .finishing
         stopListening()
         for worker in workers { worker.link?.send(.finish) }
@@ -154,7 +161,7 @@ final class Front: @unchecked Sendable {
     func endIfDone() {
         switch phase {
         case .finishing:
-            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
+            guard workers.isEmpty, drain == nil, connections.load(ordering: .relaxed) == 0 else { return }
             ended.succeed()
         case .retiring(let successor):
             progress(successor)
@@ -183,6 +190,9 @@ final class Front: @unchecked Sendable {
             } catch {
                 for socket in opened { close(socket.descriptor) }
                 throw error
+            }
+            if changed.migration != configuration.migration || changed.peers != configuration.peers {
+                log.warning("migration and peers are changed by an upgrade only")
             }
             if changed.control != configuration.control || changed.user != configuration.user {
                 log.warning("control, user and group are changed by a restart only")
@@ -246,7 +256,9 @@ final class Front: @unchecked Sendable {
                     pid: $0.pid, connections: $0.report.connections, movesIn: $0.report.movesIn,
                     movesOut: $0.report.movesOut)
             },
-            moves: .init(handoff: total.movesIn, migration: 0, failed: total.movesFailed),
+            moves: .init(
+                handoff: total.movesIn, migration: total.migrations,
+                failed: total.movesFailed),
             pause: .init(total.pauses))
     }
 }
@@ -257,6 +269,7 @@ extension WorkerReport {
         movesIn += other.movesIn
         movesOut += other.movesOut
         movesFailed += other.movesFailed
+        migrations += other.migrations
         pauses.merge(other.pauses)
     }
 }

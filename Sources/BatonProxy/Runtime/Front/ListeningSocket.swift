@@ -8,7 +8,10 @@ struct ListeningSocket: Sendable {
 
     private static let backlog: CInt = 4096
 
-    static func open(_ name: String, _ address: Address) throws(RuntimeError) -> ListeningSocket {
+    /// - Parameter sharesPort: whether another process of this user may listen there, too (SO_REUSEPORT).
+    static func open(
+        _ name: String, _ address: Address, sharesPort: Bool = false
+    ) throws(RuntimeError) -> ListeningSocket {
         let candidates = try Self.candidates(address)
         var code: CInt = 0
         for candidate in candidates {
@@ -21,6 +24,9 @@ struct ListeningSocket: Sendable {
             }
             var on: CInt = 1
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+            if sharesPort {
+                setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, socklen_t(MemoryLayout<CInt>.size))
+            }
             if candidate.family == AF_INET6 {
                 // `:port` listens on every address; a named IPv6 address means only itself.
                 var only: CInt = candidate.isDualStack ? 0 : 1

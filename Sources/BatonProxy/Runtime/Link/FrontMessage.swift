@@ -8,6 +8,8 @@ enum FrontMessage: Codable, Sendable {
     case siblings([String])
     /// Hand every connection to these; take no more, and exit when none is left.
     case drain(to: [String])
+    /// Offer so many connections, of those that this sweep has not asked for, to the migration process.
+    case migrate(to: String, sweep: UInt64, limit: Int)
     /// Take no more connections, close those that are idle, and exit when none is left.
     case finish
     /// Close what is left, and exit.

@@ -6,6 +6,8 @@ enum WorkerMessage: Codable, Sendable {
     case failed(String)
     /// Its counts have changed.
     case report(WorkerReport)
+    /// How an offer to the migration process ended, and how many connections this sweep has not asked for.
+    case migrated(sweep: UInt64, handedOver: Int, returned: Int, left: Int)
     /// It was asked to stop by somebody else than the front.
     case leaving
 }
@@ -16,5 +18,7 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var movesIn = 0
     var movesOut = 0
     var movesFailed = 0
+    /// Moves to and from other hosts. Only a front has some.
+    var migrations = 0
     var pauses = PauseHistogram()
 }

@@ -9,6 +9,8 @@ enum SessionAnnotation {
     static let destination = "baton.destination"
     /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
     static let detachedAt = "baton.detached-at"
+    /// The sweep of a drain that has last asked for the connection.
+    static let sweep = "baton.sweep"
 }
 
 extension ParcelMetadata {

@@ -32,6 +32,8 @@ final class Worker: @unchecked Sendable {
     var report = WorkerReport()
     var inbox: ParcelInbox?
     var couriers: [String: ParcelCourier] = [:]
+    /// The one to the migration process, and the sweep it is for.
+    var migrator: (ParcelCourier, UInt64)?
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     private var reportIsDue = false
@@ -63,6 +65,7 @@ final class Worker: @unchecked Sendable {
                 clientContexts = [:]
             }
         case .siblings(let paths): siblings = paths
+        case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
         case .drain(let paths):
             phase = .draining(paths)
             drain()

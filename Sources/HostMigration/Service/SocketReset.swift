@@ -1,0 +1,11 @@
+import Glibc
+
+/// Ending a connection at once, so that its peer is told.
+package enum SocketReset {
+    /// Closes the descriptor with a RST.
+    package static func close(_ descriptor: Int32) {
+        var abort = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+        Glibc.close(descriptor)
+    }
+}
