@@ -96,6 +96,10 @@ let package = Package(
         .testTarget(
             name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
             swiftSettings: settings),
+        .testTarget(
+            name: "DrainTests",
+            dependencies: ["baton", "BatonProxy", "HostMigration", "HostLab", "StockPeers", "SelfSigned"],
+            swiftSettings: settings),
         .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy"], swiftSettings: settings),
         .target(
             name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",

@@ -1,8 +1,11 @@
 import Glibc
+import TLSRecords
 
 /// The server's side of its privileged process. One request at a time.
 package final class NetworkClient {
     private let channel: NetworkChannel
+    /// Of the request that is being answered.
+    private var number: UInt32 = 0
 
     /// Takes the socket over.
     package init(owning descriptor: Int32) {
@@ -28,7 +31,7 @@ package final class NetworkClient {
     package func beginMove(
         _ sockets: [Int32], groups: [Int], over transport: Int32, to host: NextHop
     ) throws(MigrationError) {
-        try channel.send(NetworkRequest.move(host: host, groups: groups).encoded, [transport] + sockets)
+        try send(.move(host: host, groups: groups), [transport] + sockets)
     }
 
     /// Waits for the answer to `beginMove`.
@@ -39,7 +42,7 @@ package final class NetworkClient {
 
     /// Begins to receive a batch over `transport`, of which the caller closes its copy.
     package func beginArrival(over transport: Int32) throws(MigrationError) {
-        try channel.send(NetworkRequest.arrive.encoded, [transport])
+        try send(.arrive, [transport])
     }
 
     /// What has happened since `beginArrival`.
@@ -86,6 +89,14 @@ package final class NetworkClient {
         try expectDone(.takeAddresses(addresses, forwarding: flows, host: host))
     }
 
+    /// Answers for addresses again that this host has left and nobody has taken.
+    package func keepAddresses(_ addresses: [IPAddress]) throws(MigrationError) {
+        try expectDone(.keepAddresses(addresses))
+    }
+
+    /// Resets connections that a privileged process which died may have left in repair. The descriptors stay the caller's.
+    package func reset(_ sockets: [Int32]) throws(MigrationError) { _ = try ask(.reset, sockets) }
+
     /// How many flows this host forwards.
     package func steeredCount() throws(MigrationError) -> Int {
         guard case .count(let count) = try ask(.countSteered) else { throw MigrationError(.protocolViolation) }
@@ -97,21 +108,36 @@ package final class NetworkClient {
     }
 
     private func ask(_ request: NetworkRequest, _ descriptors: [Int32] = []) throws(MigrationError) -> NetworkReply {
-        try channel.send(request.encoded, descriptors)
+        try send(request, descriptors)
         let (reply, received) = try next()
         for descriptor in received { close(descriptor) }
         if case .failed(let error) = reply { throw error }
         return reply
     }
 
+    private func send(_ request: NetworkRequest, _ descriptors: [Int32]) throws(MigrationError) {
+        number = number == .max ? 1 : number + 1
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: number)
+        try channel.send(bytes + request.encoded, descriptors)
+    }
+
+    /// The next reply to the last request. Those to requests that were given up are passed over.
     private func next() throws(MigrationError) -> (reply: NetworkReply, descriptors: [Int32]) {
-        guard let (bytes, descriptors) = try channel.receive() else {
-            throw MigrationError(.linkEnded, "the privileged process is gone; its output tells why")
-        }
-        guard let reply = bytes.withUnsafeBytes({ NetworkReply($0) }) else {
+        while true {
+            guard let (bytes, descriptors) = try channel.receive() else {
+                throw MigrationError(.linkEnded, "the privileged process is gone; its output tells why")
+            }
+            let (number, reply) = bytes.withUnsafeBytes { bytes in
+                var reader = WireReader(bytes)
+                return (reader.uint32(), NetworkReply(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(4))))
+            }
+            if number == self.number, let reply { return (reply, descriptors) }
             for descriptor in descriptors { close(descriptor) }
-            throw MigrationError(.protocolViolation, "reply")
+            guard let reply, let number else { throw MigrationError(.protocolViolation, "reply") }
+            if number == 0, reply == .restarted {
+                throw MigrationError(.linkEnded, "the privileged process had to be started anew")
+            }
         }
-        return (reply, descriptors)
     }
 }

@@ -16,6 +16,9 @@ enum NetworkReply: Equatable {
     case done
     /// It could not be done.
     case failed(MigrationError)
+    /// This process has taken the place of one that died; what that was asked for may have been done in part. The only
+    /// reply that nobody asked for; its number is 0.
+    case restarted
 
     var encoded: [UInt8] {
         var bytes: [UInt8] = []
@@ -49,6 +52,7 @@ enum NetworkReply: Equatable {
             bytes.append(5)
             bytes.append(bigEndian: UInt32(clamping: count))
         case .done: bytes.append(6)
+        case .restarted: bytes.append(8)
         case .failed(let error):
             bytes += [7, error.code.rawValue]
             bytes += Array(error.detail.utf8.prefix(1000))
@@ -99,6 +103,7 @@ enum NetworkReply: Equatable {
             guard let count = reader.uint32() else { return nil }
             self = .count(Int(count))
         case 6: self = .done
+        case 8: self = .restarted
         case 7:
             guard let number = reader.uint8(), let text = reader.bytes(reader.remaining) else { return nil }
             self = .failed(

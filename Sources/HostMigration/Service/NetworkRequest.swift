@@ -1,7 +1,8 @@
 import TLSRecords
 
 /// What a server asks of its privileged process, each one message of a SOCK_SEQPACKET socket, answered before the next is
-/// asked. Descriptors come with it. All integers are big-endian.
+/// asked. Descriptors come with it. All integers are big-endian. Before each request and reply stands the request's number,
+/// 32 bits, never 0.
 enum NetworkRequest: Equatable {
     /// Say of each descriptor whether its connection can move. Nothing is touched.
     case examine
@@ -18,8 +19,12 @@ enum NetworkRequest: Equatable {
     case leaveAddresses
     /// Answer for these service addresses, and forward these flows, alone, to `host`.
     case takeAddresses([IPAddress], forwarding: [Flow], host: NextHop)
+    /// Answer for these service addresses again, which another host has not taken after all.
+    case keepAddresses([IPAddress])
     /// How many flows are forwarded.
     case countSteered
+    /// Reset the connections of all descriptors, which a privileged process that died may have left in repair.
+    case reset
 
     /// The most descriptors of one message: the kernel's limit is 253.
     static let mostSockets = 240
@@ -48,6 +53,10 @@ enum NetworkRequest: Equatable {
             for address in addresses.prefix(255) { bytes.append(address) }
             for flow in flows { bytes.append(flow) }
         case .countSteered: bytes.append(8)
+        case .reset: bytes.append(10)
+        case .keepAddresses(let addresses):
+            bytes.append(9)
+            for address in addresses { bytes.append(address) }
         }
         return bytes
     }
@@ -90,6 +99,14 @@ enum NetworkRequest: Equatable {
             }
             self = .takeAddresses(addresses, forwarding: flows, host: host)
         case 8: self = .countSteered
+        case 10: self = .reset
+        case 9:
+            var addresses: [IPAddress] = []
+            while !reader.isAtEnd {
+                guard let address = reader.address() else { return nil }
+                addresses.append(address)
+            }
+            self = .keepAddresses(addresses)
         default: return nil
         }
         guard reader.isAtEnd else { return nil }

@@ -1,4 +1,5 @@
 import Glibc
+import TLSRecords
 
 /// The privileged process: performs, one after the other, what a server asks for over a socket, within its policy. It has
 /// no secrets of TLS and no socket to the world; what moves passes through it as frozen sockets.
@@ -9,6 +10,8 @@ package final class NetworkServer {
     private let channel: NetworkChannel
     /// Made at first need: another server may still hold the device while this one starts to replace it.
     private var steering: FlowSteering?
+    /// Of the request being answered.
+    private var number: UInt32 = 0
     /// Addresses to be announced once more, and when.
     private var announcements: (due: ContinuousClock.Instant, addresses: [IPAddress])?
 
@@ -20,18 +23,35 @@ package final class NetworkServer {
 
     /// Serves until the other side is gone. What has moved stays forwarded, by rules that need no process; without any the
     /// rules go, too.
-    package func run() throws(MigrationError) {
+    ///
+    /// - Parameter isRestarted: whether an earlier process with the same socket has died. What that held is let go.
+    package func run(isRestarted: Bool) throws(MigrationError) {
+        if isRestarted {
+            _ = try? openSteering()
+            try reply(.restarted)
+        }
         while true {
             waitForRequest()
             guard let (bytes, descriptors) = try channel.receive() else { break }
-            guard let request = bytes.withUnsafeBytes({ NetworkRequest($0) }) else {
+            let request = bytes.withUnsafeBytes { bytes -> NetworkRequest? in
+                var reader = WireReader(bytes)
+                number = reader.uint32() ?? 0
+                return NetworkRequest(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(4)))
+            }
+            guard let request else {
                 for descriptor in descriptors { close(descriptor) }
                 throw MigrationError(.protocolViolation, "request")
             }
-            try channel.send(answer(request, descriptors).encoded)
+            try reply(answer(request, descriptors))
         }
         // While the device is ours nobody else's rules are there to be removed.
         if let steering, steering.moved.isEmpty { try? FlowSteering.cleanUp() }
+    }
+
+    private func reply(_ reply: NetworkReply, _ descriptors: [Int32] = []) throws(MigrationError) {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: number)
+        try channel.send(bytes + reply.encoded, descriptors)
     }
 
     /// Tells the link of a moved address once more when it is time (RFC 5227 2.3).
@@ -52,6 +72,8 @@ package final class NetworkServer {
             case .examine:
                 defer { for descriptor in descriptors { close(descriptor) } }
                 return .examined(descriptors.map(examine))
+            case .reset:
+                for descriptor in descriptors { SocketReset.closeFromRepair(descriptor) }
             case .move(let host, let groups):
                 return .outcomes(try move(descriptors, to: host, groups))
             case .arrive:
@@ -79,10 +101,17 @@ package final class NetworkServer {
         case .leaveAddresses:
             return .addresses(try leaveAddresses())
         case .takeAddresses(let addresses, let flows, let host):
-            try takeAddresses(addresses, flows, host)
+            guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
+            let steering = try openSteering()
+            try steering.keepNewcomers()
+            try steering.steerOnly(flows, to: host)
+            try takeAddresses(addresses)
+        case .keepAddresses(let addresses):
+            guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
+            try takeAddresses(addresses)
         case .countSteered:
             return .count(steering?.moved.count ?? 0)
-        case .examine, .move, .arrive:
+        case .examine, .move, .arrive, .reset:
             break
         }
         return .done
@@ -151,11 +180,16 @@ package final class NetworkServer {
     private func arrive(_ descriptor: Int32) throws(MigrationError) {
         let transport = StreamTransport(owning: descriptor)
         let policy = policy
-        let target = MigrationTarget(transport: transport, steering: try openSteering()) { policy.permits($0) }
+        // The kernel does not ask of every kind of socket whether its address is here.
+        let carried = Set(InterfaceAddress.all().map(\.address))
+        let target = MigrationTarget(transport: transport, steering: try openSteering()) { flow in
+            if !policy.permits(flow) { return .addressNotPermitted }
+            return carried.contains(flow.local.address) ? nil : .addressNotLocal
+        }
         try target.receive { [self] socket, flow in
             // If nobody is there to take it any more, it is closed, and its peer is told by a reset.
             do throws(MigrationError) {
-                try channel.send(NetworkReply.arrived(flow).encoded, [socket])
+                try reply(.arrived(flow), [socket])
                 close(socket)
             } catch {
                 SocketReset.close(socket)
@@ -182,13 +216,7 @@ package final class NetworkServer {
         return left
     }
 
-    private func takeAddresses(
-        _ addresses: [IPAddress], _ flows: [Flow], _ host: NextHop
-    ) throws(MigrationError) {
-        guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
-        let steering = try openSteering()
-        try steering.keepNewcomers()
-        try steering.steerOnly(flows, to: host)
+    private func takeAddresses(_ addresses: [IPAddress]) throws(MigrationError) {
         for address in addresses {
             if let command = policy.takeCommand {
                 try HookCommand.run(command, address)

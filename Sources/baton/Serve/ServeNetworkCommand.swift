@@ -9,12 +9,14 @@ struct ServeNetworkCommand: AsyncParsableCommand {
     @Option var address: [String] = []
     @Option var takeCommand: String?
     @Option var leaveCommand: String?
+    @Flag var restarted = false
     @Flag var confined = false
 
     func run() async throws {
         try await OneLine.errors {
             try NetworkMain.run(
                 interfaces: interface, addresses: address, takeCommand: takeCommand, leaveCommand: leaveCommand,
+                isRestarted: restarted,
                 isConfined: confined)
         }
     }

@@ -52,11 +52,12 @@ public struct ControlClient: Sendable {
         try connection.send(.drain(to: peer, isDryRun: isDryRun))
         var hasStopped = false
         while true {
-            while try !connection.waitForAnswer(milliseconds: 100) {
+            repeat {
                 guard !hasStopped, mustStop() else { continue }
                 hasStopped = true
-                try connection.send(.stop)
-            }
+                // If the drain has ended meanwhile nobody reads this, and the report is there to be read.
+                try? connection.send(.stop)
+            } while try !connection.waitForAnswer(milliseconds: 100)
             switch try connection.next() {
             case .draining(let step): progress(step)
             case .drained(let report): return report
@@ -111,10 +112,14 @@ public struct ControlClient: Sendable {
                             .refused, "the server at \(path) gave an answer that cannot be read; use its own version")
                     }
                 }
-                guard let more = try file.read(upToCount: 64 << 10), !more.isEmpty else {
+                // Not FileHandle's reading, which waits for as much as it may read.
+                var buffer = [UInt8](repeating: 0, count: 64 << 10)
+                let count = read(file.fileDescriptor, &buffer, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else {
                     throw RuntimeError(.notRunning, "the server at \(path) closed the connection; its log tells why")
                 }
-                pending += more
+                pending += buffer[..<count]
             }
         }
     }

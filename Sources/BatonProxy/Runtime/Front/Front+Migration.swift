@@ -8,20 +8,19 @@ extension Front {
     func startMigration() {
         do {
             let (near, far) = try UnixSocket.pair(SOCK_SEQPACKET)
-            defer {
-                close(near)
+            defer { close(near) }
+            let child: ChildProcess
+            do throws(RuntimeError) {
+                child = try ChildProcess.start(ChildProcess.thisBinary, ["serve-migration"], extra: near)
+            } catch {
                 close(far)
+                throw error
             }
-            let network = try ChildProcess.spawn(
-                ChildProcess.thisBinary, ["serve-network"] + configuration.migration.networkArguments,
-                standardInput: far)
-            ChildProcess.watch(network) { [self] ending in
-                loop.execute { self.networkEnded(network, ending) }
-            }
-            let child = try ChildProcess.start(ChildProcess.thisBinary, ["serve-migration"], extra: near)
             let handle = MigrationHandle(
-                pid: child.pid, socket: "\(ControlSocket.runtimeDirectory(control.path))/migration.\(child.pid)")
+                pid: child.pid, socket: "\(ControlSocket.runtimeDirectory(control.path))/migration.\(child.pid)",
+                networkEnd: far)
             migration = handle
+            try startNetwork(handle, isRestarted: false)
             let bound = NIOLoopBound(handle, eventLoop: loop)
             child.watch { [self] ending in
                 loop.execute { self.migrationEnded(bound.value, "\(ending)") }
@@ -61,12 +60,35 @@ extension Front {
         }
     }
 
-    /// The privileged process keeps nothing that its end would lose but what was under way.
-    private func networkEnded(_ pid: pid_t, _ ending: ProcessEnding) {
-        guard ending != .exited(0) else { return }
-        log.error("the privileged process has ended", metadata: ["pid": "\(pid)", "ending": "\(ending)"])
-        // The other process sees the end of their socket; both are started anew.
-        if let handle = migration { kill(handle.pid, SIGKILL) }
+    private func startNetwork(_ handle: MigrationHandle, isRestarted: Bool) throws(RuntimeError) {
+        handle.networkStartedAt = MonotonicTime.now
+        let pid = try ChildProcess.spawn(
+            ChildProcess.thisBinary,
+            ["serve-network"] + configuration.migration.networkArguments + (isRestarted ? ["--restarted"] : []),
+            standardInput: handle.networkEnd)
+        let bound = NIOLoopBound(handle, eventLoop: loop)
+        ChildProcess.watch(pid) { [self] ending in
+            loop.execute { self.networkEnded(bound.value, ending) }
+        }
+    }
+
+    /// Another takes its place, at the same socket: what it was asked for may be done in part, and the migration process
+    /// hears of it.
+    private func networkEnded(_ handle: MigrationHandle, _ ending: ProcessEnding) {
+        guard migration === handle, ending != .exited(0) else { return }
+        if case .starting = phase { return failReadiness("the privileged process has ended (\(ending)); see the log") }
+        log.error("the privileged process has died; another takes its place", metadata: ["ending": "\(ending)"])
+        let isFast = MonotonicTime.now < handle.networkStartedAt + 5_000_000_000
+        let bound = NIOLoopBound(handle, eventLoop: loop)
+        loop.scheduleTask(in: isFast ? .seconds(1) : .zero) { [self] in
+            guard migration === bound.value else { return }
+            do throws(RuntimeError) {
+                try startNetwork(bound.value, isRestarted: true)
+            } catch {
+                log.error("it cannot be started", metadata: ["reason": "\(error)"])
+                kill(bound.value.pid, SIGKILL)
+            }
+        }
     }
 
     private func migrationEnded(_ handle: MigrationHandle, _ ending: String) {

@@ -175,9 +175,10 @@ final class Departure {
         do {
             settle(sent, try exchange(sent))
         } catch {
-            // The privileged process is gone: whether it had sent the commit is not known, and what is in repair cannot be
-            // taken out of it.
+            // The privileged process has died: whether it had sent the commit is not known.
             failure = failure ?? LinkError("\(error)")
+            tally.linkFailure = "\(error)"
+            try? network.reset(sent.flatMap(\.sockets))
             for entry in sent {
                 tally.inDoubt += 1
                 entry.forget(reset: false)
@@ -233,7 +234,9 @@ final class Departure {
             if let failure { throw failure }
             try link.queue(.batchEnd)
             try link.flush()
-            let answer = try link.receive(within: 3 * LinkProtocol.patience)
+            var answer = try link.receive(within: 3 * LinkProtocol.patience)
+            // Unless the relay has seen it.
+            if answer.kind == .batchEnd { answer = try link.receive(within: 3 * LinkProtocol.patience) }
             let counts = answer.withBytes { bytes -> (UInt16, UInt64)? in
                 var reader = WireReader(bytes)
                 guard let lost = reader.uint16(), let lag = reader.uint64(), reader.isAtEnd else { return nil }
@@ -281,7 +284,7 @@ final class Departure {
             }
         } catch {
             // Answering for them twice is better than not at all, and the last word counts.
-            try? network.takeAddresses(addresses, forwarding: [], to: peer.hop)
+            try? network.keepAddresses(addresses)
             throw error
         }
         return addresses.map(\.proxy)

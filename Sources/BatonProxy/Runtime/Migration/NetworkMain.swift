@@ -10,11 +10,12 @@ public enum NetworkMain {
     /// Serves over standard input until its other end is gone.
     ///
     /// - Parameters:
+    ///   - isRestarted: whether an earlier one with the same standard input has died.
     ///   - isConfined: whether this process has given up all other privileges. If not it does so, and starts anew.
-    ///   - arguments: those of this process, to start anew with.
     /// - Throws: `RuntimeError` when standard input is no such socket; `MigrationError`.
     public static func run(
-        interfaces: [String], addresses: [String], takeCommand: String?, leaveCommand: String?, isConfined: Bool
+        interfaces: [String], addresses: [String], takeCommand: String?, leaveCommand: String?, isRestarted: Bool,
+        isConfined: Bool
     ) throws {
         var kind: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
@@ -24,7 +25,8 @@ public enum NetworkMain {
         guard isConfined else { throw confine(keeping: capabilities) }
         guard capabilities.allSatisfy({ baton_has_capability($0) == 1 }) else {
             throw RuntimeError(
-                .system, "migration takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; start the server with them")
+                .system,
+                "migration takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; start the server with them")
         }
         let policy = NetworkPolicy(
             interfaces: interfaces, addresses: addresses.compactMap { HostMigration.IPAddress($0) },
@@ -32,7 +34,7 @@ public enum NetworkMain {
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         // A terminal's or a service manager's word to end is the front's to act upon.
         for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
-        try NetworkServer(policy, owning: descriptor).run()
+        try NetworkServer(policy, owning: descriptor).run(isRestarted: isRestarted)
     }
 
     /// Gives up every privilege but those, and executes this program anew: capabilities belong to threads, and only what is

@@ -140,8 +140,11 @@ final class PeerArrivals {
         for entry in all where entry.abandon() { torn += 1 }
         let (lost, settledAt) = settlement.wait(for: placed)
         counted(placed - lost, lost + torn)
-        // What the privileged process said last may not have left yet; then the other host ends the batch.
-        while relay.failure == nil, !relay.isLocalEnded || !relay.hasPeerEnded { _ = relay.step(watching: -1) }
+        // What the privileged process said last may not have left yet. Then the other host's is told that no more comes,
+        // for it may wait for an answer, and the other host ends the batch.
+        while relay.failure == nil, !relay.isLocalEnded { _ = relay.step(watching: -1) }
+        try link.queue(.batchEnd)
+        while relay.failure == nil, !relay.hasPeerEnded { _ = relay.step(watching: -1) }
         if let failure = relay.failure { throw failure }
         let now = MonotonicTime.now
         let lag = settledAt > 0 && now > settledAt ? now - settledAt : 0

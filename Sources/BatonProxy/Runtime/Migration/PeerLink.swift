@@ -101,6 +101,7 @@ final class PeerLink {
 
     /// What was sent before the end is read before it.
     private func nothing() throws(LinkError) -> Frame? {
+        if isEnded { throw .ended }
         return nil
     }
 
@@ -192,6 +193,5 @@ final class PeerLink {
         } catch {
             throw .ended
         }
-        if isEnded { throw .ended }
     }
 }
