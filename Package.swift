@@ -52,7 +52,7 @@ let package = Package(
         .target(
             name: "BatonProxy",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "BatonNIO", "SelfSigned", "CLinuxSockets",
+                "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO", "SelfSigned", "CLinuxSockets",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -123,6 +123,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "DrainTests",
+            dependencies: ["baton", "BatonProxy", "HostMigration", "HostLab", "StockPeers", "SelfSigned"],
             swiftSettings: settings),
         .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy"], swiftSettings: settings),
         .target(

@@ -40,10 +40,21 @@ public struct ConnectionBootstrap: Sendable {
     // MARK: Connecting
 
     /// Connects to a host. The future succeeds when TCP is connected; `ConnectionEvent.established` tells of TLS.
+    ///
+    /// - Parameter source: the local address to connect from; `nil` lets the kernel choose.
     public func connect(
-        host: String, port: Int, _ security: ClientSecurity, timeout: TimeAmount = .seconds(10)
+        host: String, port: Int, _ security: ClientSecurity, timeout: TimeAmount = .seconds(10),
+        from source: String? = nil
     ) -> EventLoopFuture<any Channel> {
-        clientBootstrap(security).connectTimeout(timeout).connect(host: host, port: port)
+        var bootstrap = clientBootstrap(security).connectTimeout(timeout)
+        if let source {
+            do {
+                bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: source, port: 0))
+            } catch {
+                return group.next().makeFailedFuture(error)
+            }
+        }
+        return bootstrap.connect(host: host, port: port)
     }
 
     /// Connects to a Unix socket.

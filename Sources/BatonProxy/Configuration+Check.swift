@@ -35,6 +35,11 @@ extension Configuration {
         for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
             need("upstreams.\(name).tls-ca", upstream.tlsCA)
         }
+        need("migration.certificate", migration.certificate)
+        need("migration.key", migration.key)
+        need("migration.ca", migration.ca)
+        need("migration.take-command", migration.takeCommand)
+        need("migration.leave-command", migration.leaveCommand)
         return needed
     }
 

@@ -17,6 +17,7 @@ extension Configuration {
         for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
             check(upstream, at: "upstreams.\(name)", &found)
         }
+        checkMigration(&found)
         if group != nil, user == nil { found.add("group", "is set without user; set user too") }
         return found.problems
     }
@@ -75,6 +76,29 @@ extension Configuration {
         }
         for (first, second) in Router.conflicts(in: routes) {
             found.add("routes.\(second)", "asks for the same connections as routes.\(first); make one more specific")
+        }
+    }
+
+    private func checkMigration(_ found: inout Contradictions) {
+        guard migration != Migration() || !peers.isEmpty else { return }
+        let wanted: [(String, Bool)] = [
+            ("migration.certificate", migration.certificate != nil), ("migration.key", migration.key != nil),
+            ("migration.ca", migration.ca != nil), ("migration.interface", !migration.interfaces.isEmpty),
+            ("migration.addresses", !migration.addresses.isEmpty), ("peers", !peers.isEmpty),
+        ]
+        for (key, isSet) in wanted where !isSet {
+            found.add(key, "is needed to move connections between hosts; set it, or nothing of migration and peers")
+        }
+        if case .unix? = migration.listen { found.add("migration.listen", "is for other hosts; give HOST:PORT") }
+        if Set(migration.interfaces).count < migration.interfaces.count {
+            found.add("migration.interface", "names an interface twice")
+        }
+        var names: [String: String] = [:]
+        for (name, peer) in peers.sorted(by: { $0.key < $1.key }) {
+            if case .unix = peer.address { found.add("peers.\(name).address", "is another host; give HOST:PORT") }
+            if let other = names.updateValue(name, forKey: peer.name) {
+                found.add("peers.\(name).name", "is that of peers.\(other), too")
+            }
         }
     }
 

@@ -1,47 +1,49 @@
 extension Configuration: SettingSection {
-    static let settings: [Setting<Configuration>] = [
-        Setting(
-            "workers", \.workers, .optional(.count(1...1024), none: "auto"),
-            "The number of worker processes. `auto` starts one for each processor."),
-        Setting(
-            "move-every", \.moveEvery, .count(0...1_000_000_000),
-            "Each connection moves to another worker after this many application-data records that it received. 0: never."
-        ),
-        Setting("control", \.control, .socketPath, "The Unix socket of `baton status`, `upgrade` and `drain`."),
-        Setting(
-            "admin", \.admin, .optional(.address), "Where `/healthz`, Prometheus `/metrics` and the page are served."),
-        Setting(
-            "user", \.user, .optional(.text("a user name or number", isAccount), none: "none"),
-            "The user to become once the sockets are bound."),
-        Setting(
-            "group", \.group, .optional(.text("a group name or number", isAccount), none: "none"),
-            "The group to become once the sockets are bound. `none`: the user's own."),
-        Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
-        Setting(
-            "limits.connections", \.limits.connections, .count(1...10_000_000), "The most connections in all."),
-        Setting(
-            "limits.connections-per-source", \.limits.connectionsPerSource, .optional(.count(1...10_000_000)),
-            "The most connections from one IPv4 address or one IPv6 /64."),
-        Setting(
-            "limits.handshake-time", \.limits.handshakeTime, .duration(.milliseconds(100)...(.seconds(300))),
-            "From the accepted connection to the end of its handshake, with all that comes before it."),
-        Setting(
-            "limits.header-time", \.limits.headerTime, .duration(.milliseconds(100)...(.seconds(300))),
-            "From the end of the handshake to the first request line, where a route needs it."),
-        Setting(
-            "limits.header-size", \.limits.headerSize, .size(512...1 << 20),
-            "The most bytes of a first request or of a PROXY protocol header."),
-        Setting(
-            "limits.buffer-size", \.limits.bufferSize, .size(16 << 10...1 << 30),
-            "The most bytes that wait for a slow reader, in each direction of a connection."),
-        Setting(
-            "session-tickets.rotate-every", \.sessionTickets.rotateEvery,
-            .optional(.duration(.seconds(60)...(.seconds(7 * 86_400)))),
-            "The age at which a new ticket key takes over. `off`: no session tickets."),
-        Setting(
-            "session-tickets.former-keys", \.sessionTickets.formerKeys, .count(0...16),
-            "How many former ticket keys still open tickets."),
-    ]
+    static let settings: [Setting<Configuration>] =
+        [
+            Setting(
+                "workers", \.workers, .optional(.count(1...1024), none: "auto"),
+                "The number of worker processes. `auto` starts one for each processor."),
+            Setting(
+                "move-every", \.moveEvery, .count(0...1_000_000_000),
+                "Each connection moves to another worker after this many application-data records that it received. 0: never."
+            ),
+            Setting("control", \.control, .socketPath, "The Unix socket of `baton status`, `upgrade` and `drain`."),
+            Setting(
+                "admin", \.admin, .optional(.address),
+                "Where `/healthz`, Prometheus `/metrics` and the page are served."),
+            Setting(
+                "user", \.user, .optional(.text("a user name or number", isAccount), none: "none"),
+                "The user to become once the sockets are bound."),
+            Setting(
+                "group", \.group, .optional(.text("a group name or number", isAccount), none: "none"),
+                "The group to become once the sockets are bound. `none`: the user's own."),
+            Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
+            Setting(
+                "limits.connections", \.limits.connections, .count(1...10_000_000), "The most connections in all."),
+            Setting(
+                "limits.connections-per-source", \.limits.connectionsPerSource, .optional(.count(1...10_000_000)),
+                "The most connections from one IPv4 address or one IPv6 /64."),
+            Setting(
+                "limits.handshake-time", \.limits.handshakeTime, .duration(.milliseconds(100)...(.seconds(300))),
+                "From the accepted connection to the end of its handshake, with all that comes before it."),
+            Setting(
+                "limits.header-time", \.limits.headerTime, .duration(.milliseconds(100)...(.seconds(300))),
+                "From the end of the handshake to the first request line, where a route needs it."),
+            Setting(
+                "limits.header-size", \.limits.headerSize, .size(512...1 << 20),
+                "The most bytes of a first request or of a PROXY protocol header."),
+            Setting(
+                "limits.buffer-size", \.limits.bufferSize, .size(16 << 10...1 << 30),
+                "The most bytes that wait for a slow reader, in each direction of a connection."),
+            Setting(
+                "session-tickets.rotate-every", \.sessionTickets.rotateEvery,
+                .optional(.duration(.seconds(60)...(.seconds(7 * 86_400)))),
+                "The age at which a new ticket key takes over. `off`: no session tickets."),
+            Setting(
+                "session-tickets.former-keys", \.sessionTickets.formerKeys, .count(0...16),
+                "How many former ticket keys still open tickets."),
+        ] + Migration.settings
 
     @Sendable private static func isAccount(_ text: String) -> Bool {
         1...32 ~= text.utf8.count && text.utf8.first != UInt8(ascii: "-")

@@ -28,6 +28,10 @@ public struct Configuration: Hashable, Sendable {
     public var routes: [String: Route] = [:]
     /// The upstreams by name.
     public var upstreams: [String: Upstream] = [:]
+    /// How connections move to other hosts and come from them.
+    public var migration = Migration()
+    /// The other hosts by name.
+    public var peers: [String: Peer] = [:]
 
     /// The defaults, without a listener.
     public init() {}

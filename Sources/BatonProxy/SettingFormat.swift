@@ -112,8 +112,24 @@ extension SettingFormat where Value == String {
             write: { $0 })
     }
 
+    /// A name of Linux: 1 to 15 bytes without white space, slash or quote.
+    static var interface: SettingFormat {
+        .word(
+            "a network interface",
+            read: { word in
+                let isName = 1...15 ~= word.utf8.count && word.utf8.allSatisfy { 0x21...0x7E ~= $0 }
+                return isName && !word.contains("/") && !word.contains("\"") ? word : nil
+            }, write: { $0 })
+    }
+
     static func text(_ allowed: String, _ isAllowed: @escaping @Sendable (String) -> Bool) -> SettingFormat {
         .word(allowed, read: { isAllowed($0) ? $0 : nil }, write: { $0 })
+    }
+}
+
+extension SettingFormat where Value == IPAddress {
+    static var ipAddress: SettingFormat {
+        .word("an IPv4 or IPv6 address", read: { IPAddress($0)?.unmapped }, write: { "\($0)" })
     }
 }
 

@@ -1,5 +1,5 @@
-/// The settings that share a prefix: those of the whole server, or those of each named listener, certificate, route or
-/// upstream. A `SettingGroup` has forgotten the type of its section.
+/// The settings that share a prefix: those of the whole server, or those of each named listener, certificate, route,
+/// upstream or peer. A `SettingGroup` has forgotten the type of its section.
 struct SettingGroup: Sendable {
     /// `listeners` and so on; nil for the settings of the whole server.
     let prefix: String?
@@ -37,6 +37,7 @@ struct SettingGroup: Sendable {
             "routes", \.routes,
             "Where connections go. Without any they go to the only upstream, or to the built-in page."),
         SettingGroup("upstreams", \.upstreams, "A service behind the proxy."),
+        SettingGroup("peers", \.peers, "Another host that connections move to and come from."),
     ]
 
     private init<Section: SettingSection>(

@@ -2,6 +2,8 @@
 public struct Upstream: Hashable, Sendable {
     /// Where it is reached; each connection tries them in this order until one accepts.
     public var addresses: [Address] = []
+    /// The local addresses that connections to it are made from, one of each family; empty: the kernel chooses.
+    public var sourceAddresses: [IPAddress] = []
     /// How long one address may take to accept.
     public var connectTime: Duration = .seconds(5)
     /// Whether the connection to it uses TLS.
@@ -24,6 +26,10 @@ extension Upstream: SettingSection {
         Setting(
             "addresses", \.addresses, .list(of: .destination, "HOST:PORT, [IPV6]:PORT or unix:/PATH", atLeast: 1),
             isRequired: true, "Where it is reached. Each connection tries them in this order until one accepts."),
+        Setting(
+            "source-addresses", \.sourceAddresses, .list(of: .ipAddress, "IPv4 or IPv6 addresses"),
+            "The local addresses to connect from, one of each family. A session moves to another host only if the local "
+                + "address of its connection to the upstream is one of `migration.addresses`."),
         Setting(
             "connect-time", \.connectTime, .duration(.milliseconds(10)...(.seconds(300))),
             "How long one address may take to accept."),

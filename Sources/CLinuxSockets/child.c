@@ -4,11 +4,14 @@
 #include "child.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-pid_t baton_spawn(const char *path, char *const arguments[], int standard_input) {
+pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int result = posix_spawn_file_actions_init(&actions);
@@ -23,7 +26,8 @@ pid_t baton_spawn(const char *path, char *const arguments[], int standard_input)
     sigemptyset(&none);
     pid_t pid = 0;
     if ((result = posix_spawn_file_actions_adddup2(&actions, standard_input, 0)) == 0 &&
-        (result = posix_spawn_file_actions_addclosefrom_np(&actions, 3)) == 0 &&
+        (extra < 0 || (result = posix_spawn_file_actions_adddup2(&actions, extra, 3)) == 0) &&
+        (result = posix_spawn_file_actions_addclosefrom_np(&actions, extra < 0 ? 3 : 4)) == 0 &&
         (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
         (result = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
         (result = posix_spawnattr_setpgroup(&attributes, 0)) == 0 &&
@@ -34,4 +38,24 @@ pid_t baton_spawn(const char *path, char *const arguments[], int standard_input)
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return result == 0 ? pid : -result;
+}
+
+int baton_run(const char *path, const char *argument, int milliseconds) {
+    char *const arguments[] = {(char *)path, (char *)argument, NULL};
+    pid_t pid = 0;
+    int result = posix_spawn(&pid, path, NULL, NULL, arguments, environ);
+    if (result != 0) return -result;
+    struct pollfd process = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+    if (process.fd >= 0) {
+        do {
+            result = poll(&process, 1, milliseconds);
+        } while (result < 0 && errno == EINTR);
+        if (result == 0) kill(pid, SIGKILL);
+        close(process.fd);
+    }
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) return -errno;
+    }
+    return status;
 }

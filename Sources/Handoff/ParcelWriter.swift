@@ -23,12 +23,22 @@ struct ParcelWriter: ~Copyable {
         return descriptors
     }
 
-    private mutating func write(_ parcel: borrowing Parcel) throws(ParcelError) {
+    /// Writes one parcel as a batch of its own, as if it had no sockets.
+    mutating func write(withoutSockets parcel: borrowing Parcel) throws(ParcelError) {
+        append(ParcelField.formatVersion)
+        append(UInt32(1))
+        try write(parcel, hasSockets: false)
+    }
+
+    /// What was written.
+    consuming func finish() -> ByteQueue { bytes }
+
+    private mutating func write(_ parcel: borrowing Parcel, hasSockets: Bool = true) throws(ParcelError) {
         guard parcel.metadata.isEncodable else { throw .metadataTooLarge }
         // Before lengths are written in 32 bits, and before the sealer is given more than it takes.
         let (size, isBeyond) = parcel.applicationState.count.addingReportingOverflow(parcel.received.count)
         guard !isBeyond, size <= ParcelBatch.longest, bytes.count + size <= ParcelBatch.longest else { throw .tooLarge }
-        append(UInt32(parcel.sockets.count))
+        append(UInt32(hasSockets ? parcel.sockets.count : 0))
         let frame = beginLength()
         if parcel.snapshot != nil {
             append(ParcelField.snapshot.rawValue)
@@ -36,7 +46,7 @@ struct ParcelWriter: ~Copyable {
             parcel.snapshot?.encode(to: &bytes)
             endLength(length)
         }
-        writePositions(parcel.sockets)
+        if hasSockets { writePositions(parcel.sockets) }
         // What was read of a TLS connection belongs in its snapshot.
         guard parcel.snapshot == nil || parcel.received.isEmpty else {
             throw .invalidField(ParcelField.received.rawValue)

@@ -20,3 +20,13 @@ extension Flow: CustomStringConvertible {
     /// As the peer's packets go.
     public var description: String { "\(remote) -> \(local)" }
 }
+
+extension Flow {
+    /// The flow of a connected TCP socket; nil if it is none.
+    package init?(of descriptor: Int32) {
+        guard let local = try? Endpoint.read(.local, of: descriptor),
+            let remote = try? Endpoint.read(.remote, of: descriptor)
+        else { return nil }
+        self.init(local: local.endpoint, remote: remote.endpoint)
+    }
+}

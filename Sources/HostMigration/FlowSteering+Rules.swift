@@ -2,6 +2,8 @@
 enum FlowSet: String {
     case held
     case moved
+    /// Connections that began while new ones went to another host.
+    case begun
 
     func name(_ family: IPAddress.Family) -> String { rawValue + "\(family.rawValue)" }
 }
@@ -24,24 +26,26 @@ extension SetElementBatch {
 
 extension FlowSteering {
     /// One transaction that replaces whatever stands in the table.
-    static func rules(_ interface: String, moved: [Flow: IPAddress]) -> String {
+    static func rules(_ interfaces: [String], moved: [Flow: IPAddress]) -> String {
         var text = "add table netdev \(table)\ndelete table netdev \(table)\ntable netdev \(table) {\n"
         for family in IPAddress.Family.allCases {
             let type = "ipv\(family.rawValue)_addr"
             let key = "\(type) . inet_service . \(type) . inet_service"
             let elements = moved.filter { $0.key.family == family }.map { "\($0.key.element) : \($0.value)" }
             text += "set \(FlowSet.held.name(family)) { type \(key); flags timeout; timeout \(holdSeconds)s; }\n"
+            text += "set \(FlowSet.begun.name(family)) { type \(key); flags dynamic; size \(mostBegun); }\n"
             text += "map \(FlowSet.moved.name(family)) { type \(key) : \(type);"
             text += elements.isEmpty ? " }\n" : " elements = { \(elements.joined(separator: ", ")) }; }\n"
         }
         let forwarding = IPAddress.Family.allCases.map { family in
-            "fwd \(family.keyword) to \(key(family)) map @\(FlowSet.moved.name(family)) device \"\(interface)\"\n"
+            "fwd \(family.keyword) to \(key(family)) map @\(FlowSet.moved.name(family)) device \"\(interfaces[0])\"\n"
         }.joined()
         let holding = IPAddress.Family.allCases.map { family in
             "\(key(family)) @\(FlowSet.held.name(family)) fwd to \"\(HoldDevice.name)\"\n"
         }.joined()
-        text += chain("arrivals", interface) + holding + forwarding + "}\n"
-        text += chain("releases", HoldDevice.name) + forwarding + "}\n"
+        text += "chain \(newcomers) { }\n"
+        text += chain("arrivals", interfaces) + "jump \(newcomers)\n" + holding + forwarding + "}\n"
+        text += chain("releases", [HoldDevice.name]) + forwarding + "}\n"
         return text + "}\n"
     }
 
@@ -49,30 +53,53 @@ extension FlowSteering {
     static func movedFlows(_ tables: NFTables) -> [Flow: IPAddress] {
         var moved: [Flow: IPAddress] = [:]
         for family in IPAddress.Family.allCases {
-            let listing = (try? tables.run("list map netdev \(table) \(FlowSet.moved.name(family))")) ?? ""
-            guard let start = listing.firstRange(of: "elements = {") else { continue }
-            for element in listing[start.upperBound...].prefix(while: { $0 != "}" }).split(separator: ",") {
-                let parts = element.split(whereSeparator: \.isWhitespace)
-                guard parts.count == 9, let flow = Flow(parts.prefix(7).map(String.init)),
-                    let address = IPAddress(String(parts[8]))
-                else { continue }
+            for parts in elements(of: "map", .moved, family, tables) where parts.count == 9 {
+                guard let flow = Flow(Array(parts.prefix(7))), let address = IPAddress(parts[8]) else { continue }
                 moved[flow] = address
+            }
+            guard let host = newcomersHost(family, tables) else { continue }
+            for parts in elements(of: "set", .begun, family, tables) {
+                if let flow = Flow(Array(parts.prefix(7))) { moved[flow] = host }
             }
         }
         return moved
     }
 
-    private static func chain(_ name: String, _ device: String) -> String {
-        "chain \(name) { type filter hook ingress device \"\(device)\" priority -100;\n"
+    /// The elements of a set or map as nft lists them, split at white space.
+    private static func elements(
+        of kind: String, _ set: FlowSet, _ family: IPAddress.Family, _ tables: NFTables
+    ) -> [[String]] {
+        let listing = (try? tables.run("list \(kind) netdev \(table) \(set.name(family))")) ?? ""
+        guard let start = listing.firstRange(of: "elements = {") else { return [] }
+        return listing[start.upperBound...].prefix { $0 != "}" }.split(separator: ",").map { element in
+            element.split(whereSeparator: \.isWhitespace).map(String.init)
+        }
     }
 
-    private static func key(_ family: IPAddress.Family) -> String {
+    /// Where connections that begin are forwarded to, if they are.
+    private static func newcomersHost(_ family: IPAddress.Family, _ tables: NFTables) -> IPAddress? {
+        let listing = (try? tables.run("list chain netdev \(table) \(newcomers)")) ?? ""
+        guard let start = listing.firstRange(of: "fwd \(family.keyword) to ") else { return nil }
+        return IPAddress(String(listing[start.upperBound...].prefix { !$0.isWhitespace }))
+    }
+
+    /// The chain of the rules for connections that begin.
+    static let newcomers = "newcomers"
+
+    private static let mostBegun = 1 << 20
+
+    private static func chain(_ name: String, _ devices: [String]) -> String {
+        let list = devices.map { "\"\($0)\"" }.joined(separator: ", ")
+        return "chain \(name) { type filter hook ingress devices = { \(list) } priority -100;\n"
+    }
+
+    static func key(_ family: IPAddress.Family) -> String {
         "\(family.keyword) saddr . tcp sport . \(family.keyword) daddr . tcp dport"
     }
 }
 
 extension IPAddress.Family {
-    fileprivate var keyword: String { self == .ipv4 ? "ip" : "ip6" }
+    var keyword: String { self == .ipv4 ? "ip" : "ip6" }
 }
 
 extension Flow {

@@ -1,6 +1,6 @@
 /// The packet filter rules that hold the packets of a flow while its connection moves, and forward them after.
 ///
-/// They stand in the table `netdev baton`, at the ingress hook of one interface, before routing and before any other
+/// They stand in the table `netdev baton`, at the ingress hook of the interfaces by which connections' packets arrive, before routing and before any other
 /// rule of the host. Held packets go to the `HoldDevice`; a packet that comes back from there meets the forwarding
 /// rules, and if none is for its flow, the host's own sockets. No routing table is touched.
 ///
@@ -14,29 +14,38 @@ public final class FlowSteering {
     /// After how long the kernel itself lets go of a held flow. A migration must end well before.
     public static let holdSeconds = 20
 
-    /// The interface by which the connections' packets arrive.
-    public let interface: String
+    /// The interfaces by which the connections' packets arrive. The first is the link that this host shares with the other
+    /// ones: moved flows are forwarded by it.
+    public let interfaces: [String]
 
     /// The flows that are forwarded, and where to.
-    public private(set) var moved: [Flow: IPAddress]
+    public internal(set) var moved: [Flow: IPAddress]
 
     let device: HoldDevice
-    private let tables: NFTables
+    let tables: NFTables
     private var held: Set<Flow> = []
 
     /// Installs the rules. Flows that an earlier process has steered stay steered; nothing is held.
     ///
     /// - Throws: `.steeringRules`, `.deviceBusy`, `.notPermitted`.
-    public init(interface: String) throws(MigrationError) {
-        let isName = interface.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != 0x2F }
-        guard (1...15).contains(interface.utf8.count), isName else {
-            throw MigrationError(.steeringRules, "interface name")
-        }
-        self.interface = interface
+    public init(interfaces: [String]) throws(MigrationError) {
+        guard !interfaces.isEmpty, interfaces.allSatisfy(FlowSteering.isName), Set(interfaces).count == interfaces.count
+        else { throw MigrationError(.steeringRules, "interface names") }
+        self.interfaces = interfaces
         device = try HoldDevice()
         tables = try NFTables()
         moved = FlowSteering.movedFlows(tables)
-        try tables.run(FlowSteering.rules(interface, moved: moved))
+        try tables.run(FlowSteering.rules(interfaces, moved: moved))
+    }
+
+    /// As `init(interfaces:)` with one.
+    public convenience init(interface: String) throws(MigrationError) {
+        try self.init(interfaces: [interface])
+    }
+
+    private static func isName(_ interface: String) -> Bool {
+        (1...15).contains(interface.utf8.count)
+            && interface.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\"") && $0 != 0x2F }
     }
 
     /// Removes everything that any process has installed in this network namespace: held flows go back to this host's

@@ -13,12 +13,14 @@ public struct MigrationError: Error, Sendable, Equatable {
         case boundToDevice = 8
         case scopedAddress = 9
         case unsettled = 10
+        case partnerStayed = 11
         // What the receiving host lacks.
         case addressNotLocal = 20
         case addressInUse = 21
         case timestampsOff = 22
         case outOfRoom = 23
         case restoredDifferently = 24
+        case addressNotPermitted = 25
         // What arrived is not what this version writes.
         case malformed = 30
         case unsupportedVersion = 31
@@ -74,6 +76,9 @@ extension MigrationError.Code {
         case .unsettled:
             "packets went on arriving while the flow was held; check that all its traffic enters by the"
                 + " interface that is steered"
+        case .partnerStayed: "the other connection of the session cannot move, so this one stays with it"
+        case .addressNotPermitted:
+            "the receiving host may not restore connections on this local address; add it to its migration.addresses"
         case .addressNotLocal: "this host does not carry the connection's local address; add it to an interface"
         case .addressInUse: "this host already has a connection with the same addresses and ports"
         case .timestampsOff: "the connection uses TCP timestamps; set net.ipv4.tcp_timestamps=1 here"

@@ -22,14 +22,14 @@ package struct MigrationSource {
     }
 
     /// Moves the connections, and says of each, in the same order, what became of it. A descriptor whose connection
-    /// did not stay is closed.
-    package func move(_ sockets: [MovableSocket]) -> [SocketMigration.Outcome] {
+    /// did not stay is closed. `groups` says which move together or not at all: those with equal elements.
+    package func move(_ sockets: [MovableSocket], groups: [Int]? = nil) -> [SocketMigration.Outcome] {
         guard !sockets.isEmpty else { return [] }
         guard sockets.count <= MigrationMessage.batchLimit else {
             let error = MigrationError(.outOfRoom, "more than \(MigrationMessage.batchLimit) connections in a batch")
             return sockets.map { _ in .stayed(error) }
         }
-        var migration = SocketMigration(count: sockets.count)
+        var migration = SocketMigration(groups: groups ?? Array(sockets.indices))
         var departure = Departure(sockets: sockets)
         var event: SocketMigration.Event? = .begin
         while let current = event {
@@ -72,8 +72,8 @@ package struct MigrationSource {
             return .held
         case .freeze:
             return .frozen(refused: departure.freeze())
-        case .offer:
-            try transport.send(departure.takeOffer())
+        case .offer(let members):
+            try transport.send(departure.offer(members))
             guard case .answer(let declined) = try receive() else { throw MigrationError(.protocolViolation) }
             // The answer counts as the offer does: among those that were frozen.
             return .answered(declined: departure.members(declined))
@@ -110,7 +110,7 @@ package struct MigrationSource {
 private struct Departure: ~Copyable {
     let sockets: [MovableSocket]
     var hold: FlowHold?
-    private var offer: MigrationOffer? = MigrationOffer()
+    private var frozen: [Int: FrozenBox] = [:]
     private var standstills: [Int: Standstill] = [:]
     /// Members by their position in the offer.
     private var offered: [Int] = []
@@ -123,10 +123,9 @@ private struct Departure: ~Copyable {
         var refused: [Int: MigrationError] = [:]
         for (member, socket) in sockets.enumerated() {
             do throws(MigrationError) {
-                let frozen = try socket.freeze()
-                standstills[member] = frozen.standstill
-                offer?.append(frozen)
-                offered.append(member)
+                let value = try socket.freeze()
+                standstills[member] = value.standstill
+                frozen[member] = FrozenBox(value)
             } catch {
                 refused[member] = error
             }
@@ -134,8 +133,14 @@ private struct Departure: ~Copyable {
         return refused
     }
 
-    mutating func takeOffer() -> ByteQueue {
-        guard let offer = offer.take() else { return ByteQueue() }
+    mutating func offer(_ members: Set<Int>) -> ByteQueue {
+        var offer = MigrationOffer()
+        for member in members.sorted() {
+            guard let value = frozen[member]?.take() else { continue }
+            offer.append(value)
+            offered.append(member)
+        }
+        frozen = [:]
         return offer.encoded()
     }
 
@@ -156,4 +161,13 @@ private struct Departure: ~Copyable {
         for (position, error) in errors where offered.indices.contains(position) { result[offered[position]] = error }
         return result
     }
+}
+
+/// A box, for dictionaries hold no noncopyable values.
+private final class FrozenBox {
+    private var socket: FrozenSocket?
+
+    init(_ socket: consuming FrozenSocket) { self.socket = consume socket }
+
+    func take() -> FrozenSocket? { socket.take() }
 }

@@ -6,12 +6,18 @@ import TLSRecords
 package struct MigrationTarget {
     private let transport: any MigrationTransport
     private let steering: FlowSteering?
+    private let refusal: (Flow) -> MigrationError.Code?
 
     /// With `steering`, a flow that this host forwards to the other, because it had moved there or because the service
     /// address is here already, is held while it arrives and no longer forwarded when it has.
-    package init(transport: any MigrationTransport, steering: FlowSteering? = nil) {
+    /// A connection for which `refusal` has a reason is declined before anything is done for it.
+    package init(
+        transport: any MigrationTransport, steering: FlowSteering? = nil,
+        refusal: @escaping (Flow) -> MigrationError.Code? = { _ in nil }
+    ) {
         self.transport = transport
         self.steering = steering
+        self.refusal = refusal
     }
 
     /// Waits for one batch and takes it. `adopt` gets each connection as soon as it is this host's; the descriptor is
@@ -45,7 +51,7 @@ package struct MigrationTarget {
     ) -> SocketArrival.Event? {
         switch action {
         case .restore:
-            return .restored(declined: batch.restore(steering))
+            return .restored(declined: batch.restore(steering, refusal))
         case .answer(let declined):
             do throws(MigrationError) {
                 try transport.send(.answer(declined: declined))
@@ -108,13 +114,17 @@ private struct Batch: ~Copyable {
     }
 
     /// Restores every member; what is declined, with its reason.
-    mutating func restore(_ steering: FlowSteering?) -> [Int: MigrationError] {
+    mutating func restore(
+        _ steering: FlowSteering?, _ refusal: (Flow) -> MigrationError.Code?
+    ) -> [Int: MigrationError] {
         var declined: [Int: MigrationError] = [:]
         var frozen: [Int: Frozen] = [:]
         offer?.withBytes { bytes in
             _ = try? MigrationOffer.forEach(in: bytes) { member, encoded in
                 do throws(MigrationError) {
-                    frozen[member] = Frozen(try FrozenSocket.decode(encoded))
+                    let value = Frozen(try FrozenSocket.decode(encoded))
+                    if let code = refusal(value.flow) { throw MigrationError(code) }
+                    frozen[member] = value
                 } catch {
                     declined[member] = error
                 }

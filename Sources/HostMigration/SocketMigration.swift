@@ -11,6 +11,9 @@
 /// The rule it serves: a connection is taken back only if its commit has not been sent, and the action that sends it
 /// comes after the machine has passed that point. If the link fails later the connection is in doubt. Its packets are
 /// steered to the new host by then, whose answer is the truth: alive if the commit arrived, else reset by its kernel.
+///
+/// Members can form groups, as the two connections of a proxied session do: they move together or not at all. One that
+/// cannot move keeps its partners here.
 public struct SocketMigration: Sendable {
     /// Position of a connection in the batch.
     public typealias Member = Int
@@ -37,7 +40,7 @@ public struct SocketMigration: Sendable {
         case answered(declined: [Member: MigrationError])
         /// Every accepted member was compared with what was frozen.
         case verified(changed: Set<Member>)
-        /// The other host owns every committed member but those.
+        /// The other host owns every committed member but those. A group that lost one is lost as a whole.
         case confirmed(lost: Set<Member>)
         /// An action failed, the link ended, the time is up.
         case failed(MigrationError)
@@ -72,13 +75,15 @@ public struct SocketMigration: Sendable {
         case idle
         case holding
         case freezing
-        case offered(Set<Member>)
+        case offered(frozen: Set<Member>, Set<Member>)
         case verifying(frozen: Set<Member>, accepted: Set<Member>)
         case committed(Set<Member>)
         case finished
     }
 
     private let members: Set<Member>
+    /// The group of each member.
+    private let groups: [Int]
     private var phase = Phase.idle
 
     /// What is known of each member so far; complete when the machine has finished.
@@ -87,9 +92,15 @@ public struct SocketMigration: Sendable {
     /// Whether `finish` has been returned.
     public var isFinished: Bool { phase == .finished }
 
-    /// A batch of `count` connections.
+    /// A batch of `count` connections, each by itself.
     public init(count: Int) {
-        members = Set(0..<max(count, 0))
+        self.init(groups: Array(0..<max(count, 0)))
+    }
+
+    /// A batch of connections, one for each element. Those whose elements are equal are a group.
+    public init(groups: [Int]) {
+        members = Set(groups.indices)
+        self.groups = groups
     }
 
     /// Takes an event. One that does not fit the phase is ignored: it comes from a peer or a timer that is late.
@@ -104,21 +115,23 @@ public struct SocketMigration: Sendable {
         case (.freezing, .frozen(let refused)):
             keep(refused)
             let frozen = members.subtracting(refused.keys)
-            guard !frozen.isEmpty else { return finish([.release(forwarding: [])]) }
-            phase = .offered(frozen)
-            return [.offer(frozen)]
-        case (.offered(let frozen), .answered(let declined)):
-            let declined = declined.filter { frozen.contains($0.key) }
-            keep(declined)
-            phase = .verifying(frozen: frozen, accepted: frozen.subtracting(declined.keys))
-            return [.verify(frozen.subtracting(declined.keys))]
+            let offered = keepPartners(among: frozen)
+            guard !offered.isEmpty else { return finish(takingBack(frozen) + [.release(forwarding: [])]) }
+            phase = .offered(frozen: frozen, offered)
+            return [.offer(offered)]
+        case (.offered(let frozen, let offered), .answered(let declined)):
+            keep(declined.filter { offered.contains($0.key) })
+            let accepted = keepPartners(among: offered.subtracting(declined.keys))
+            phase = .verifying(frozen: frozen, accepted: accepted)
+            return [.verify(accepted)]
         case (.verifying(let frozen, let accepted), .verified(let changed)):
             for member in changed.intersection(accepted) {
                 outcomes[member] = .stayed(MigrationError(.changedAfterFreezing))
             }
-            return commit(accepted.subtracting(changed), frozen: frozen)
+            return commit(keepPartners(among: accepted.subtracting(changed)), frozen: frozen)
         case (.committed(let committed), .confirmed(let lost)):
-            for member in committed { outcomes[member] = lost.contains(member) ? .inDoubt : .moved }
+            let lostGroups = Set(lost.intersection(committed).map { groups[$0] })
+            for member in committed { outcomes[member] = lostGroups.contains(groups[member]) ? .inDoubt : .moved }
             return finish([])
         case (.committed(let committed), .failed):
             for member in committed { outcomes[member] = .inDoubt }
@@ -129,7 +142,7 @@ public struct SocketMigration: Sendable {
         case (.freezing, .failed(let error)):
             keepRest(error)
             return finish([.takeBack(members), .release(forwarding: [])])
-        case (.offered(let frozen), .failed(let error)), (.verifying(let frozen, _), .failed(let error)):
+        case (.offered(let frozen, _), .failed(let error)), (.verifying(let frozen, _), .failed(let error)):
             keepRest(error)
             return finish([.takeBack(frozen), .release(forwarding: []), .cancel])
         default:
@@ -141,13 +154,22 @@ public struct SocketMigration: Sendable {
         guard !chosen.isEmpty else { return finish([.takeBack(frozen), .release(forwarding: []), .cancel]) }
         phase = .committed(chosen)
         let kept = frozen.subtracting(chosen)
-        let takeBack: [Action] = kept.isEmpty ? [] : [.takeBack(kept)]
-        return [.commit(chosen)] + takeBack + [.release(forwarding: chosen), .close(chosen)]
+        return [.commit(chosen)] + takingBack(kept) + [.release(forwarding: chosen), .close(chosen)]
     }
 
     private mutating func finish(_ actions: [Action]) -> [Action] {
         phase = .finished
         return actions + [.finish]
+    }
+
+    private func takingBack(_ members: Set<Member>) -> [Action] { members.isEmpty ? [] : [.takeBack(members)] }
+
+    /// The members of `candidates` whose groups are whole in it. The other ones stay, with their partners.
+    private mutating func keepPartners(among candidates: Set<Member>) -> Set<Member> {
+        let broken = Set(members.subtracting(candidates).map { groups[$0] })
+        let kept = candidates.filter { broken.contains(groups[$0]) }
+        for member in kept { outcomes[member] = .stayed(MigrationError(.partnerStayed)) }
+        return candidates.subtracting(kept)
     }
 
     private mutating func keep(_ errors: [Member: MigrationError]) {

@@ -10,6 +10,12 @@ extension Handshake {
         Connection(resuming: try snapshot())
     }
 
+    /// Whether the peer has shown a certificate for the host name. Whether that certificate is good is for the context to
+    /// decide: a server's must require client certificates for this to mean anything.
+    package borrowing func peerCertificate(isFor name: String) -> Bool {
+        session?.peerCertificate(isFor: name) ?? false
+    }
+
     /// The connection at rest, to be handed on at once.
     ///
     /// - Throws: as `connection()`.

@@ -63,6 +63,15 @@ extension LibrarySession {
         return CertificateDigest.peerCertificate(certificate)
     }
 
+    /// Whether the peer's certificate is for the host name: among its alternative names, or its common name if it has
+    /// none.
+    func peerCertificate(isFor name: String) -> Bool {
+        guard let certificate = SSL_get1_peer_certificate(ssl) else { return false }
+        defer { X509_free(certificate) }
+        let name = ServerNamePattern.normalise(name)
+        return X509_check_host(certificate, name, name.utf8.count, UInt32(X509_CHECK_FLAG_NO_WILDCARDS), nil) == 1
+    }
+
     private var applicationProtocol: String? {
         var name: UnsafePointer<UInt8>?
         var count: UInt32 = 0

@@ -4,9 +4,13 @@
 
 #include <sys/types.h>
 
-// Starts `path` in a process group of its own, with `standard_input` as its descriptor 0, with standard output and
-// standard error inherited and every other descriptor closed, and with default signal handling. Returns the pid or a
-// negative errno value.
-pid_t baton_spawn(const char *path, char *const arguments[], int standard_input);
+// Starts `path` in a process group of its own, with `standard_input` as its descriptor 0 and `extra` as its descriptor 3
+// (-1: none), with standard output and standard error inherited and every other descriptor closed, and with default
+// signal handling. Returns the pid or a negative errno value.
+pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra);
+
+// Runs `path` with one argument and waits for its end, at most `milliseconds`; then it is killed. Returns its wait status
+// or a negative errno value.
+int baton_run(const char *path, const char *argument, int milliseconds);
 
 #endif

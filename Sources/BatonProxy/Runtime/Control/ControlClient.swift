@@ -30,7 +30,7 @@ public struct ControlClient: Sendable {
         switch try connection.next() {
         case .status(let report): return report
         case .failed(let why): throw RuntimeError(.refused, why)
-        case .upgrading, .upgraded: throw unexpected
+        case .upgrading, .upgraded, .draining, .drained: throw unexpected
         }
     }
 
@@ -48,7 +48,37 @@ public struct ControlClient: Sendable {
             case .upgrading(let step): progress(step)
             case .upgraded(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status: throw unexpected
+            case .status, .draining, .drained: throw unexpected
+            }
+        }
+    }
+
+    /// Moves every connection, and the service addresses, to another host, and waits for the end.
+    ///
+    /// - Parameters:
+    ///   - peer: the other host's name in the server's configuration.
+    ///   - isDryRun: say only what could move.
+    ///   - progress: called as connections move.
+    ///   - mustStop: asked from time to time; once it is true nothing more is begun.
+    /// - Throws: `RuntimeError`; every connection is where it was then.
+    public func drain(
+        to peer: String, isDryRun: Bool, progress: (DrainProgress) -> Void, mustStop: () -> Bool
+    ) throws -> DrainReport {
+        let connection = try open()
+        try connection.send(.drain(to: peer, isDryRun: isDryRun))
+        var hasStopped = false
+        while true {
+            repeat {
+                guard !hasStopped, mustStop() else { continue }
+                hasStopped = true
+                // If the drain has ended meanwhile nobody reads this, and the report is there to be read.
+                try? connection.send(.stop)
+            } while try !connection.waitForAnswer(milliseconds: 100)
+            switch try connection.next() {
+            case .draining(let step): progress(step)
+            case .drained(let report): return report
+            case .failed(let why): throw RuntimeError(.refused, why)
+            case .status, .upgrading, .upgraded: throw unexpected
             }
         }
     }
@@ -79,6 +109,13 @@ public struct ControlClient: Sendable {
             try file.write(contentsOf: try JSONEncoder().encode(request) + Data("\n".utf8))
         }
 
+        /// Whether there is something to read within that time, or the end.
+        func waitForAnswer(milliseconds: CInt) throws -> Bool {
+            if pending.contains(UInt8(ascii: "\n")) { return true }
+            var request = pollfd(fd: file.fileDescriptor, events: Int16(POLLIN), revents: 0)
+            return poll(&request, 1, milliseconds) > 0
+        }
+
         func next() throws -> ControlResponse {
             while true {
                 if let end = pending.firstIndex(of: UInt8(ascii: "\n")) {
@@ -91,10 +128,14 @@ public struct ControlClient: Sendable {
                             .refused, "the server at \(path) gave an answer that cannot be read; use its own version")
                     }
                 }
-                guard let more = try file.read(upToCount: 64 << 10), !more.isEmpty else {
+                // Not FileHandle's reading, which waits for as much as it may read.
+                var buffer = [UInt8](repeating: 0, count: 64 << 10)
+                let count = read(file.fileDescriptor, &buffer, buffer.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else {
                     throw RuntimeError(.notRunning, "the server at \(path) closed the connection; its log tells why")
                 }
-                pending += more
+                pending += buffer[..<count]
             }
         }
     }

@@ -5,13 +5,20 @@ enum ControlRequest: Codable, Sendable {
     case workers(Int)
     /// Start this binary and hand everything to it; nil: the one this server was started from.
     case upgrade(binary: String?)
+    /// Move every connection to another host.
+    case drain(to: String, isDryRun: Bool)
+    /// Stop the drain that this connection has asked for, after what is under way. So does the connection's end.
+    case stop
 }
 
-/// What the server answers; to `workers` by `status` once they have started. `upgrade` has several answers, the last being `upgraded` or `failed`.
+/// What the server answers; to `workers` by `status` once they have started. `upgrade` and `drain` have several answers, the
+/// last being `upgraded`, `drained` or `failed`.
 enum ControlResponse: Codable, Sendable {
     case status(StatusReport)
     case upgrading(UpgradeProgress)
     case upgraded(UpgradeReport)
+    case draining(DrainProgress)
+    case drained(DrainReport)
     case failed(String)
 }
 

@@ -16,6 +16,8 @@ extension Front {
                     try channel.pipeline.syncOperations.addHandler(
                         JSONLines<ControlRequest, ControlResponse>(on: channel.eventLoop) { [self] request, link in
                             answer(request, link)
+                        } ended: { [self, id = ObjectIdentifier(channel)] in
+                            stopDrain(askedBy: id)
                         })
                 }
             }
@@ -40,6 +42,8 @@ extension Front {
         case .status: link.finish(.status(status))
         case .workers(let count): setWorkers(count, asked: link)
         case .upgrade(let binary): upgrade(binary: binary, asked: link)
+        case .drain(let peer, let isDryRun): drain(to: peer, isDryRun: isDryRun, asked: link)
+        case .stop: stopDrain(askedBy: ObjectIdentifier(link.channel))
         }
     }
 }

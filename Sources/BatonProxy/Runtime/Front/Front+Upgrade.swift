@@ -8,7 +8,7 @@ internal import Synchronization
 extension Front {
     /// Starts a new server of `binary` and, when it is ready, hands everything to it. Until then nothing changes here.
     func upgrade(binary: String?, asked: JSONLink<ControlResponse>?) {
-        guard case .serving = phase else {
+        guard case .serving = phase, drain == nil else {
             asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
             return
         }
@@ -66,6 +66,10 @@ extension Front {
     var gone: WorkerReport {
         var total = predecessors
         total.add(past)
+        if let counts = migration?.counts {
+            total.migrations += counts.arrived + counts.departed
+            total.movesFailed += counts.failed
+        }
         return total
     }
 
@@ -147,6 +151,8 @@ extension Front {
         successor.total = connectionCount
         successor.movesFailedBefore = totals.movesFailed
         phase = .retiring(successor)
+        // The successor has processes of its own for that, and only one at a time can have the hold device.
+        endMigration()
         log.notice(
             "the new server is ready; handing over",
             metadata: ["pid": "\(successor.process.pid)", "connections": "\(successor.total)"])

@@ -45,6 +45,15 @@ extension Front {
         }
     }
 
+    /// The server is ready when all its processes are.
+    func becomeReady() {
+        guard workers.allSatisfy({ $0.state != .starting && $0.siblings >= workers.count - 1 }),
+            migration?.isReady != false
+        else { return }
+        readiness?.succeed()
+        readiness = nil
+    }
+
     private func received(_ message: WorkerMessage, from worker: WorkerHandle) {
         switch message {
         case .ready:
@@ -55,11 +64,7 @@ extension Front {
             if workers.allSatisfy({ $0.state != .starting }) { tellWorkers() }
         case .acquainted(let count):
             worker.siblings = count
-            // The first connection may have to move on at once.
-            if workers.allSatisfy({ $0.state != .starting && $0.siblings >= workers.count - 1 }) {
-                readiness?.succeed()
-                readiness = nil
-            }
+            becomeReady()
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
             worker.link?.channel.close(promise: nil)
@@ -74,6 +79,8 @@ extension Front {
                 admission.withLock { $0.release(from: source) }
             }
         case .listing(let listing): listed(listing, by: worker)
+        case .migrated(let sweep, let handedOver, let returned, let left):
+            drain?.migrated(worker, sweep: sweep, handedOver: handedOver, returned: returned, left: left)
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
             log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
@@ -125,6 +132,7 @@ extension Front {
             for source in worker.underWay.values { $0.release(from: source) }
         }
         couriers[worker.socket] = nil
+        drain?.workerEnded(worker)
         unlink(worker.socket)
         unlink(worker.socket + ".lock")
         tellSiblings()
@@ -196,5 +204,6 @@ extension Front {
             }
         case .retiring, .finishing: break
         }
+        migration?.link?.send(.workers(ready.map(\.socket)))
     }
 }

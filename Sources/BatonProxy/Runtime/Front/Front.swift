@@ -79,6 +79,10 @@ final class Front: @unchecked Sendable {
     let counts = Mutex(FrontCounts())
     /// Counted by the servers before this one.
     var predecessorCounts = FrontCounts()
+    /// The processes that move connections to and from other hosts, if that is configured.
+    var migration: MigrationHandle?
+    /// Connections are moving to another host.
+    var drain: Drain?
     /// Whether a successor has the sockets.
     var isReplaced = false
     /// Connections in this process, those on their way to a worker included.
@@ -124,6 +128,7 @@ final class Front: @unchecked Sendable {
         loop.execute { [self] in
             readiness = promise
             for _ in 0..<workerCount { startWorker() }
+            if configuration.migration.isConfigured { startMigration() }
             loop.scheduleTask(in: Self.startLimit) { [self] in
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
@@ -142,6 +147,7 @@ final class Front: @unchecked Sendable {
     func abandonStart() {
         for worker in workers { kill(worker.pid, SIGKILL) }
         ended.succeed()
+        migration?.link?.channel.close(promise: nil)
     }
 
     /// Accepts.
@@ -178,6 +184,7 @@ final class Front: @unchecked Sendable {
         log.notice("draining", metadata: ["connections": "\(connectionCount)"])
         ServiceNotification.stopping()
         if case .replacing(let successor) = phase { successor.abandon() }
+        drain?.stop()
         phase = .finishing
         stopListening()
         for worker in workers { worker.link?.send(.finish) }
@@ -192,7 +199,7 @@ final class Front: @unchecked Sendable {
     func endIfDone() {
         switch phase {
         case .finishing:
-            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
+            guard workers.isEmpty, drain == nil, connections.load(ordering: .relaxed) == 0 else { return }
             ended.succeed()
         case .retiring(let successor):
             progress(successor)
@@ -224,6 +231,9 @@ final class Front: @unchecked Sendable {
             } catch {
                 for socket in opened { close(socket.descriptor) }
                 throw error
+            }
+            if changed.migration != configuration.migration || changed.peers != configuration.peers {
+                log.warning("migration and peers are changed by an upgrade only")
             }
             if changed.control != configuration.control || changed.user != configuration.user
                 || changed.group != configuration.group
@@ -302,7 +312,9 @@ final class Front: @unchecked Sendable {
                     movesIn: $0.report.movesIn,
                     movesOut: $0.report.movesOut)
             },
-            moves: .init(handoff: total.movesIn, migration: 0, failed: total.movesFailed),
+            moves: .init(
+                handoff: total.movesIn, migration: total.migrations,
+                failed: total.movesFailed),
             pause: .init(total.pauses))
     }
 }
@@ -315,6 +327,7 @@ extension WorkerReport {
         movesFailed += other.movesFailed
         failures.add(other.failures)
         idleClosed += other.idleClosed
+        migrations += other.migrations
         pauses.merge(other.pauses)
     }
 }

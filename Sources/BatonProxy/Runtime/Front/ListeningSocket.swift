@@ -8,8 +8,12 @@ struct ListeningSocket: Sendable {
 
     private static let backlog: CInt = 4096
 
-    /// - Parameter key: the configuration's, for messages; `nil` for a listener's.
-    static func open(_ name: String, _ address: Address, key: String? = nil) throws(RuntimeError) -> ListeningSocket {
+    /// - Parameters:
+    ///   - key: the configuration's, for messages; `nil` for a listener's.
+    ///   - sharesPort: whether another process of this user may listen there, too (SO_REUSEPORT).
+    static func open(
+        _ name: String, _ address: Address, key: String? = nil, sharesPort: Bool = false
+    ) throws(RuntimeError) -> ListeningSocket {
         let candidates = try Self.candidates(address)
         var code: CInt = 0
         for candidate in candidates {
@@ -22,6 +26,9 @@ struct ListeningSocket: Sendable {
             }
             var on: CInt = 1
             setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+            if sharesPort {
+                setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, socklen_t(MemoryLayout<CInt>.size))
+            }
             if candidate.family == AF_INET6 {
                 // `:port` listens on every address; a named IPv6 address means only itself.
                 var only: CInt = candidate.isDualStack ? 0 : 1

@@ -10,6 +10,8 @@ enum FrontMessage: Codable, Sendable {
     case drain(to: [String])
     /// Those to whom connections were to go have failed: go on with what is left, and say ready if that can be.
     case resume
+    /// Offer so many connections, of those that this sweep has not asked for, to the migration process.
+    case migrate(to: String, sweep: UInt64, limit: Int)
     /// Take no more connections, close those that are idle, and exit when none is left.
     case finish
     /// Tell what connections are there.

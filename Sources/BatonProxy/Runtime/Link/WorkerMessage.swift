@@ -13,6 +13,8 @@ enum WorkerMessage: Codable, Sendable {
     case report(WorkerReport)
     /// The answer to `list`.
     case listing(Listing)
+    /// How an offer to the migration process ended, and how many connections this sweep has not asked for.
+    case migrated(sweep: UInt64, handedOver: Int, returned: Int, left: Int)
     /// It was asked to stop by somebody else than the front.
     case leaving
 }
@@ -27,6 +29,8 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var failures: [String: Int] = [:]
     /// Connections closed because nothing had passed for too long.
     var idleClosed = 0
+    /// Moves to and from other hosts. Only a front has some.
+    var migrations = 0
     var pauses = PauseHistogram()
 
     init() {}
@@ -40,6 +44,7 @@ struct WorkerReport: Codable, Sendable, Equatable {
         movesFailed = try container.decode(Int.self, forKey: .movesFailed)
         failures = try container.decodeIfPresent([String: Int].self, forKey: .failures) ?? [:]
         idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
+        migrations = try container.decodeIfPresent(Int.self, forKey: .migrations) ?? 0
         pauses = try container.decode(PauseHistogram.self, forKey: .pauses)
     }
 }

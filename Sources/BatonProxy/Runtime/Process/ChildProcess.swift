@@ -13,25 +13,41 @@ struct ChildProcess: Sendable {
 
     /// Starts `binary` with `arguments`, which do not include its name. It leads a process group of its own, so that a
     /// terminal's Ctrl-C reaches the front only, and starts with default signal handling.
-    static func start(_ binary: String, _ arguments: [String]) throws(RuntimeError) -> ChildProcess {
-        var ends: [CInt] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-            throw .system("cannot make a control link")
+    ///
+    /// - Parameter extra: a descriptor that it has as its 3; ours stays open.
+    static func start(
+        _ binary: String, _ arguments: [String], extra: CInt = -1
+    ) throws(RuntimeError) -> ChildProcess {
+        let ends = try UnixSocket.pair(SOCK_STREAM)
+        defer { close(ends.1) }
+        let pid: pid_t
+        do throws(RuntimeError) {
+            pid = try spawn(binary, arguments, standardInput: ends.1, extra: extra)
+        } catch {
+            close(ends.0)
+            throw error
         }
-        defer { close(ends[1]) }
+        return ChildProcess(pid: pid, link: ends.0)
+    }
+
+    /// As `start`, with a descriptor of the caller's as its standard input.
+    static func spawn(
+        _ binary: String, _ arguments: [String], standardInput: CInt, extra: CInt = -1
+    ) throws(RuntimeError) -> pid_t {
         var words = ([CommandLine.arguments.first ?? "baton"] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let pid = baton_spawn(binary, &words, ends[1])
+        let pid = baton_spawn(binary, &words, standardInput, extra)
         guard pid > 0 else {
-            close(ends[0])
             throw RuntimeError(.processFailed, "cannot start \(binary): \(String(cString: strerror(-pid)))")
         }
-        return ChildProcess(pid: pid, link: ends[0])
+        return pid
     }
 
     /// Calls `ended` once, from a thread of its own, with what waitpid(2) says of the end.
-    func watch(_ ended: @escaping @Sendable (ProcessEnding) -> Void) {
-        let pid = self.pid
+    func watch(_ ended: @escaping @Sendable (ProcessEnding) -> Void) { Self.watch(pid, ended) }
+
+    /// As `watch`, of any child.
+    static func watch(_ pid: pid_t, _ ended: @escaping @Sendable (ProcessEnding) -> Void) {
         startThread("baton-wait") {
             var status: CInt = 0
             while waitpid(pid, &status, 0) < 0 {

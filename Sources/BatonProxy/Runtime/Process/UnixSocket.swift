@@ -19,6 +19,15 @@ enum UnixSocket {
         return nil
     }
 
+    /// Two connected sockets.
+    static func pair(_ kind: __socket_type) throws(RuntimeError) -> (CInt, CInt) {
+        var ends: [CInt] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+            throw .system("cannot make a pair of sockets")
+        }
+        return (ends[0], ends[1])
+    }
+
     /// Whether somebody listens there.
     static func answers(_ path: String) -> Bool {
         guard let descriptor = connect(path) else { return false }

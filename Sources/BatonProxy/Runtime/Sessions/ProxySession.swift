@@ -172,6 +172,9 @@ final class ProxySession: Session {
         }
     }
 
+    /// Not while its upstream is being connected: another host may not be able to connect before it has the address.
+    override var mayLeaveHost: Bool { stage == .relaying }
+
     override func clientEnded(isMoved: Bool) {
         // It has gone before its upstream was attached.
         if let (_, socket) = leg { Glibc.close(socket) }

@@ -51,6 +51,9 @@ class Session {
         try clientHandler().detach(applicationState: try state().encoded)
     }
 
+    /// Whether it may move to another host now.
+    var mayLeaveHost: Bool { true }
+
     /// Whether it can be closed without breaking something off.
     var isIdle: Bool { false }
 

@@ -13,6 +13,8 @@ enum SessionAnnotation {
     static let idleFor = "baton.idle-for"
     /// The front's number for what it gives to a worker.
     static let placement = "baton.placement"
+    /// The sweep of a drain that has last asked for the connection.
+    static let sweep = "baton.sweep"
 }
 
 extension ParcelMetadata {

@@ -43,7 +43,9 @@ final class UpstreamConnector {
                 switch address {
                 case .unix(let path): bootstrap.connect(unixPath: path, security)
                 case .tcp(let host, let port):
-                    bootstrap.connect(host: host.connectName, port: Int(port), security, timeout: limit)
+                    bootstrap.connect(
+                        host: host.connectName, port: Int(port), security, timeout: limit,
+                        from: upstream.source(for: host).map { "\($0)" })
                 }
             let isPlain = !upstream.usesTLS
             future.whenComplete { result in
@@ -116,6 +118,14 @@ final class UpstreamConnector {
             self.settle = nil
             settle?(result)
         }
+    }
+}
+
+extension Upstream {
+    /// The local address to connect to `host` from. A name is taken to lead to addresses of the first one's family.
+    fileprivate func source(for host: Address.Host) -> IPAddress? {
+        guard case .ip(let address) = host else { return sourceAddresses.first }
+        return sourceAddresses.first { $0.octets.count == address.unmapped.octets.count }
     }
 }
 

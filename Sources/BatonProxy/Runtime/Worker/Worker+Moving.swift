@@ -99,7 +99,7 @@ extension Worker {
         for (path, boxes) in zip(paths, shares) where !boxes.isEmpty { courier(to: path).send(boxes) }
     }
 
-    private func detach(_ session: Session) -> DetachedConnection? {
+    func detach(_ session: Session) -> DetachedConnection? {
         do {
             var parcel = try session.detach()
             parcel.metadata.stampDetached()

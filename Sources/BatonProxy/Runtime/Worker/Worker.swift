@@ -32,6 +32,8 @@ final class Worker: @unchecked Sendable {
     var report = WorkerReport()
     var inbox: ParcelInbox?
     var couriers: [String: ParcelCourier] = [:]
+    /// The one to the migration process, and the sweep it is for.
+    var migrator: (ParcelCourier, UInt64)?
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     var recentPauses = RecentPauses()
@@ -76,6 +78,7 @@ final class Worker: @unchecked Sendable {
             siblings = paths
             link?.send(.acquainted(paths.count))
         case .list(let request): list(request)
+        case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
         case .drain(let paths):
             phase = .draining(paths)
             drain()

@@ -1,0 +1,121 @@
+internal import Glibc
+internal import Logging
+internal import NIOCore
+
+extension Front {
+    /// Starts the two processes that move connections between hosts: the privileged one, and the one that speaks with other
+    /// hosts, joined by a socket that is handed to them.
+    func startMigration() {
+        do {
+            let (near, far) = try UnixSocket.pair(SOCK_SEQPACKET)
+            defer { close(near) }
+            let child: ChildProcess
+            do throws(RuntimeError) {
+                child = try ChildProcess.start(ChildProcess.thisBinary, ["serve-migration"], extra: near)
+            } catch {
+                close(far)
+                throw error
+            }
+            let handle = MigrationHandle(
+                pid: child.pid, socket: "\(ControlSocket.runtimeDirectory(control.path))/migration.\(child.pid)",
+                networkEnd: far)
+            migration = handle
+            try startNetwork(handle, isRestarted: false)
+            let bound = NIOLoopBound(handle, eventLoop: loop)
+            child.watch { [self] ending in
+                loop.execute { self.migrationEnded(bound.value, "\(ending)") }
+            }
+            JSONLines<MigrationEvent, MigrationOrder>.open(child.link, on: loop) { [self] event in
+                received(event, from: bound.value)
+            } ended: {
+            }.whenSuccess { [self] link in
+                bound.value.link = link
+                link.send(
+                    .configure(MigrationSetup(file: file, flags: options.flags, socket: bound.value.socket)))
+                link.send(.workers(workers.filter { $0.state == .ready }.map(\.socket)))
+            }
+        } catch {
+            failReadiness("connections cannot move between hosts: \(error)")
+        }
+    }
+
+    /// They end when nothing is under way in them.
+    func endMigration() {
+        migration?.link?.channel.close(promise: nil)
+        if let counts = migration?.counts {
+            past.migrations += counts.arrived + counts.departed
+            past.movesFailed += counts.failed
+        }
+        migration = nil
+    }
+
+    private func received(_ event: MigrationEvent, from handle: MigrationHandle) {
+        switch event {
+        case .ready:
+            handle.isReady = true
+            becomeReady()
+        case .failed(let why): failReadiness("connections cannot move between hosts: \(why)")
+        case .counts(let counts): handle.counts = counts
+        default: drain?.received(event)
+        }
+    }
+
+    private func startNetwork(_ handle: MigrationHandle, isRestarted: Bool) throws(RuntimeError) {
+        handle.networkStartedAt = MonotonicTime.now
+        let pid = try ChildProcess.spawn(
+            ChildProcess.thisBinary,
+            ["serve-network"] + configuration.migration.networkArguments + (isRestarted ? ["--restarted"] : []),
+            standardInput: handle.networkEnd)
+        let bound = NIOLoopBound(handle, eventLoop: loop)
+        ChildProcess.watch(pid) { [self] ending in
+            loop.execute { self.networkEnded(bound.value, ending) }
+        }
+    }
+
+    /// Another takes its place, at the same socket: what it was asked for may be done in part, and the migration process
+    /// hears of it.
+    private func networkEnded(_ handle: MigrationHandle, _ ending: ProcessEnding) {
+        guard migration === handle, ending != .exited(0) else { return }
+        if case .starting = phase { return failReadiness("the privileged process has ended (\(ending)); see the log") }
+        log.error("the privileged process has died; another takes its place", metadata: ["ending": "\(ending)"])
+        let isFast = MonotonicTime.now < handle.networkStartedAt + 5_000_000_000
+        let bound = NIOLoopBound(handle, eventLoop: loop)
+        loop.scheduleTask(in: isFast ? .seconds(1) : .zero) { [self] in
+            guard migration === bound.value else { return }
+            do throws(RuntimeError) {
+                try startNetwork(bound.value, isRestarted: true)
+            } catch {
+                log.error("it cannot be started", metadata: ["reason": "\(error)"])
+                kill(bound.value.pid, SIGKILL)
+            }
+        }
+    }
+
+    private func migrationEnded(_ handle: MigrationHandle, _ ending: String) {
+        unlink(handle.socket)
+        unlink(handle.socket + ".lock")
+        guard migration === handle else { return }
+        endMigration()
+        drain?.migrationEnded(ending)
+        switch phase {
+        case .starting: failReadiness("the migration process ended while it started (\(ending)); see the log")
+        case .serving, .replacing:
+            log.error(
+                "the migration process has died; what it was moving is closed, another takes its place",
+                metadata: ["pid": "\(handle.pid)", "ending": "\(ending)"])
+            loop.scheduleTask(in: .seconds(1)) { [self] in
+                if case .serving = phase, migration == nil { startMigration() }
+            }
+        case .retiring, .finishing: endIfDone()
+        }
+    }
+}
+
+extension Migration {
+    /// What the privileged process is told when it starts, and holds to.
+    fileprivate var networkArguments: [String] {
+        interfaces.flatMap { ["--interface", $0] } + addresses.flatMap { ["--address", "\($0)"] }
+            + (takeCommand.map { ["--take-command", $0] } ?? [])
+            + (leaveCommand.map { ["--leave-command", $0] } ?? [])
+    }
+}

@@ -1,0 +1,121 @@
+internal import Glibc
+internal import HostMigration
+internal import TLSRecords
+
+/// Passes the stream between the privileged processes of two hosts through the link, while a batch is under way. Its local
+/// end is a stream socket to this host's.
+final class BatchRelay {
+    private let link: PeerLink
+    private var local: CInt
+    /// Received from the link and not yet taken by the local end.
+    private var backlog = ByteQueue()
+    private var linkError: LinkError?
+    /// Whether the other host has said that nothing more of the batch comes.
+    private(set) var hasPeerEnded = false
+    private var lastProgress = MonotonicTime.now
+
+    /// Beyond this the link is not read.
+    private static let mostBacklog = 1 << 20
+    /// How long the link may be silent during a batch: longer than the other host may hold packets.
+    private static let silence: UInt64 = 30_000_000_000
+
+    /// Takes the local end over.
+    init(_ link: PeerLink, local: CInt) {
+        self.link = link
+        self.local = local
+        _ = fcntl(local, F_SETFL, fcntl(local, F_GETFL) | O_NONBLOCK)
+    }
+
+    deinit { if local >= 0 { close(local) } }
+
+    /// Why the link failed, if it has. The local side is hung up on then.
+    var failure: LinkError? { linkError }
+
+    /// Whether the local end is closed.
+    var isLocalEnded: Bool { local < 0 }
+
+    /// Waits until something can be done, and does it.
+    ///
+    /// - Parameter watched: another descriptor to wait for.
+    /// - Returns: whether it is readable.
+    func step(watching watched: CInt) -> Bool {
+        var polled = [
+            pollfd(fd: watched, events: Int16(POLLIN), revents: 0), pollfd(fd: -1, events: 0, revents: 0),
+            pollfd(fd: local, events: 0, revents: 0),
+        ]
+        var limit: Int32 = 1000
+        if linkError == nil {
+            let (events, delay) = link.interest()
+            polled[1].fd = link.descriptor
+            polled[1].events = backlog.count < Self.mostBacklog ? events : events & ~Int16(POLLIN)
+            if delay >= 0 { limit = min(limit, delay) }
+            if link.hasRoom { polled[2].events |= Int16(POLLIN) }
+        } else {
+            polled[2].events |= Int16(POLLIN)
+        }
+        if !backlog.isEmpty { polled[2].events |= Int16(POLLOUT) }
+        _ = poll(&polled, 3, limit)
+        do throws(LinkError) {
+            if polled[2].revents != 0 { try readLocal() }
+            if linkError == nil {
+                try link.step()
+                while !hasPeerEnded, backlog.count < Self.mostBacklog, let frame = try link.nextFrame() {
+                    try handle(frame)
+                }
+            }
+            if MonotonicTime.now > lastProgress + Self.silence { throw .silent }
+        } catch {
+            linkError = error
+            endLocal()
+        }
+        writeLocal()
+        return polled[0].revents != 0
+    }
+
+    private func handle(_ frame: PeerLink.Frame) throws(LinkError) {
+        lastProgress = MonotonicTime.now
+        switch frame.kind {
+        case .relay: frame.withBytes { backlog.append($0) }
+        case .batchEnd: hasPeerEnded = true
+        default: throw .violation
+        }
+    }
+
+    private func readLocal() throws(LinkError) {
+        guard local >= 0 else { return }
+        var chunk = ByteQueue()
+        var end = false
+        chunk.append(minimum: LinkFrame.relay.limit) { space in
+            let count = recv(local, space.baseAddress, LinkFrame.relay.limit, 0)
+            if count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) { end = true }
+            return max(0, count)
+        }
+        if !chunk.isEmpty, linkError == nil {
+            lastProgress = MonotonicTime.now
+            let result = chunk.withBytes { bytes in Result { () throws(LinkError) in try link.queue(.relay, bytes) } }
+            try result.get()
+        }
+        if end { endLocal() }
+    }
+
+    private func writeLocal() {
+        while !backlog.isEmpty, local >= 0 {
+            let count = backlog.withBytes { send(local, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            if count > 0 {
+                backlog.consume(count)
+            } else if errno == EAGAIN {
+                return
+            } else if errno != EINTR {
+                endLocal()
+            }
+        }
+        if hasPeerEnded, local >= 0 { shutdown(local, Int32(SHUT_WR)) }
+    }
+
+    private func endLocal() {
+        guard local >= 0 else { return }
+        close(local)
+        local = -1
+        backlog.removeAll()
+    }
+}

@@ -1,0 +1,319 @@
+internal import BatonNIO
+internal import Glibc
+internal import Handoff
+internal import HostMigration
+internal import TLSRecords
+
+/// One drain, at the host that connections leave: the link to the peer, and what has become of them so far. This process
+/// owns each parcel from the worker's commit until it has moved or a worker has it again. Blocking, for one thread.
+final class Departure {
+    private let link: PeerLink
+    private let network: NetworkClient
+    private let peer: LinkHello
+    /// Gives a connection that stays back to a worker.
+    private let keep: (consuming Parcel) -> Void
+    private(set) var tally = DrainTally()
+    /// The flows of what stays, with the service addresses at this end.
+    private(set) var staying: Set<Flow> = []
+    /// Once the link has failed nothing more leaves.
+    private(set) var failure: LinkError?
+
+    /// Greets the peer.
+    init(
+        _ link: PeerLink, _ network: NetworkClient, hop: NextHop, keep: @escaping (consuming Parcel) -> Void
+    ) throws {
+        self.link = link
+        self.network = network
+        self.keep = keep
+        let hello = LinkHello(hop: hop, takesConnections: false)
+        try link.queue(.hello, hello.encoded)
+        try link.flush()
+        let answer = try link.receive()
+        guard answer.kind == .hello, let peer = answer.withBytes({ LinkHello($0) }) else { throw LinkError.violation }
+        guard hello.common(with: peer) != nil else {
+            throw LinkError("the other host speaks no version of the protocol in common; run the same release on both")
+        }
+        guard peer.takesConnections else {
+            throw LinkError("the other host takes no connections now: it is being drained, or takes others; try again")
+        }
+        self.peer = peer
+    }
+
+    /// The peer's addresses on the shared link.
+    var host: NextHop { peer.hop }
+
+    /// Connections that stayed are offered again from here on.
+    func beginSweep() {
+        tally.stayed = [:]
+        staying = []
+    }
+
+    /// What a dry run asks of each: whether it could move.
+    func examine(_ parcel: borrowing Parcel) {
+        var sockets: [CInt] = []
+        for index in 0..<parcel.sockets.count { sockets.append(parcel.sockets[index]) }
+        let results = (try? network.examine(sockets)) ?? []
+        if let reason = Self.obstacle(results, sockets.count) {
+            tally.stayed[reason, default: 0] += 1
+        } else {
+            tally.moved += 1
+        }
+    }
+
+    private static func obstacle(_ results: some Collection<Result<Flow, MigrationError>>, _ count: Int) -> String? {
+        for case .failure(let error) in results { return error.code.explanation }
+        return results.count == count && count > 0 ? nil : MigrationError.Code.systemCall.explanation
+    }
+
+    // MARK: A batch
+
+    /// A parcel that has been taken apart: its sockets, and the rest.
+    private final class Leaving {
+        private var parcel: Parcel?
+        let sockets: [CInt]
+        let flows: [Flow]
+        let detachedAt: UInt64?
+
+        init(_ parcel: consuming Parcel, sockets: [CInt], flows: [Flow], detachedAt: UInt64?) {
+            self.parcel = consume parcel
+            self.sockets = sockets
+            self.flows = flows
+            self.detachedAt = detachedAt
+        }
+
+        /// What the peer gets before the sockets: the flows, and everything but the sockets.
+        func message() throws(ParcelError) -> ByteQueue {
+            var head: [UInt8] = [UInt8(flows.count)]
+            for flow in flows { head.append(flow) }
+            var message = ByteQueue()
+            head.withUnsafeBytes { message.append($0) }
+            switch parcel {
+            case .some(let parcel): try parcel.encoded().withBytes { message.append($0) }
+            case .none: break
+            }
+            return message
+        }
+
+        /// The whole again.
+        func reassemble() -> Parcel? {
+            guard var parcel = self.parcel.take() else { return nil }
+            for socket in sockets { parcel.sockets.append(owning: socket) }
+            return parcel
+        }
+
+        /// It is the peer's, or nobody's.
+        func forget(reset: Bool) {
+            parcel = nil
+            for socket in sockets {
+                if reset { SocketReset.close(socket) } else { close(socket) }
+            }
+        }
+    }
+
+    /// Moves connections, and gives those that stay back.
+    func move(_ boxes: [DetachedConnection]) {
+        var leaving: [Leaving] = []
+        for box in boxes {
+            guard let parcel = box.take() else { continue }
+            tally.handled += 1
+            if let entry = examined(parcel) { leaving.append(entry) }
+        }
+        var rest = leaving[...]
+        while !rest.isEmpty {
+            let part = rest.prefix(min(peer.mostParcels, LinkProtocol.mostParcels))
+            rest = rest.dropFirst(part.count)
+            moveBatch(Array(part))
+        }
+    }
+
+    private func examined(_ parcel: consuming Parcel) -> Leaving? {
+        let stamp = parcel.metadata.annotations.removeValue(forKey: SessionAnnotation.detachedAt)
+        let detachedAt = stamp.map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
+        let sockets = parcel.sockets.takeAll()
+        var obstacle = failure?.description
+        var flows: [Flow] = []
+        if obstacle == nil {
+            let results = (try? network.examine(sockets)) ?? []
+            obstacle = Self.obstacle(results, sockets.count)
+            flows = results.compactMap { try? $0.get() }
+        }
+        let entry = Leaving(parcel, sockets: sockets, flows: flows, detachedAt: detachedAt)
+        guard let obstacle else { return entry }
+        stay(entry, obstacle)
+        return nil
+    }
+
+    private func stay(_ entry: Leaving, _ reason: String) {
+        tally.stayed[reason, default: 0] += 1
+        staying.formUnion(entry.sockets.compactMap { Flow(of: $0) })
+        if let parcel = entry.reassemble() { keep(parcel) }
+    }
+
+    private func moveBatch(_ entries: [Leaving]) {
+        var sent: [Leaving] = []
+        do {
+            try link.queue(.batch, [UInt8(clamping: entries.count)])
+            for entry in entries {
+                do {
+                    let message = try entry.message()
+                    guard message.count <= LinkFrame.parcel.limit else { throw MigrationError(.outOfRoom) }
+                    try message.withBytes { try link.queue(.parcel, $0) }
+                    sent.append(entry)
+                } catch let error as LinkError {
+                    throw error
+                } catch {
+                    // Its place in the batch stays empty.
+                    try link.queue(.parcel)
+                    stay(entry, "the connection has too much to carry")
+                }
+                if !link.hasRoom { try link.flush() }
+            }
+            try link.flush()
+        } catch {
+            return fail(error, keeping: entries)
+        }
+        do {
+            settle(sent, try exchange(sent))
+        } catch {
+            // The privileged process has died: whether it had sent the commit is not known.
+            failure = failure ?? LinkError("\(error)")
+            tally.linkFailure = "\(error)"
+            try? network.reset(sent.flatMap(\.sockets))
+            for entry in sent {
+                tally.inDoubt += 1
+                entry.forget(reset: false)
+            }
+        }
+    }
+
+    /// Lets the privileged processes of both hosts move the sockets.
+    private func exchange(_ entries: [Leaving]) throws -> [SocketMigration.Outcome] {
+        guard !entries.isEmpty else { return [] }
+        var sockets: [CInt] = []
+        var groups: [Int] = []
+        for (group, entry) in entries.enumerated() {
+            sockets += entry.sockets
+            groups += entry.sockets.map { _ in group }
+        }
+        let (near, far) = try UnixSocket.pair(SOCK_STREAM)
+        let relay = BatchRelay(link, local: near)
+        do {
+            defer { close(far) }
+            try network.beginMove(sockets, groups: groups, over: far, to: peer.hop)
+        } catch {
+            throw error
+        }
+        while !relay.step(watching: network.descriptor) {}
+        let outcomes = try network.outcomes()
+        guard outcomes.count == sockets.count else { throw LinkError("the privileged process gave a wrong answer") }
+        // What it said last may still be on its way to the link.
+        while !relay.isLocalEnded { _ = relay.step(watching: -1) }
+        failure = relay.failure
+        return outcomes
+    }
+
+    /// Acts on what became of the sockets, and hears what became of the parcels.
+    private func settle(_ entries: [Leaving], _ outcomes: [SocketMigration.Outcome]) {
+        var rest = outcomes[...]
+        var moved: [Leaving] = []
+        for entry in entries {
+            let own = rest.prefix(entry.sockets.count)
+            rest = rest.dropFirst(own.count)
+            if own.allSatisfy({ $0 == .moved }) {
+                moved.append(entry)
+            } else if let reason = own.lazy.compactMap(\.reason).first, !own.contains(where: \.hasLeft) {
+                stay(entry, reason)
+            } else {
+                tally.inDoubt += 1
+                entry.forget(reset: true)
+            }
+        }
+        var lost = 0
+        var lag: UInt64 = 0
+        do throws(LinkError) {
+            if let failure { throw failure }
+            try link.queue(.batchEnd)
+            try link.flush()
+            var answer = try link.receive(within: 3 * LinkProtocol.patience)
+            // Unless the relay has seen it.
+            if answer.kind == .batchEnd { answer = try link.receive(within: 3 * LinkProtocol.patience) }
+            let counts = answer.withBytes { bytes -> (UInt16, UInt64)? in
+                var reader = WireReader(bytes)
+                guard let lost = reader.uint16(), let lag = reader.uint64(), reader.isAtEnd else { return nil }
+                return (lost, lag)
+            }
+            guard answer.kind == .adopted, let counts, Int(counts.0) <= moved.count else { throw .violation }
+            (lost, lag) = (Int(counts.0), counts.1)
+        } catch {
+            failure = error
+            tally.linkFailure = error.description
+        }
+        let now = MonotonicTime.now
+        tally.moved += moved.count - lost
+        tally.lost += lost
+        for entry in moved {
+            entry.forget(reset: false)
+            guard failure == nil, let then = entry.detachedAt, now > then + lag else { continue }
+            tally.pauses.record(nanoseconds: now - then - lag)
+        }
+    }
+
+    private func fail(_ error: any Error, keeping entries: [Leaving]) {
+        failure = LinkError("\(error)")
+        tally.linkFailure = "\(error)"
+        for entry in entries { stay(entry, "\(error)") }
+    }
+
+    // MARK: The end
+
+    /// Lets the peer answer for the service addresses this host answers for. Returns them.
+    func moveAddresses() throws -> [IPAddress] {
+        if let failure { throw failure }
+        let addresses = try network.leaveAddresses()
+        guard !addresses.isEmpty else { return [] }
+        do {
+            var body: [UInt8] = [UInt8(clamping: addresses.count)]
+            for address in addresses { body.append(address) }
+            for flow in staying.sorted(by: { "\($0)" < "\($1)" }) { body.append(flow) }
+            try link.queue(.takeAddresses, body)
+            try link.flush()
+            let answer = try link.receive(within: 3 * LinkProtocol.patience)
+            guard answer.kind == .taken else {
+                let why = answer.withBytes { String(decoding: $0.prefix(500), as: UTF8.self) }
+                throw LinkError("the other host does not take the addresses: \(why.printable)")
+            }
+        } catch {
+            // Answering for them twice is better than not at all, and the last word counts.
+            try? network.keepAddresses(addresses)
+            throw error
+        }
+        return addresses.map(\.proxy)
+    }
+
+    /// Forwards what begins at these ports.
+    func steerNewcomers(_ ports: [UInt16]) throws { try network.steerNewcomers(ports: ports, to: peer.hop) }
+
+    /// Says good-bye.
+    func end() {
+        try? network.keepNewcomers()
+        try? link.queue(.bye)
+        try? link.flush(within: 1000)
+    }
+}
+
+extension SocketMigration.Outcome {
+    fileprivate var reason: String? {
+        if case .stayed(let error) = self { error.code.explanation } else { nil }
+    }
+
+    fileprivate var hasLeft: Bool {
+        if case .stayed = self { false } else { true }
+    }
+}
+
+extension String {
+    /// Without control characters, for a log.
+    fileprivate var printable: String {
+        String(String.UnicodeScalarView(unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }))
+    }
+}

@@ -1,0 +1,82 @@
+internal import BatonNIO
+internal import Dispatch
+internal import Handoff
+internal import Logging
+internal import Synchronization
+
+/// Gives connections to the workers of this host, each in turn, and tries again when they do not take them.
+final class ParcelPlacer: Sendable {
+    private struct State {
+        var workers: [String] = []
+        var turn = 0
+        var couriers: [String: ParcelCourier] = [:]
+    }
+
+    private let state = Mutex(State())
+    private let queue = DispatchQueue(label: "baton.placer")
+    private let log: Logger
+    /// Called for each parcel: whether somebody took it. On any thread.
+    private let settled: @Sendable (_ placed: Int, _ lost: Int) -> Void
+
+    /// A connection that nobody takes for this long is closed, in nanoseconds.
+    private static let patience: UInt64 = 5_000_000_000
+
+    init(log: Logger, settled: @escaping @Sendable (_ placed: Int, _ lost: Int) -> Void) {
+        self.log = log
+        self.settled = settled
+    }
+
+    /// The parcel sockets of the workers from now on.
+    func use(_ workers: [String]) {
+        state.withLock { state in
+            state.workers = workers
+            state.couriers = state.couriers.filter { workers.contains($0.key) }
+        }
+    }
+
+    /// Gives the connection to whom its target names, or to the next worker.
+    func place(_ parcel: consuming Parcel) {
+        parcel.metadata.stampDetached()
+        place(parcel, since: MonotonicTime.now)
+    }
+
+    private func place(_ parcel: consuming Parcel, since: UInt64) {
+        var path: String?
+        if case .worker(let program)? = parcel.metadata.target { path = program }
+        let box = DetachedConnection(parcel)
+        let courier = state.withLock { state -> ParcelCourier? in
+            if path == nil, !state.workers.isEmpty {
+                state.turn = (state.turn + 1) % state.workers.count
+                path = state.workers[state.turn]
+            }
+            guard let path else { return nil }
+            if let courier = state.couriers[path] { return courier }
+            let courier = ParcelCourier(path: path) { [self] delivery in delivered(delivery) }
+            state.couriers[path] = courier
+            return courier
+        }
+        guard let courier else { return retry(box, since: since, reason: "no worker is ready") }
+        courier.send([box])
+    }
+
+    private func delivered(_ delivery: ParcelCourier.Delivery) {
+        if delivery.handedOver + delivery.lost > 0 { settled(delivery.handedOver, delivery.lost) }
+        for box in delivery.returned {
+            guard let parcel = box.take() else { continue }
+            let stamp = parcel.metadata.annotations[SessionAnnotation.detachedAt] ?? []
+            let since = stamp.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            retry(DetachedConnection(parcel), since: since, reason: delivery.reason ?? "the worker did not take it")
+        }
+    }
+
+    private func retry(_ box: DetachedConnection, since: UInt64, reason: String) {
+        guard MonotonicTime.now < since + Self.patience else {
+            log.error("a connection is closed, because no worker takes it", metadata: ["reason": "\(reason)"])
+            _ = box.take()
+            return settled(0, 1)
+        }
+        queue.asyncAfter(deadline: .now() + .milliseconds(50)) { [self] in
+            if let parcel = box.take() { place(parcel, since: since) }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+/// Connections that begin while this host is being left.
+extension FlowSteering {
+    /// From now on a connection that begins to one of the addresses and ports, which are served here until then, is
+    /// forwarded to the other host from its first packet on, as if it had moved. What has begun before is not touched.
+    public func steerNewcomers(to addresses: [IPAddress], ports: [UInt16], via host: NextHop) throws(MigrationError) {
+        var text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
+        let list = Set(ports).sorted().map(String.init).joined(separator: ", ")
+        for family in IPAddress.Family.allCases where !list.isEmpty {
+            let served = addresses.filter { $0.family == family }
+            guard !served.isEmpty else { continue }
+            guard let hop = host.address(for: family) else {
+                throw MigrationError(.steeringRules, "no \(family) address of the other host")
+            }
+            text += "add rule netdev \(FlowSteering.table) \(FlowSteering.newcomers) "
+            text += "\(family.keyword) daddr { \(served.map(\.description).joined(separator: ", ")) } "
+            text += "tcp dport { \(list) } tcp flags & (fin|syn|rst|ack) == syn "
+            text += "update @\(FlowSet.begun.name(family)) { \(FlowSteering.key(family)) }\n"
+            text += "add rule netdev \(FlowSteering.table) \(FlowSteering.newcomers) "
+            text += "\(FlowSteering.key(family)) @\(FlowSet.begun.name(family)) "
+            text += "fwd \(family.keyword) to \(hop) device \"\(interfaces[0])\"\n"
+        }
+        try tables.run(text)
+    }
+
+    /// Connections begin here again. What began since `steerNewcomers` stays steered, and is now among `moved`.
+    public func keepNewcomers() throws(MigrationError) {
+        let known = FlowSteering.movedFlows(tables)
+        for (host, flows) in Dictionary(grouping: known.keys.filter { moved[$0] == nil }, by: { known[$0] }) {
+            if let host { try steer(flows, to: NextHop(host)) }
+        }
+        var text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
+        for family in IPAddress.Family.allCases {
+            text += "flush set netdev \(FlowSteering.table) \(FlowSet.begun.name(family))\n"
+        }
+        try tables.run(text)
+    }
+
+    /// Forwards these flows and no others. For the host that takes the service address: what the other host could not move
+    /// goes on there, and whatever was steered here before has ended or come back.
+    public func steerOnly(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
+        var text = ""
+        for family in IPAddress.Family.allCases {
+            text += "flush map netdev \(FlowSteering.table) \(FlowSet.moved.name(family))\n"
+        }
+        try tables.run(text)
+        moved = [:]
+        try steer(flows, to: host)
+    }
+}

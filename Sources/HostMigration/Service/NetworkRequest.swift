@@ -1,0 +1,114 @@
+import TLSRecords
+
+/// What a server asks of its privileged process, each one message of a SOCK_SEQPACKET socket, answered before the next is
+/// asked. Descriptors come with it. All integers are big-endian. Before each request and reply stands the request's number,
+/// 32 bits, never 0.
+enum NetworkRequest: Equatable {
+    /// Say of each descriptor whether its connection can move. Nothing is touched.
+    case examine
+    /// Move the connections of all descriptors but the first, which is a stream to the other host's process, to `host`.
+    /// One group for each; those of a group move together or not at all.
+    case move(host: NextHop, groups: [Int])
+    /// Receive one batch over the descriptor.
+    case arrive
+    /// Forward new connections to these ports to `host`.
+    case steerNewcomers(ports: [UInt16], host: NextHop)
+    /// No longer.
+    case keepNewcomers
+    /// Answer for the service addresses no more.
+    case leaveAddresses
+    /// Answer for these service addresses, and forward these flows, alone, to `host`.
+    case takeAddresses([IPAddress], forwarding: [Flow], host: NextHop)
+    /// Answer for these service addresses again, which another host has not taken after all.
+    case keepAddresses([IPAddress])
+    /// How many flows are forwarded.
+    case countSteered
+    /// Reset the connections of all descriptors, which a privileged process that died may have left in repair.
+    case reset
+
+    /// The most descriptors of one message: the kernel's limit is 253.
+    static let mostSockets = 240
+    /// The longest message in bytes.
+    static let longest = 1 << 16
+
+    var encoded: [UInt8] {
+        var bytes: [UInt8] = []
+        switch self {
+        case .examine: bytes.append(1)
+        case .move(let host, let groups):
+            bytes.append(2)
+            bytes.append(host)
+            for group in groups { bytes.append(bigEndian: UInt16(clamping: group)) }
+        case .arrive: bytes.append(3)
+        case .steerNewcomers(let ports, let host):
+            bytes.append(4)
+            bytes.append(host)
+            for port in ports { bytes.append(bigEndian: port) }
+        case .keepNewcomers: bytes.append(5)
+        case .leaveAddresses: bytes.append(6)
+        case .takeAddresses(let addresses, let flows, let host):
+            bytes.append(7)
+            bytes.append(host)
+            bytes.append(UInt8(clamping: addresses.count))
+            for address in addresses.prefix(255) { bytes.append(address) }
+            for flow in flows { bytes.append(flow) }
+        case .countSteered: bytes.append(8)
+        case .reset: bytes.append(10)
+        case .keepAddresses(let addresses):
+            bytes.append(9)
+            for address in addresses { bytes.append(address) }
+        }
+        return bytes
+    }
+
+    /// Nil for anything but what `encoded` writes.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        var reader = WireReader(bytes)
+        switch reader.uint8() {
+        case 1: self = .examine
+        case 2:
+            guard let host = reader.nextHop() else { return nil }
+            var groups: [Int] = []
+            while !reader.isAtEnd {
+                guard let group = reader.uint16() else { return nil }
+                groups.append(Int(group))
+            }
+            self = .move(host: host, groups: groups)
+        case 3: self = .arrive
+        case 4:
+            guard let host = reader.nextHop() else { return nil }
+            var ports: [UInt16] = []
+            while !reader.isAtEnd {
+                guard let port = reader.uint16() else { return nil }
+                ports.append(port)
+            }
+            self = .steerNewcomers(ports: ports, host: host)
+        case 5: self = .keepNewcomers
+        case 6: self = .leaveAddresses
+        case 7:
+            guard let host = reader.nextHop(), let count = reader.uint8() else { return nil }
+            var addresses: [IPAddress] = []
+            for _ in 0..<count {
+                guard let address = reader.address() else { return nil }
+                addresses.append(address)
+            }
+            var flows: [Flow] = []
+            while !reader.isAtEnd {
+                guard let flow = reader.flow() else { return nil }
+                flows.append(flow)
+            }
+            self = .takeAddresses(addresses, forwarding: flows, host: host)
+        case 8: self = .countSteered
+        case 10: self = .reset
+        case 9:
+            var addresses: [IPAddress] = []
+            while !reader.isAtEnd {
+                guard let address = reader.address() else { return nil }
+                addresses.append(address)
+            }
+            self = .keepAddresses(addresses)
+        default: return nil
+        }
+        guard reader.isAtEnd else { return nil }
+    }
+}

@@ -1,0 +1,238 @@
+import Glibc
+import TLSRecords
+
+/// The privileged process: performs, one after the other, what a server asks for over a socket, within its policy. It has
+/// no secrets of TLS and no socket to the world; what moves passes through it as frozen sockets.
+///
+/// Blocking, on one thread.
+package final class NetworkServer {
+    private let policy: NetworkPolicy
+    private let channel: NetworkChannel
+    /// Made at first need: another server may still hold the device while this one starts to replace it.
+    private var steering: FlowSteering?
+    /// Of the request being answered.
+    private var number: UInt32 = 0
+    /// Addresses to be announced once more, and when.
+    private var announcements: (due: ContinuousClock.Instant, addresses: [IPAddress])?
+
+    /// Takes the socket over.
+    package init(_ policy: NetworkPolicy, owning descriptor: Int32) {
+        self.policy = policy
+        channel = NetworkChannel(owning: descriptor)
+    }
+
+    /// Serves until the other side is gone. What has moved stays forwarded, by rules that need no process; without any the
+    /// rules go, too.
+    ///
+    /// - Parameter isRestarted: whether an earlier process with the same socket has died. What that held is let go.
+    package func run(isRestarted: Bool) throws(MigrationError) {
+        if isRestarted {
+            _ = try? openSteering()
+            try reply(.restarted)
+        }
+        while true {
+            waitForRequest()
+            guard let (bytes, descriptors) = try channel.receive() else { break }
+            let request = bytes.withUnsafeBytes { bytes -> NetworkRequest? in
+                var reader = WireReader(bytes)
+                number = reader.uint32() ?? 0
+                return NetworkRequest(UnsafeRawBufferPointer(rebasing: bytes.dropFirst(4)))
+            }
+            guard let request else {
+                for descriptor in descriptors { close(descriptor) }
+                throw MigrationError(.protocolViolation, "request")
+            }
+            try reply(answer(request, descriptors))
+        }
+        // While the device is ours nobody else's rules are there to be removed.
+        if let steering, steering.moved.isEmpty { try? FlowSteering.cleanUp() }
+    }
+
+    private func reply(_ reply: NetworkReply, _ descriptors: [Int32] = []) throws(MigrationError) {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: number)
+        try channel.send(bytes + reply.encoded, descriptors)
+    }
+
+    /// Tells the link of a moved address once more when it is time (RFC 5227 2.3).
+    private func waitForRequest() {
+        while let (due, addresses) = announcements {
+            let left = ContinuousClock.now.duration(to: due) / .milliseconds(1)
+            var request = pollfd(fd: channel.descriptor, events: Int16(POLLIN), revents: 0)
+            if poll(&request, 1, Int32(max(0, min(left.rounded(.up), 10_000)))) != 0 { return }
+            guard ContinuousClock.now >= due else { continue }
+            announcements = nil
+            for address in addresses { try? takeover(of: address).announce(address) }
+        }
+    }
+
+    private func answer(_ request: NetworkRequest, _ descriptors: [Int32]) -> NetworkReply {
+        do throws(MigrationError) {
+            switch request {
+            case .examine:
+                defer { for descriptor in descriptors { close(descriptor) } }
+                return .examined(descriptors.map(examine))
+            case .reset:
+                for descriptor in descriptors { SocketReset.closeFromRepair(descriptor) }
+            case .move(let host, let groups):
+                return .outcomes(try move(descriptors, to: host, groups))
+            case .arrive:
+                guard let transport = descriptors.first, descriptors.count == 1 else {
+                    for descriptor in descriptors { close(descriptor) }
+                    throw MigrationError(.protocolViolation, "arrive")
+                }
+                try arrive(transport)
+            default:
+                for descriptor in descriptors { close(descriptor) }
+                return try change(request)
+            }
+            return .done
+        } catch {
+            return .failed(error)
+        }
+    }
+
+    private func change(_ request: NetworkRequest) throws(MigrationError) -> NetworkReply {
+        switch request {
+        case .steerNewcomers(let ports, let host):
+            try openSteering().steerNewcomers(to: policy.addresses, ports: ports, via: host)
+        case .keepNewcomers:
+            try steering?.keepNewcomers()
+        case .leaveAddresses:
+            return .addresses(try leaveAddresses())
+        case .takeAddresses(let addresses, let flows, let host):
+            guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
+            let steering = try openSteering()
+            try steering.keepNewcomers()
+            try steering.steerOnly(flows, to: host)
+            try takeAddresses(addresses)
+        case .keepAddresses(let addresses):
+            guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
+            try takeAddresses(addresses)
+        case .countSteered:
+            return .count(steering?.moved.count ?? 0)
+        case .examine, .move, .arrive, .reset:
+            break
+        }
+        return .done
+    }
+
+    private func openSteering() throws(MigrationError) -> FlowSteering {
+        if let steering { return steering }
+        let steering = try FlowSteering(interfaces: policy.interfaces)
+        self.steering = steering
+        return steering
+    }
+
+    // MARK: Connections
+
+    private func examine(_ descriptor: Int32) -> Result<Flow, MigrationError> {
+        Result { () throws(MigrationError) in try examined(descriptor).flow }
+    }
+
+    private func examined(_ descriptor: Int32) throws(MigrationError) -> MovableSocket {
+        let socket = try MovableSocket(examining: descriptor)
+        // The other host would decline it.
+        guard policy.permits(socket.flow) else { throw MigrationError(.addressNotPermitted) }
+        return socket
+    }
+
+    private func move(
+        _ descriptors: [Int32], to host: NextHop, _ groups: [Int]
+    ) throws(MigrationError) -> [SocketMigration.Outcome] {
+        var descriptors = descriptors
+        guard descriptors.count == groups.count + 1, !groups.isEmpty else {
+            for descriptor in descriptors { close(descriptor) }
+            throw MigrationError(.protocolViolation, "move")
+        }
+        let transport = StreamTransport(owning: descriptors.removeFirst())
+        var outcomes = [SocketMigration.Outcome?](repeating: nil, count: descriptors.count)
+        var sockets: [MovableSocket] = []
+        var positions: [Int] = []
+        for (index, descriptor) in descriptors.enumerated() {
+            do throws(MigrationError) {
+                sockets.append(try examined(descriptor))
+                positions.append(index)
+            } catch {
+                outcomes[index] = .stayed(error)
+            }
+        }
+        // What cannot move keeps its partners before anything is held.
+        let broken = Set(outcomes.indices.filter { outcomes[$0] != nil }.map { groups[$0] })
+        for (index, group) in groups.enumerated() where outcomes[index] == nil && broken.contains(group) {
+            outcomes[index] = .stayed(MigrationError(.partnerStayed))
+        }
+        let chosen = positions.indices.filter { outcomes[positions[$0]] == nil }
+        do throws(MigrationError) {
+            let source = MigrationSource(steering: try openSteering(), transport: transport, to: host)
+            let results = source.move(chosen.map { sockets[$0] }, groups: chosen.map { groups[positions[$0]] })
+            for (choice, result) in zip(chosen, results) { outcomes[positions[choice]] = result }
+        } catch {
+            for choice in chosen { outcomes[positions[choice]] = .stayed(error) }
+        }
+        for (index, outcome) in outcomes.enumerated() {
+            // Those that left are closed by now.
+            if case .stayed? = outcome { close(descriptors[index]) }
+        }
+        return outcomes.map { $0 ?? .inDoubt }
+    }
+
+    private func arrive(_ descriptor: Int32) throws(MigrationError) {
+        let transport = StreamTransport(owning: descriptor)
+        let policy = policy
+        // The kernel does not ask of every kind of socket whether its address is here.
+        let carried = Set(InterfaceAddress.all().map(\.address))
+        let target = MigrationTarget(transport: transport, steering: try openSteering()) { flow in
+            if !policy.permits(flow) { return .addressNotPermitted }
+            return carried.contains(flow.local.address) ? nil : .addressNotLocal
+        }
+        try target.receive { [self] socket, flow in
+            // If nobody is there to take it any more, it is closed, and its peer is told by a reset.
+            do throws(MigrationError) {
+                try reply(.arrived(flow), [socket])
+                close(socket)
+            } catch {
+                SocketReset.close(socket)
+            }
+        }
+    }
+
+    // MARK: Addresses
+
+    private func leaveAddresses() throws(MigrationError) -> [IPAddress] {
+        let held = InterfaceAddress.all()
+        var left: [IPAddress] = []
+        for address in policy.addresses {
+            for interface in policy.interfaces
+            where held.contains(where: { $0.interface == interface && $0.address == address }) {
+                if let command = policy.leaveCommand {
+                    try HookCommand.run(command, address)
+                } else {
+                    try AddressTakeover(interface: interface).give(address)
+                }
+                left.append(address)
+            }
+        }
+        return left
+    }
+
+    private func takeAddresses(_ addresses: [IPAddress]) throws(MigrationError) {
+        for address in addresses {
+            if let command = policy.takeCommand {
+                try HookCommand.run(command, address)
+            } else {
+                try takeover(of: address).take(address)
+            }
+        }
+        if policy.takeCommand == nil { announcements = (.now + .seconds(1), addresses) }
+    }
+
+    /// On the interface whose link the address belongs to.
+    private func takeover(of address: IPAddress) throws(MigrationError) -> AddressTakeover {
+        let held = InterfaceAddress.all()
+        let interface = policy.interfaces.first { interface in
+            held.contains { $0.interface == interface && $0.isOnLink(address) }
+        }
+        return try AddressTakeover(interface: interface ?? policy.interfaces[0])
+    }
+}

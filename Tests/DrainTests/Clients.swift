@@ -1,0 +1,259 @@
+import HostLab
+import StockPeers
+
+/// Programs in the client's namespace, and in the backend's.
+enum Clients {
+    /// Exchanges random pieces with an echo on many connections: TLS 1.3, TLS 1.2 and plain, IPv4 and IPv6 in turn. Says
+    /// READY when all are connected; at the end of its input, how many have had every byte back.
+    static func crowd(_ connections: Int, kinds: [String] = ["tls13", "tls12", "plain"]) throws -> PeerProcess {
+        try PeerProcess(
+            Host.inside(.client) + ["python3", "-c", crowdText, "\(connections)", kinds.joined(separator: ",")])
+    }
+
+    /// Connects, exchanges a word and goes, again and again until the end of its input. Says VISIT and a number after each,
+    /// and at the end whether any failed.
+    static func visitors() throws -> PeerProcess {
+        try PeerProcess(Host.inside(.client) + ["python3", "-c", visitorsText])
+    }
+
+    /// Sends a digest's worth of bytes while it reads what comes back, and says whether they agreed.
+    static func bulk(_ address: String, _ kind: String, megabytes: Int) throws -> PeerProcess {
+        try PeerProcess(Host.inside(.client) + ["python3", "-c", bulkText, address, kind, "\(megabytes)"])
+    }
+
+    /// A WebSocket client by the package `websockets`; by hand, on a TLS socket, where that is missing. Sends each line of
+    /// its input and prints what comes back.
+    static func webSocket(_ address: String) throws -> PeerProcess {
+        try PeerProcess(Host.inside(.client) + ["python3", "-c", webSocketText, address])
+    }
+
+    /// A TCP echo on the backend host, port 7000.
+    static func backendEcho() throws -> PeerProcess { try backend(backendEchoText) }
+
+    /// An HTTP server on the backend host, port 7000, that answers GET with so many pseudo-random megabytes and PUT with
+    /// the digest of what it got. It says REQUEST when a request has come.
+    static func backendHTTP() throws -> PeerProcess { try backend(backendHTTPText) }
+
+    /// A server of WebSockets on the backend host, port 7000, that sends every message back.
+    static func backendWebSocket() throws -> PeerProcess { try backend(backendWebSocketText) }
+
+    private static func backend(_ text: String) throws -> PeerProcess {
+        let process = try PeerProcess(Host.inside(.backend) + ["python3", "-c", text])
+        try process.expect("LISTENING")
+        return process
+    }
+
+    private static let connectText = """
+        import hashlib, os, socket, ssl, sys, threading
+        def connect(address, kind):
+            s = socket.create_connection((address, 4444 if kind == 'plain' else 4443), timeout=60)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if kind != 'plain':
+                context = ssl.create_default_context()
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+                version = ssl.TLSVersion.TLSv1_2 if kind == 'tls12' else ssl.TLSVersion.TLSv1_3
+                context.minimum_version = context.maximum_version = version
+                s = context.wrap_socket(s)
+            s.settimeout(120)
+            return s
+
+        """
+
+    private static let crowdText =
+        connectText + """
+            count, kinds = int(sys.argv[1]), sys.argv[2].split(',')
+            stop, connected, whole, failures = threading.Event(), threading.Semaphore(0), [], []
+            def run(index):
+                rounds = 0
+                try:
+                    s = connect(['192.0.2.100', '2001:db8::100'][index % 2], kinds[index % len(kinds)])
+                    sent, received = hashlib.sha256(), hashlib.sha256()
+                    while not stop.is_set() or rounds == 0:
+                        piece = os.urandom(1 + os.urandom(1)[0] * 17)
+                        sent.update(piece)
+                        s.sendall(piece)
+                        got = 0
+                        while got < len(piece):
+                            part = s.recv(65536)
+                            if not part: raise EOFError('closed')
+                            received.update(part)
+                            got += len(part)
+                        rounds += 1
+                        if rounds == 1: connected.release()
+                        # What a crowd of this size can do without keeping both processors from the servers.
+                        stop.wait(count * 0.0003)
+                    if sent.digest() == received.digest(): whole.append(index)
+                    else: failures.append('other bytes')
+                    s.close()
+                except Exception as error:
+                    failures.append(repr(error))
+                    connected.release()
+            threading.stack_size(1 << 18)
+            threads = [threading.Thread(target=run, args=(index,)) for index in range(count)]
+            for thread in threads: thread.start()
+            for _ in threads: connected.acquire()
+            print('READY', len(failures), 'failed', flush=True)
+            sys.stdin.read()
+            stop.set()
+            for thread in threads: thread.join()
+            for failure in sorted(set(failures)): print('FAILED', failures.count(failure), failure)
+            print('WHOLE', len(whole), 'of', count, flush=True)
+            """
+
+    private static let visitorsText =
+        connectText + """
+            stop, failures, number = threading.Event(), [], 0
+            threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+            while not stop.is_set():
+                number += 1
+                try:
+                    with connect(['192.0.2.100', '2001:db8::100'][number % 2], ['tls13', 'plain'][number % 3 == 0]) as s:
+                        for _ in range(3):
+                            s.sendall(b'word')
+                            if s.recv(4) != b'word': raise EOFError('other bytes')
+                except Exception as error:
+                    failures.append((number, repr(error)))
+                print('VISIT', number, flush=True)
+            print('FAILED %s' % failures if failures else 'NONE FAILED', flush=True)
+            """
+
+    private static let bulkText =
+        connectText + """
+            s = connect(sys.argv[1], sys.argv[2])
+            size = int(sys.argv[3]) << 20
+            sent, received = hashlib.sha256(), hashlib.sha256()
+            blob = os.urandom(1 << 20)
+            def send():
+                left = size
+                while left > 0:
+                    piece = blob[:min(left, 65536 - left % 977)]
+                    s.sendall(piece)
+                    sent.update(piece)
+                    left -= len(piece)
+            thread = threading.Thread(target=send)
+            thread.start()
+            count, marks = 0, 0
+            while count < size:
+                part = s.recv(65536)
+                if not part: break
+                received.update(part)
+                count += len(part)
+                if count * 10 // size > marks:
+                    marks = count * 10 // size
+                    print('TENTHS', marks, flush=True)
+            thread.join()
+            print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', size, flush=True)
+            """
+
+    private static let webSocketText =
+        connectText + """
+            try:
+                from websockets.sync.client import connect as open_websocket
+                context = ssl.create_default_context()
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+                host = '[%s]' % sys.argv[1] if ':' in sys.argv[1] else sys.argv[1]
+                w = open_websocket('wss://%s:4443/' % host, ssl=context, open_timeout=60, ping_interval=None)
+                exchange = lambda line: (w.send(line), w.recv(timeout=60))[1]
+            except ImportError:
+                s = connect(sys.argv[1], 'tls13')
+                s.sendall(b'GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n'
+                          b'Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n')
+                f = s.makefile('rb')
+                while f.readline() != b'\\r\\n': pass
+                def exchange(line):
+                    data = line.encode()
+                    s.sendall(bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data)
+                    head = f.read(2)
+                    return f.read(head[1] & 127).decode()
+            print('OPEN', flush=True)
+            for line in sys.stdin:
+                print('BACK', exchange(line.strip()), flush=True)
+            """
+
+    private static let backendEchoText = """
+        import socket, sys, threading
+        listener = socket.create_server(('::', 7000), family=socket.AF_INET6, dualstack_ipv6=True, backlog=1024)
+        def serve(s):
+            with s:
+                try:
+                    while True:
+                        piece = s.recv(65536)
+                        if not piece: break
+                        s.sendall(piece)
+                except OSError: pass
+        def accept():
+            threading.stack_size(1 << 18)
+            while True:
+                s = listener.accept()[0]
+                s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                threading.Thread(target=serve, args=(s,), daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
+        print('LISTENING', flush=True)
+        sys.stdin.read()
+        """
+
+    private static let backendHTTPText = """
+        import hashlib, http.server, sys, threading
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = 'HTTP/1.1'
+            def do_GET(self):
+                print('REQUEST', flush=True)
+                size = int(self.path.strip('/')) << 20
+                self.send_response(200)
+                self.send_header('Content-Length', str(size))
+                self.end_headers()
+                block = bytes(range(256)) * 256
+                for _ in range(size // len(block)): self.wfile.write(block)
+            def do_PUT(self):
+                print('REQUEST', flush=True)
+                left, digest = int(self.headers['Content-Length']), hashlib.sha256()
+                if self.headers.get('Expect') == '100-continue': pass
+                while left > 0:
+                    part = self.rfile.read(min(left, 65536))
+                    if not part: return
+                    digest.update(part)
+                    left -= len(part)
+                answer = ('DIGEST ' + digest.hexdigest()).encode()
+                self.send_response(200)
+                self.send_header('Content-Length', str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+            def log_message(self, *words): pass
+        server = http.server.ThreadingHTTPServer(('', 7000), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print('LISTENING', flush=True)
+        sys.stdin.read()
+        """
+
+    private static let backendWebSocketText = """
+        import sys, threading
+        try:
+            from websockets.sync.server import serve
+            def echo(w):
+                for message in w: w.send(message)
+            server = serve(echo, '', 7000, ping_interval=None)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        except ImportError:
+            import base64, hashlib, socket
+            listener = socket.create_server(('', 7000))
+            def run():
+                while True:
+                    s = listener.accept()[0]
+                    f = s.makefile('rb')
+                    key = b''
+                    while (line := f.readline()) != b'\\r\\n':
+                        if line.lower().startswith(b'sec-websocket-key:'): key = line.split(b':')[1].strip()
+                    accept = base64.b64encode(hashlib.sha1(key + b'258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest())
+                    s.sendall(b'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n'
+                              b'Connection: Upgrade\\r\\nSec-WebSocket-Accept: ' + accept + b'\\r\\n\\r\\n')
+                    while len(head := f.read(2)) == 2:
+                        f.read(4)
+                        data = f.read(head[1] & 127)
+                        s.sendall(bytes([0x81, len(data)]) + data)
+            threading.Thread(target=run, daemon=True).start()
+        print('LISTENING', flush=True)
+        sys.stdin.read()
+        """
+}

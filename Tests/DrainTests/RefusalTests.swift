@@ -1,0 +1,111 @@
+import BatonProxy
+import HostLab
+import HostMigration
+import StockPeers
+import Testing
+
+extension DrainTests {
+    @Suite("refuses, and leaves every connection where it is,")
+    struct RefusalTests {
+        @Test("a peer that shows a name which is not configured")
+        func unknownPeer() async throws {
+            var options = Host.Options()
+            options.peerName = "c.example"
+            // B knows c.example alone, and A shows a.example.
+            let hosts = try await Hosts(b: options)
+            try await staysAtA(hosts)
+            try hosts.b.log("names no peer of this one")
+        }
+
+        @Test("to give a connection to a host that shows another name")
+        func wrongHost() async throws {
+            var options = Host.Options()
+            options.name = "c.example"
+            try await staysAtA(try await Hosts(b: options))
+        }
+
+        @Test("a peer whose certificate somebody else has signed")
+        func stranger() async throws {
+            var options = Host.Options()
+            options.authority = HostCredentials.stranger
+            let hosts = try await Hosts(a: options)
+            try await staysAtA(hosts)
+            try hosts.b.log("cannot be verified")
+        }
+
+        @Test("to restore a connection on an address that is not among its service addresses")
+        func addressNotConfigured() async throws {
+            var options = Host.Options()
+            options.addresses = ["2001:db8::100"]
+            let hosts = try await Hosts(b: options)
+            let crowd = try Clients.crowd(4)
+            try crowd.expect("READY 0 failed")
+            let report = try hosts.a.drain()
+            // Those over IPv6 move; the address of the rest is refused, too, and stays.
+            #expect(report.moved == 2 && report.stayed.values.reduce(0, +) == 2, "\(report)")
+            #expect(report.stayed.keys.allSatisfy { $0.contains("migration.addresses") }, "\(report)")
+            #expect(!report.isComplete && report.addresses.isEmpty && report.failure != nil, "\(report)")
+            try crowd.endInput()
+            try crowd.expect("WHOLE 4 of 4")
+        }
+
+        @Test("a connection whose address this host does not carry")
+        func addressNotCarried() async throws {
+            // Nor does it come to carry it when it is to take the service addresses.
+            var options = Host.Options()
+            options.migration = "  take-command: /bin/false\n"
+            let hosts = try await Hosts(b: options)
+            let crowd = try Clients.crowd(4)
+            try crowd.expect("READY 0 failed")
+            try address("del")
+            let report = try hosts.a.drain()
+            try address("add")
+            #expect(report.addresses.isEmpty && report.failure != nil, "\(report)")
+            #expect(report.stayed.keys.contains { $0.contains("does not carry") }, "\(report)")
+            try crowd.endInput()
+            try crowd.expect("WHOLE 4 of 4")
+        }
+
+        @Test("a host whose kernel has another setting for TCP timestamps")
+        func otherSetting() async throws {
+            let hosts = try await Hosts()
+            let crowd = try Clients.crowd(4)
+            try crowd.expect("READY 0 failed")
+            try setting("net.ipv4.tcp_timestamps=0")
+            defer { try? setting("net.ipv4.tcp_timestamps=1") }
+            let report = try hosts.a.drain()
+            #expect(report.moved == 0 && report.stayed.keys.contains { $0.contains("tcp_timestamps") }, "\(report)")
+            try crowd.endInput()
+            try crowd.expect("WHOLE 4 of 4")
+        }
+
+        @Test("a peer that is not in the configuration, and one that is being drained itself")
+        func wrongMoment() async throws {
+            let hosts = try await Hosts()
+            let unknown = try PeerProcess(
+                [try BuiltProgram.path("baton"), "drain", "--control", hosts.a.control, "--to", "nobody"])
+            try unknown.expect("there is no peers.nobody")
+        }
+
+        private func setting(_ text: String) throws {
+            let process = try PeerProcess(Host.inside(.b) + ["sysctl", "-qw", text])
+            try process.expect(nil)
+        }
+
+        private func address(_ verb: String) throws {
+            let process = try PeerProcess(Host.inside(.b) + ["ip", "addr", verb, "192.0.2.100/32", "dev", "lo"])
+            try process.expect(nil)
+        }
+
+        /// Drains A, in vain.
+        private func staysAtA(_ hosts: Hosts) async throws {
+            let crowd = try Clients.crowd(4)
+            try crowd.expect("READY 0 failed")
+            #expect(throws: WireError.self) { try hosts.a.drain() }
+            #expect(try hosts.a.status().connections == 4)
+            #expect(try hosts.b.status().connections == 0)
+            try crowd.endInput()
+            try crowd.expect("WHOLE 4 of 4")
+        }
+    }
+}
