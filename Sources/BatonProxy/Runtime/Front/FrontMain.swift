@@ -43,6 +43,7 @@ public enum FrontMain {
     ///   logged.
     public static func run(_ options: ServeOptions) async throws {
         _ = BinaryPath.atStart
+        OpenFileLimit.raise()
         ServeLog.bootstrap()
         guard let path = options.takeover else { return try await serve(options, predecessor: nil) }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
