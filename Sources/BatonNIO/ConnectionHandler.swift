@@ -80,6 +80,8 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     var closePromises: [EventLoopPromise<Void>] = []
     var closesOutput = false
     var hasClosedOutput = false
+    /// Whether the FIN left after `basePosition` was noted; not so if a former owner sent it.
+    var countsFIN = false
     var postponed: Event?
     var isReadWanted = false
     var isPumping = false

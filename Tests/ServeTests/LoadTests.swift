@@ -68,6 +68,21 @@ extension SoakTests {
             try peer.readAll()
         }
 
+        @Test("a session half of which is closed goes on through five upgrades", arguments: ["client", "upstream"])
+        func halfClosed(first: String) throws {
+            let peer = try HalfClosingPeer(first)
+            let server = try Server(
+                ["--upstream", "127.0.0.1:\(peer.upstreamPort)", "--listeners.default.tls", "false"] + Self.patient)
+            try peer.halfClose(port: server.port)
+            for _ in 0..<5 {
+                try server.upgrade()
+                try peer.sayOneWay()
+            }
+            #expect(try server.waitUntil { $0.connections == 1 }.moves.failed == 0)
+            try peer.closeOther()
+            _ = try server.waitUntil { $0.connections == 0 }
+        }
+
         @Test("slow readers never make memory grow beyond the bound of each connection")
         func bounded() throws {
             let peer = try StallingPeer()
