@@ -44,7 +44,6 @@ public enum FrontMain {
     ///   logged.
     public static func run(_ options: ServeOptions) async throws {
         _ = BinaryPath.atStart
-        OpenFileLimit.raise()
         ServeLog.bootstrap()
         let activated = try ActivatedSocket.takeAll()
         guard let path = options.takeover else {

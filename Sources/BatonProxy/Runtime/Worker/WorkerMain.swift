@@ -15,7 +15,6 @@ public enum WorkerMain {
             throw RuntimeError(.processFailed, "serve-worker is started by baton serve; start that instead")
         }
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
-        OpenFileLimit.raise()
         ServeLog.bootstrap()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let worker = Worker(loop: group.next())
