@@ -28,7 +28,7 @@ struct Benchmarks {
         let credentials = try Credentials()
         let all =
             RecordBenchmarks.all(credentials) + MoveBenchmarks.all(credentials) + HandoffBenchmarks.all(credentials)
-            + MemoryBenchmarks.all(credentials)
+            + MemoryBenchmarks.all(credentials) + ProxyBenchmarks.all() + UpgradeBenchmarks.all()
         let chosen = all.filter { benchmark in
             words.isEmpty || words.contains { benchmark.name.localizedCaseInsensitiveContains($0) }
         }

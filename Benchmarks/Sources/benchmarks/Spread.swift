@@ -11,4 +11,15 @@ struct Spread: Encodable {
         median = sorted[sorted.count / 2]
         maximum = sorted[sorted.count - 1]
     }
+
+    private init(minimum: Double, median: Double, maximum: Double) {
+        self.minimum = minimum
+        self.median = median
+        self.maximum = maximum
+    }
+
+    /// The same in another unit.
+    func scaled(_ factor: Double) -> Spread {
+        Spread(minimum: minimum * factor, median: median * factor, maximum: maximum * factor)
+    }
 }
