@@ -16,9 +16,10 @@ enum Clients {
         try PeerProcess(Host.inside(.client) + ["python3", "-c", visitorsText])
     }
 
-    /// Sends a digest's worth of bytes while it reads what comes back, and says whether they agreed.
-    static func bulk(_ address: String, _ kind: String, megabytes: Int) throws -> PeerProcess {
-        try PeerProcess(Host.inside(.client) + ["python3", "-c", bulkText, address, kind, "\(megabytes)"])
+    /// Sends as fast as it can, while it reads what comes back, until the end of its input; says FLOWING when much has come
+    /// back, and at the end whether the bytes agreed.
+    static func bulk(_ address: String, _ kind: String) throws -> PeerProcess {
+        try PeerProcess(Host.inside(.client) + ["python3", "-c", bulkText, address, kind])
     }
 
     /// A WebSocket client by the package `websockets`; by hand, on a TLS socket, where that is missing. Sends each line of
@@ -121,29 +122,30 @@ enum Clients {
     private static let bulkText =
         connectText + """
             s = connect(sys.argv[1], sys.argv[2])
-            size = int(sys.argv[3]) << 20
+            stop, done, total = threading.Event(), threading.Event(), 0
             sent, received = hashlib.sha256(), hashlib.sha256()
             blob = os.urandom(1 << 20)
             def send():
-                left = size
-                while left > 0:
-                    piece = blob[:min(left, 65536 - left % 977)]
-                    s.sendall(piece)
+                global total
+                while not done.is_set():
+                    piece = blob[:65536 - total % 977]
                     sent.update(piece)
-                    left -= len(piece)
-            thread = threading.Thread(target=send)
-            thread.start()
-            count, marks = 0, 0
-            while count < size:
+                    total += len(piece)
+                    # The reader must know how much there is before it can have read it.
+                    if stop.is_set(): done.set()
+                    s.sendall(piece)
+            threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
+            threading.Thread(target=send, daemon=True).start()
+            count, isFlowing = 0, False
+            while not done.is_set() or count < total:
                 part = s.recv(65536)
                 if not part: break
                 received.update(part)
                 count += len(part)
-                if count * 10 // size > marks:
-                    marks = count * 10 // size
-                    print('TENTHS', marks, flush=True)
-            thread.join()
-            print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', size, flush=True)
+                if count > 1 << 20 and not isFlowing:
+                    isFlowing = True
+                    print('FLOWING', flush=True)
+            print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', total, flush=True)
             """
 
     private static let webSocketText =
