@@ -13,10 +13,11 @@ demo: ## move a live connection between processes while you watch
 	@swift build -c release --product baton $(SWIFT_FLAGS) >.build-demo.log 2>&1 || { cat .build-demo.log; exit 1; }
 	@.build/release/baton demo
 
+# One test at a time: many run several processes each, and on two cores they would run into each other's time limits.
 test: ## every test there is
 	@scripts/bootstrap.sh test
 	swift build --build-tests $(SWIFT_FLAGS)
-	swift test --skip-build
+	swift test --skip-build --no-parallel
 
 build: ## the debug build
 	@scripts/bootstrap.sh build
@@ -47,4 +48,4 @@ lab-down: ## remove them
 	@scripts/lab.sh down
 
 clean:
-	rm -rf .build .build-fuzz .build-fuzz.log Benchmarks/.build Examples/*/.build
+	rm -rf .build .build-fuzz .build-fuzz.log Benchmarks/.build

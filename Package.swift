@@ -28,6 +28,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -53,6 +55,8 @@ let package = Package(
                 "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO", "SelfSigned", "CLinuxSockets",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -76,6 +80,30 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "PollLoop", dependencies: ["TLSHandshake", "TLSRecords"], path: "Examples/PollLoop",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "Worker",
+            dependencies: [
+                "BatonNIO", "Handoff", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/Worker", swiftSettings: settings),
+        .executableTarget(
+            name: "Chat",
+            dependencies: [
+                "BatonNIO", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/Chat", swiftSettings: settings),
+        .testTarget(
+            name: "ExampleTests",
+            dependencies: ["PollLoop", "Worker", "Chat", "StockPeers", "SelfSigned", "TLSRecords"],
             swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
         .testTarget(
@@ -145,7 +173,7 @@ if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
     package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
     for (name, module) in [
         ("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords"), ("FuzzParcel", "Handoff"),
-        ("FuzzClientHello", "TLSHandshake"),
+        ("FuzzClientHello", "TLSHandshake"), ("FuzzFrozenSocket", "HostMigration"),
     ] {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(

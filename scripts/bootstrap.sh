@@ -5,8 +5,8 @@ set -euo pipefail
 declare -A packages=(
     [build]="make pkg-config libssl-dev libnftables-dev"
     [demo]="openssl gnutls-bin"
-    [test]="openssl gnutls-bin curl python3 ca-certificates iproute2 nftables procps"
-    [bench]="openssl"
+    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps"
+    [bench]="openssl nginx-light wrk python3 haproxy hitch"
 )
 case ${1:-} in
     build) wanted=${packages[build]} ;;
@@ -26,5 +26,12 @@ done
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo)
 echo "installing Debian packages: ${missing[*]}"
+# Servers among them are started by who needs them, not by the system.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap '"${root[@]}" rm -f $policy' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
+    "${root[@]}" chmod 755 $policy
+fi
 "${root[@]}" apt-get update -qq
 "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null

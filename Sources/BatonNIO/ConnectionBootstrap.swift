@@ -113,7 +113,9 @@ public struct ConnectionBootstrap: Sendable {
         host: String, port: Int, _ security: ServerSecurity, name: String? = nil
     ) -> EventLoopFuture<Listener> {
         let name = name ?? "\(host):\(port)"
-        return serverBootstrap(security, name).bind(host: host, port: port).map { Listener($0, name: name, security) }
+        return serverBootstrap(security, name).bind(host: host, port: port).map {
+            Listener($0, name: name, security, group: group)
+        }
     }
 
     /// Goes on listening at a socket that listens already: taken over from another process, or given by systemd.
@@ -122,7 +124,9 @@ public struct ConnectionBootstrap: Sendable {
     public func listen(
         takingOver descriptor: CInt, _ security: ServerSecurity, name: String
     ) -> EventLoopFuture<Listener> {
-        serverBootstrap(security, name).withBoundSocket(descriptor).map { Listener($0, name: name, security) }
+        serverBootstrap(security, name).withBoundSocket(descriptor).map {
+            Listener($0, name: name, security, group: group)
+        }
     }
 
     private func serverBootstrap(_ security: ServerSecurity, _ name: String) -> ServerBootstrap {

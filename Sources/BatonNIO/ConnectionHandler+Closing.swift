@@ -56,6 +56,7 @@ extension ConnectionHandler {
             finishClosing()
         } else if closesOutput, phase == .plain, !hasClosedOutput {
             hasClosedOutput = true
+            countsFIN = true
             context?.close(mode: .output, promise: nil)
         }
     }
@@ -68,6 +69,7 @@ extension ConnectionHandler {
             closing = .lingering
             if !hasClosedOutput {
                 hasClosedOutput = true
+                countsFIN = true
                 context.close(mode: .output, promise: nil)
             }
             context.read()

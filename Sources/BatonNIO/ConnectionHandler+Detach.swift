@@ -7,7 +7,7 @@ internal import TLSRecords
 extension ConnectionHandler {
     /// Names of the annotations by which owners tell each other what a snapshot has no place for.
     enum Annotation {
-        /// The application has closed a plain connection's sending side; FIN follows what is unsent.
+        /// The application has closed a plain connection's sending side. 1: FIN follows what is unsent; 2: it has been sent.
         static let outputClosed = "baton.output-closed"
         /// The application has closed the connection; it ends when everything is written.
         static let closing = "baton.closing"
@@ -52,7 +52,8 @@ extension ConnectionHandler {
         for buffer in plain { buffer.withUnsafeReadableBytes { tail.append($0) } }
         var parcel = Parcel(sockets: sockets, applicationState: state, metadata: metadata)
         parcel.metadata.annotations[Annotation.closing] = closing == .writing ? [1] : nil
-        parcel.metadata.annotations[Annotation.outputClosed] = closesOutput && phase == .plain ? [1] : nil
+        parcel.metadata.annotations[Annotation.outputClosed] =
+            closesOutput && phase == .plain ? [hasClosedOutput ? 2 : 1] : nil
         if var snapshot = connection.take()?.suspend() {
             snapshot.prependOutgoing(tail)
             parcel.snapshot = consume snapshot
@@ -86,7 +87,7 @@ extension ConnectionHandler {
         guard let basePosition else { return (taken, nil) }
         var position: UInt64 = 0
         // A FIN of ours counts as a byte; nothing is written behind it.
-        let sent = taken + (hasClosedOutput ? 1 : 0)
+        let sent = taken + (countsFIN ? 1 : 0)
         guard baton_write_position(descriptor, &position) == 0, position &- basePosition == sent else {
             throw ConnectionError(.writePositionUnknown)
         }

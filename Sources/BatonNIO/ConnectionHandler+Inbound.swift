@@ -157,10 +157,11 @@ extension ConnectionHandler {
                     if gathered == nil { gathered = context.channel.allocator.buffer(capacity: roomNeeded(count)) }
                     if count > room, let gathered { return .plaintext(gathered) }
                     readUnread(count, into: &gathered)
+                    recordsReceived &+= 1
                     continue
                 }
                 switch try nextEvent() {
-                case .applicationData: recordsReceived &+= 1
+                case .applicationData: break
                 case .keyUpdate(let requested):
                     return keep(gathered, before: .keyUpdate(requested: requested))
                 case .sessionTicket(let ticket): return keep(gathered, before: .sessionTicket(ticket))

@@ -8,9 +8,11 @@ extension ConnectionHandler {
         guard var parcel = detached.take() else { return nil }
         var metadata = parcel.metadata
         let isClosing = metadata.annotations.removeValue(forKey: Annotation.closing) != nil
-        let closesOutput = metadata.annotations.removeValue(forKey: Annotation.outputClosed) != nil
+        let outputClosed = metadata.annotations.removeValue(forKey: Annotation.outputClosed)
         if let snapshot = parcel.snapshot.take() {
             self.init(Connection(resuming: snapshot), options: options, metadata: metadata)
+            // A record that a former owner opened and did not hand on is received here.
+            if let unread = connection?.unreadCount, unread > 0 { recordsReceived = 1 }
         } else {
             self.init(plain: options, metadata: metadata)
             received = parcel.received
@@ -18,7 +20,8 @@ extension ConnectionHandler {
                 plain.append(ByteBuffer(bytes: parcel.unsent))
                 plainCount = parcel.unsent.count
             }
-            self.closesOutput = closesOutput
+            closesOutput = outputClosed != nil
+            hasClosedOutput = outputClosed == [2]
         }
         if isClosing { closing = .writing }
     }

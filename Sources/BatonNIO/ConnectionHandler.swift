@@ -55,7 +55,8 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     /// A client's session, to be resumed later; set when the handshake is done, if the server gave a ticket by then.
     public internal(set) var clientSession: ClientSession?
 
-    /// Application-data records received in this channel.
+    /// Application-data records whose plaintext was handed to the application here. One that a former owner opened and
+    /// did not hand on counts here.
     public internal(set) var recordsReceived: UInt64 = 0
 
     var context: ChannelHandlerContext?
@@ -79,6 +80,8 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     var closePromises: [EventLoopPromise<Void>] = []
     var closesOutput = false
     var hasClosedOutput = false
+    /// Whether the FIN left after `basePosition` was noted; not so if a former owner sent it.
+    var countsFIN = false
     var postponed: Event?
     var isReadWanted = false
     var isPumping = false

@@ -34,7 +34,11 @@ public struct HandoffService: Service {
                 }
                 return decide(parcel)
             },
-            take: { bootstrap.take($0, logger: logger) })
+            take: { connections in
+                for connection in connections {
+                    if let parcel = connection.take() { bootstrap.take(parcel, logger: logger) }
+                }
+            })
     }
 
     /// Serves until graceful shutdown or cancellation. Connections already taken go on; what is offered meanwhile is

@@ -16,8 +16,12 @@ public struct Listener: Sendable {
     /// How its connections begin.
     public let security: ServerSecurity
 
-    init(_ channel: any Channel, name: String, _ security: ServerSecurity) {
+    /// Of the connections it accepts.
+    private let group: any EventLoopGroup
+
+    init(_ channel: any Channel, name: String, _ security: ServerSecurity, group: any EventLoopGroup) {
         self.channel = channel
+        self.group = group
         self.name = name
         self.security = security
     }
@@ -25,13 +29,31 @@ public struct Listener: Sendable {
     /// Where it listens.
     public var address: SocketAddress? { channel.localAddress }
 
+    /// Closes the channel. Connections that it has accepted go on, which is not so when the channel alone is closed: those
+    /// on their way from its event loop to their own would be cut off.
+    ///
+    /// - Returns: a future that is fulfilled when every connection it has accepted is in a channel that is active.
+    public func close() -> EventLoopFuture<Void> {
+        pause().flatMap { channel.close() }.flatMap { visitLoops() }
+    }
+
+    /// Accepts nothing more, and waits until what was accepted has been handed on.
+    private func pause() -> EventLoopFuture<Void> {
+        channel.setOption(.autoRead, value: false).flatMap { visitLoops() }.flatMap { visitLoops() }
+    }
+
+    private func visitLoops() -> EventLoopFuture<Void> {
+        let visits = group.makeIterator().map { $0.submit {} }
+        return EventLoopFuture.andAllComplete(visits, on: channel.eventLoop)
+    }
+
     /// Stops listening in this process. The socket listens on as long as the parcel, or whom it is handed to, holds it.
     ///
     /// - Returns: a future that fails with `ConnectionError` if the listener is closed.
     public func detach() -> EventLoopFuture<DetachedConnection> {
         let name = name
         let channel = channel
-        return channel.eventLoop.submit { () throws -> DetachedConnection in
+        return pause().flatMapThrowing { () throws -> DetachedConnection in
             let descriptor = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
                 of: NIOBSDSocket.Handle.self
             ) { $0 }

@@ -156,7 +156,7 @@ public final class SuccessionService: Service {
     }
 
     private func handOnConnections(to heir: String) async throws {
-        for listener in listeners { try? await listener.channel.close() }
+        for listener in listeners { try? await listener.close().get() }
         let sender = try HandoffSender(to: heir, trusting: users)
         defer { sender.close() }
         guard await handOnConnections(sender) else {

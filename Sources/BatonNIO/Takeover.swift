@@ -54,7 +54,11 @@ public struct Takeover: Sendable {
                 guard let name = parcel.listenerName else { return .accept }
                 return listeners[name] == nil ? .decline(.unsupportedParcel) : .accept
             },
-            take: { [self] parcel in take(parcel, taken) })
+            take: { [self] connections in
+                for connection in connections {
+                    if let parcel = connection.take() { take(parcel, taken) }
+                }
+            })
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
         try await threads.runIfActive { receiver.run() }

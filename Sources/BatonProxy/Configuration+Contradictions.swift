@@ -34,6 +34,14 @@ extension Configuration {
         if listener.startTLS != nil, listener.role != .server {
             found.add("\(key).starttls", "is spoken as a server; set role to server")
         }
+        if listener.role == .server {
+            if listener.peerName != nil { found.add("\(key).peer-name", "is of no use with role server") }
+        } else if listener.clientAuth != .none, listener.peerName == nil {
+            found.add("\(key).peer-name", "is needed to verify a peer that is the TLS server")
+        }
+        if listener.role == .detect, listener.detectTime >= limits.handshakeTime {
+            found.add("\(key).detect-time", "must be shorter than limits.handshake-time")
+        }
         if listener.clientAuth != .none, listener.clientCA == nil {
             found.add("\(key).client-auth", "needs client-ca")
         }

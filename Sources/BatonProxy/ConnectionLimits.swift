@@ -48,17 +48,31 @@ public struct ConnectionLimits: Sendable {
         count += 1
     }
 
-    /// Counts a connection that came from another process. It is never refused: whoever offered it no longer has it.
-    public mutating func adopt(from source: IPAddress?) {
-        if let source { counts[Self.group(of: source), default: 0] += 1 }
-        count += 1
+    /// Counts a connection under its source, which was not known when it was admitted: a load balancer tells it.
+    ///
+    /// - Throws: `perSource`. The connection is then not counted any more: close it, and do not `release` it.
+    public mutating func attribute(to source: IPAddress) throws(Refusal) {
+        release(from: nil)
+        do throws(Refusal) {
+            try admit(from: source)
+        } catch .total {
+            // A limit that was lowered meanwhile is for connections to come.
+            adopt(from: source)
+        }
     }
 
-    /// Forgets a connection that was admitted or adopted from this source.
-    public mutating func release(from source: IPAddress?) {
-        count = max(0, count - 1)
+    /// Counts connections that came from another process. They are never refused: whoever offered them no longer has
+    /// them.
+    public mutating func adopt(from source: IPAddress?, count number: Int = 1) {
+        if let source { counts[Self.group(of: source), default: 0] += number }
+        count += number
+    }
+
+    /// Forgets connections that were admitted or adopted from this source.
+    public mutating func release(from source: IPAddress?, count number: Int = 1) {
+        count = max(0, count - number)
         guard let source, let open = counts[Self.group(of: source)] else { return }
-        counts[Self.group(of: source)] = open > 1 ? open - 1 : nil
+        counts[Self.group(of: source)] = open > number ? open - number : nil
     }
 
     static func group(of source: IPAddress) -> IPAddress {

@@ -10,6 +10,9 @@ extension Listener: SettingSection {
         Setting(
             "detect-time", \.detectTime, .duration(.milliseconds(10)...(.seconds(60))),
             "With `role: detect`: how long the peer may be silent before it is taken for a TLS server."),
+        Setting(
+            "peer-name", \.peerName, .optional(.hostName),
+            "With `role: client` or `detect`: the name to ask the peer for by SNI, which its certificate must be for."),
         Setting("tls", \.usesTLS, .flag, "Whether connections use TLS. Without it they are moved all the same."),
         Setting(
             "starttls", \.startTLS, .optional(.choice),
@@ -18,9 +21,12 @@ extension Listener: SettingSection {
             "certificates", \.certificates, .list(of: .name, "names of certificates"),
             "The certificates to choose from by server name; the first is for clients that name none. Empty: all there are."
         ),
-        Setting("client-auth", \.clientAuth, .choice, "Whether clients show a certificate."),
         Setting(
-            "client-ca", \.clientCA, .optional(.path), "PEM file of the authorities that sign client certificates."),
+            "client-auth", \.clientAuth, .choice,
+            "Whether clients show a certificate. A peer that is the TLS server always does; unless `none` it is verified."
+        ),
+        Setting(
+            "client-ca", \.clientCA, .optional(.path), "PEM file of the authorities that sign the peers' certificates."),
         Setting(
             "tls-versions", \.versions, .list(of: .tlsVersion, "1.2, 1.3", atLeast: 1),
             "The versions of TLS that are offered."),

@@ -8,6 +8,8 @@ public struct Listener: Hashable, Sendable {
     public var role: ListenerRole = .server
     /// With `detect`: how long the peer may stay silent before it is taken for a TLS server.
     public var detectTime: Duration = .seconds(5)
+    /// With `client` or `detect`: the name to ask the peer for, which its certificate must be for; nil: none is asked for.
+    public var peerName: String?
     /// Whether connections use TLS.
     public var usesTLS = true
     /// The protocol that is spoken before TLS; nil: TLS begins at once.

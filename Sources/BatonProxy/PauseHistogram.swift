@@ -13,6 +13,8 @@ public struct PauseHistogram: Sendable, Equatable {
     public private(set) var count: UInt64 = 0
     /// The longest pause in nanoseconds; 0 when there is none.
     public private(set) var max: UInt64 = 0
+    /// All pauses together, in nanoseconds.
+    public private(set) var sum: UInt64 = 0
 
     /// Creates an empty histogram.
     public init() {}
@@ -20,12 +22,14 @@ public struct PauseHistogram: Sendable, Equatable {
     /// Counts one pause.
     public mutating func record(nanoseconds: UInt64) {
         add(1, toBucket: Self.bucket(of: nanoseconds))
+        sum = sum.addingSaturated(nanoseconds)
         max = Swift.max(max, nanoseconds)
     }
 
     /// Adds what another process recorded.
     public mutating func merge(_ other: PauseHistogram) {
         for (index, number) in other.buckets.enumerated() where number > 0 { add(number, toBucket: index) }
+        sum = sum.addingSaturated(other.sum)
         max = Swift.max(max, other.max)
     }
 
@@ -43,6 +47,13 @@ public struct PauseHistogram: Sendable, Equatable {
             if seen >= Swift.max(rank, 1) { return Swift.min(Self.highestValue(inBucket: index), max) }
         }
         return max
+    }
+
+    /// The buckets that hold something: their greatest time in nanoseconds, and how many pauses.
+    var filled: [(nanoseconds: UInt64, count: UInt64)] {
+        buckets.enumerated().filter { $0.element > 0 }.map {
+            (Swift.min(Self.highestValue(inBucket: $0.offset), max), $0.element)
+        }
     }
 
     private mutating func add(_ number: UInt64, toBucket index: Int) {
@@ -71,6 +82,7 @@ public struct PauseHistogram: Sendable, Equatable {
 extension PauseHistogram: Codable {
     private enum CodingKeys: String, CodingKey {
         case max
+        case sum
         case buckets
     }
 
@@ -78,6 +90,7 @@ extension PauseHistogram: Codable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encode(max, forKey: .max)
+        try container.encode(sum, forKey: .sum)
         let pairs = buckets.enumerated().filter { $0.element > 0 }.flatMap { [UInt64($0.offset), $0.element] }
         try container.encode(pairs, forKey: .buckets)
     }
@@ -99,6 +112,7 @@ extension PauseHistogram: Codable {
             add(pairs[i + 1], toBucket: Int(pairs[i]))
         }
         max = try container.decode(UInt64.self, forKey: .max)
+        sum = try container.decodeIfPresent(UInt64.self, forKey: .sum) ?? 0
     }
 
     private static func corrupted(_ container: KeyedDecodingContainer<CodingKeys>) -> DecodingError {

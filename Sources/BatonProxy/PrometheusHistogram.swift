@@ -22,13 +22,16 @@ final class PrometheusHistogram: PrometheusSeries, RecorderHandler, TimerHandler
 
     func record(_ number: Int64) { record(Double(number)) }
 
-    func record(_ number: Double) {
-        guard !number.isNaN else { return }
+    func record(_ number: Double) { record(number, count: 1, sum: number) }
+
+    /// Records what was counted elsewhere: `count` values of about `number`, which together are `sum`.
+    func record(_ number: Double, count: UInt64, sum: Double) {
+        guard !number.isNaN, !sum.isNaN else { return }
         // A bound belongs to its own bucket: `le` is 'less or equal'.
         let index = bounds.firstIndex { number <= $0 } ?? bounds.count
         value.withLock { value in
-            value.counts[index] &+= 1
-            value.sum += number
+            value.counts[index] &+= count
+            value.sum += sum
         }
     }
 

@@ -9,9 +9,14 @@ extension StatusReport {
         ]
         guard !workers.isEmpty else { return (summary + ["no workers"]).joined(separator: "\n") }
         let rows =
-            [["WORKER", "CONNECTIONS", "MOVES IN", "MOVES OUT"]]
-            + workers.map { ["\($0.pid)", "\($0.connections)", "\($0.movesIn)", "\($0.movesOut)"] }
-        let widths = (0..<4).map { column in rows.map { $0[column].count }.max() ?? 0 }
+            [["WORKER", "PID", "STATE", "CONNECTIONS", "MOVES IN", "MOVES OUT"]]
+            + workers.map {
+                [
+                    $0.number.map { "\($0)" } ?? "", "\($0.pid)", $0.state ?? "", "\($0.connections)", "\($0.movesIn)",
+                    "\($0.movesOut)",
+                ]
+            }
+        let widths = (0..<6).map { column in rows.map { $0[column].count }.max() ?? 0 }
         let lines = rows.map { row in
             zip(row, widths).map { text, width in String(repeating: " ", count: width - text.count) + text }
                 .joined(separator: "  ")

@@ -44,6 +44,10 @@ extension StatusReport {
     public struct Worker: Codable, Hashable, Sendable {
         /// Its process id.
         public var pid: Int32
+        /// Its number, which no other worker in the line of upgrades has; `nil` from an older server.
+        public var number: Int?
+        /// What it is doing: `starting`, `ready`, or `draining` while its connections go to others.
+        public var state: String?
         /// The connections it owns.
         public var connections: Int
         /// The connections it received from other processes.
@@ -52,8 +56,12 @@ extension StatusReport {
         public var movesOut: Int
 
         /// Creates a worker's line.
-        public init(pid: Int32, connections: Int, movesIn: Int, movesOut: Int) {
+        public init(
+            pid: Int32, number: Int? = nil, state: String? = nil, connections: Int, movesIn: Int, movesOut: Int
+        ) {
             self.pid = pid
+            self.number = number
+            self.state = state
             self.connections = connections
             self.movesIn = movesIn
             self.movesOut = movesOut
@@ -61,6 +69,8 @@ extension StatusReport {
 
         private enum CodingKeys: String, CodingKey {
             case pid
+            case number
+            case state
             case connections
             case movesIn = "moves_in"
             case movesOut = "moves_out"

@@ -1,50 +1,50 @@
-#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
-#endif
 #include "process.h"
 
 #include <errno.h>
-#include <linux/capability.h>
-#include <stdint.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int baton_make_undumpable(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -errno; }
 
-static int get_capabilities(struct __user_cap_data_struct data[2]) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    return syscall(SYS_capget, &header, data) == 0 ? 0 : -errno;
+int baton_become(uid_t user, gid_t group, const char *name) {
+    // Groups first: they need the privilege that the user has not.
+    int result = name != NULL ? initgroups(name, group) : setgroups(1, &group);
+    if (result != 0 || setresgid(group, group, group) != 0 || setresuid(user, user, user) != 0) return -errno;
+    uid_t users[3];
+    gid_t groups[3];
+    if (getresuid(&users[0], &users[1], &users[2]) != 0 || getresgid(&groups[0], &groups[1], &groups[2]) != 0) {
+        return -errno;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (users[i] != user || groups[i] != group) return -EPERM;
+    }
+    if (user != 0 && (setuid(0) == 0 || seteuid(0) == 0)) return -EPERM;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -errno;
+    // A change of user may have made the process dumpable again (proc(5), suid_dumpable).
+    return baton_make_undumpable();
 }
 
-int baton_keep_capabilities(const int *kept, int count) {
-    uint64_t mask = 0;
-    for (int index = 0; index < count; index++) {
-        if (kept[index] < 0 || kept[index] > 63) return -EINVAL;
-        mask |= UINT64_C(1) << kept[index];
+int baton_execute(const char *path, char *const arguments[], const int *descriptors, int count) {
+    int *copies = calloc((size_t)count + 1, sizeof(int));
+    if (copies == NULL) return -errno;
+    // Out of the way first: one may stand where another is to go.
+    for (int i = 0; i < count; i++) {
+        if ((copies[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 3 + count)) < 0) return -errno;
     }
-    for (int capability = 0; capability <= 63; capability++) {
-        if (mask >> capability & 1) continue;
-        // Beyond the last capability the kernel knows: EINVAL. Without CAP_SETPCAP: EPERM, and then there is no more in
-        // this process than its own sets hold, which are cut below.
-        if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL && errno != EPERM) return -errno;
-        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, capability, 0, 0);
+    for (int i = 0; i < count; i++) {
+        if (dup2(copies[i], 3 + i) < 0) return -errno;
     }
-    struct __user_cap_data_struct data[2];
-    int result = get_capabilities(data);
-    if (result != 0) return result;
-    for (int half = 0; half < 2; half++) {
-        uint32_t part = (uint32_t)(mask >> (32 * half));
-        data[half].effective &= part;
-        data[half].permitted &= part;
-        data[half].inheritable &= part;
-    }
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-    return syscall(SYS_capset, &header, data) == 0 ? 0 : -errno;
-}
-
-int baton_has_capability(int capability) {
-    struct __user_cap_data_struct data[2];
-    if (capability < 0 || capability > 63 || get_capabilities(data) != 0) return 0;
-    return data[capability / 32].effective >> (capability % 32) & 1;
+    // The mask of the calling thread, and what is ignored, would be the new program's.
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    execv(path, arguments);
+    execv("/proc/self/exe", arguments);
+    return -errno;
 }

@@ -9,6 +9,10 @@ public struct Parcel: ~Copyable, Sendable {
     /// The TLS connection at rest; `nil` for a connection without TLS, or one that has yet to begin it.
     public var snapshot: Snapshot?
 
+    /// The TLS connection of the second socket, at rest, of a session that has two; a snapshot like the first, because the
+    /// application state is not zeroed.
+    public var secondSnapshot: Snapshot?
+
     /// The connection's sockets. By custom the peer's comes first.
     public var sockets: DescriptorSet
 

@@ -69,12 +69,10 @@ enum ParcelReader {
     ) throws(ParcelError) {
         var reader = WireReader(value)
         switch field {
-        case .snapshot:
-            do throws(SnapshotError) {
-                parcel.snapshot = try Snapshot(decoding: value.bytes)
-            } catch {
-                throw .snapshot(error)
-            }
+        case .snapshot: parcel.snapshot = try readSnapshot(value)
+        case .secondSnapshot:
+            guard parcel.sockets.count >= 2 else { throw .invalidField(field.rawValue) }
+            parcel.secondSnapshot = try readSnapshot(value)
         case .writePositions:
             guard !parcel.sockets.isEmpty, value.count == parcel.sockets.count * 9 else {
                 throw .invalidField(field.rawValue)
@@ -105,6 +103,14 @@ enum ParcelReader {
             parcel.metadata.listener = name
         case .annotation:
             break
+        }
+    }
+
+    private static func readSnapshot(_ value: UnsafeRawBufferPointer) throws(ParcelError) -> Snapshot {
+        do throws(SnapshotError) {
+            return try Snapshot(decoding: value.bytes)
+        } catch {
+            throw .snapshot(error)
         }
     }
 

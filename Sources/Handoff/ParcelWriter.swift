@@ -57,6 +57,12 @@ struct ParcelWriter: ~Copyable {
         }
         append(.applicationState, parcel.applicationState)
         append(.unsent, parcel.unsent)
+        if parcel.secondSnapshot != nil {
+            append(ParcelField.secondSnapshot.rawValue)
+            let length = beginLength()
+            parcel.secondSnapshot?.encode(to: &bytes)
+            endLength(length)
+        }
         write(parcel.metadata)
         guard bytes.count <= ParcelBatch.longest else { throw .tooLarge }
         endLength(frame)

@@ -9,9 +9,9 @@ struct Baton: AsyncParsableCommand {
         abstract: "Moves live TLS connections between processes and machines, without the peer noticing.",
         version: "0.1.0",
         subcommands: [
-            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, DrainCommand.self, CheckCommand.self,
-            DemoCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self, ServeNetworkCommand.self,
-            ServeMigrationCommand.self,
+            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, WorkersCommand.self, DrainCommand.self,
+            CheckCommand.self, DemoCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
+            ServeNetworkCommand.self, ServeMigrationCommand.self,
         ])
 
     /// Exit status 0, 1 (it failed), 2 (wrong arguments), or 128 and the number of the signal that ended it; an error is one

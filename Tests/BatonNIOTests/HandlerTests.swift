@@ -151,7 +151,8 @@ import Testing
         let third = try await bootstrap.attach(try require(detached.take()), on: loops.next()).get()
         #expect(try await other.line("got ") == "unflushed")
         other.killNow()
-        try await third.close()
+        // The peer's end closes it.
+        try await third.closeFuture.get()
         try await server.listener.channel.close()
         try await plain.listener.channel.close()
     }

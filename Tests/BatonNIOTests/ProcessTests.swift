@@ -39,8 +39,9 @@ import Testing
         let other = try await Report.whenEmpty(b)
         #expect(after.moves + other.moves >= 100, "only \(after.moves) and \(other.moves) moves")
         #expect(after.failures == 0 && other.failures == 0)
-        // Two owners have connected meanwhile: for each a socket, and a pidfd that stands for its process.
-        #expect(after.descriptors <= before.descriptors + 4)
+        // Two owners have connected meanwhile: for each a socket, and a pidfd that stands for its process; and what the
+        // last move used may be about to close. A leak would be one for each of some fifty moves.
+        #expect(after.descriptors <= before.descriptors + 20)
         sender.close()
         try await listener.channel.close()
     }

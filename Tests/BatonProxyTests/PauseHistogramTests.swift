@@ -82,7 +82,7 @@ struct StatusReportTests {
             pid: 10, version: "1.0", uptime: 90_061, connections: 7,
             workers: [
                 .init(pid: 11, connections: 3, movesIn: 4, movesOut: 5),
-                .init(pid: 1_234_567, connections: 4, movesIn: 1_000_000, movesOut: 0),
+                .init(pid: 1_234_567, number: 12, state: "ready", connections: 4, movesIn: 1_000_000, movesOut: 0),
             ],
             moves: .init(handoff: 9, migration: 1, failed: 0), pause: .init(histogram))
     }()
@@ -96,7 +96,7 @@ struct StatusReportTests {
             text
                 == #"{"connections":7,"moves":{"failed":0,"handoff":9,"migration":1},"pause_us":{"max":30,"p50":3,"p99":30},"#
                 + #""pid":10,"uptime_s":90061,"version":"1.0","workers":[{"connections":3,"moves_in":4,"moves_out":5,"pid":11},"#
-                + #"{"connections":4,"moves_in":1000000,"moves_out":0,"pid":1234567}]}"#)
+                + #"{"connections":4,"moves_in":1000000,"moves_out":0,"number":12,"pid":1234567,"state":"ready"}]}"#)
         #expect(try JSONDecoder().decode(StatusReport.self, from: Data(text.utf8)) == report)
     }
 
@@ -106,9 +106,9 @@ struct StatusReportTests {
             report.table == """
                 baton 1.0, pid 10, up 1d 1h
                 7 connections; moves: 9 handoff, 1 migration, 0 failed; pause: p50 3 µs, p99 30 µs, max 30 µs
-                 WORKER  CONNECTIONS  MOVES IN  MOVES OUT
-                     11            3         4          5
-                1234567            4   1000000          0
+                WORKER      PID  STATE  CONNECTIONS  MOVES IN  MOVES OUT
+                             11                   3         4          5
+                    12  1234567  ready            4   1000000          0
                 """)
     }
 

@@ -119,32 +119,38 @@ enum Clients {
             print('FAILED %s' % failures if failures else 'NONE FAILED', flush=True)
             """
 
+    /// One thread, because two must not use one TLS connection at a time.
     private static let bulkText =
         connectText + """
+            import select
             s = connect(sys.argv[1], sys.argv[2])
-            stop, done, total = threading.Event(), threading.Event(), 0
+            s.setblocking(False)
+            stop = threading.Event()
+            threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
             sent, received = hashlib.sha256(), hashlib.sha256()
-            blob = os.urandom(1 << 20)
-            def send():
-                global total
-                while not done.is_set():
+            blob, piece, total, count, isFlowing = os.urandom(1 << 20), b'', 0, 0, False
+            again = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
+            while not stop.is_set() or piece or count < total:
+                moved = False
+                if not piece and not stop.is_set():
                     piece = blob[:65536 - total % 977]
                     sent.update(piece)
                     total += len(piece)
-                    # The reader must know how much there is before it can have read it.
-                    if stop.is_set(): done.set()
-                    s.sendall(piece)
-            threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
-            threading.Thread(target=send, daemon=True).start()
-            count, isFlowing = 0, False
-            while not done.is_set() or count < total:
-                part = s.recv(65536)
-                if not part: break
-                received.update(part)
-                count += len(part)
+                try:
+                    if piece:
+                        taken = s.send(piece)
+                        piece, moved = piece[taken:], True
+                except again: pass
+                try:
+                    part = s.recv(65536)
+                    if not part: break
+                    received.update(part)
+                    count, moved = count + len(part), True
+                except again: pass
                 if count > 1 << 20 and not isFlowing:
                     isFlowing = True
                     print('FLOWING', flush=True)
+                if not moved: select.select([s], [s] if piece else [], [], 1)
             print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', total, flush=True)
             """
 

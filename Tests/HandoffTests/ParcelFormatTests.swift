@@ -35,8 +35,9 @@ struct ParcelFormatTests {
         metadata.acceptedAt = 2
         metadata.listener = "in"
         metadata.annotations = ["x": [1], "y": []]
-        batch.append(
-            Parcel(snapshot: makeSnapshot(), sockets: sockets, applicationState: [1, 2, 3], metadata: metadata))
+        var first = Parcel(snapshot: makeSnapshot(), sockets: sockets, applicationState: [1, 2, 3], metadata: metadata)
+        first.secondSnapshot = makeSnapshot()
+        batch.append(first)
         var plain = Parcel(sockets: DescriptorSet(owning: -1))
         plain.received = [71, 69, 84]
         batch.append(plain)

@@ -1,3 +1,4 @@
+import Foundation
 import TLSRecords
 import Testing
 
@@ -17,6 +18,14 @@ struct FrozenSocketCodingTests {
         #expect(again.unsentCount == 2)
         #expect(again.receiveQueue.withBytes { Array($0) } == [9, 8, 7])
         #expect(again.encoded().withUnsafeBytes { Array($0) } == bytes)
+    }
+
+    @Test("is written as the golden bytes, which were made from the format's description by other means")
+    func golden() throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../../Fuzz/corpus/frozensocket")
+        let golden = try Data(contentsOf: folder.appending(path: "ipv4"))
+        #expect(sample(.ipv4) == Array(golden))
     }
 
     @Test("cut anywhere is refused", arguments: [IPAddress.Family.ipv4, .ipv6])

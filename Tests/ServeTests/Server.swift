@@ -9,12 +9,17 @@ final class Server {
     let port: Int
     let control: String
 
-    /// - Parameter arguments: beside the address, the workers and the control socket.
-    init(_ arguments: [String], workers: Int = 2) throws {
+    /// - Parameters:
+    ///   - arguments: beside the address, the workers and the control socket.
+    ///   - workers: how many; `nil` leaves it to the configuration.
+    ///   - control: where the control socket is to be, if not in a folder of the server's own.
+    ///   - program: starts with it; `nil`: `baton` as it was built.
+    init(_ arguments: [String], workers: Int? = 2, control: String? = nil, program: [String]? = nil) throws {
         files = try TemporaryFiles()
-        control = files.path("c.sock")
+        self.control = control ?? files.path("c.sock")
         process = try PeerProcess(
-            [try BuiltProgram.path("baton"), "serve", "--control", control, "--workers", "\(workers)"]
+            (try program ?? [BuiltProgram.path("baton")]) + ["serve", "--control", self.control]
+                + (workers.map { ["--workers", "\($0)"] } ?? [])
                 + (arguments.contains("--config") ? [] : ["--listen", "127.0.0.1:0"]) + arguments)
         port = try process.number(behind: "address=127.0.0.1:")
         try process.expect("] serving")
@@ -28,7 +33,12 @@ final class Server {
 
     var frontID: Int32 { process.processID }
 
+    /// What it has logged as far as that was read.
+    var logged: String { process.text }
+
     func log(_ words: String) throws { try process.expect(words) }
+
+    func number(behind words: String) throws -> Int { try process.number(behind: words) }
 
     func signal(_ number: Int32) { kill(process.processID, number) }
 

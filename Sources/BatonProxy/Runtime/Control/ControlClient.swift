@@ -18,6 +18,22 @@ public struct ControlClient: Sendable {
         return report
     }
 
+    /// Has the server start workers, or hand the connections of some to the others and end them, until there are `count`.
+    /// The configuration's number holds again when that is changed.
+    ///
+    /// - Parameter count: 1 to 1,024.
+    /// - Returns: the state when the last worker has started; workers that are `draining` end with their last connection.
+    /// - Throws: `RuntimeError` if the server cannot, or does not answer.
+    public func setWorkers(_ count: Int) throws -> StatusReport {
+        let connection = try open()
+        try connection.send(.workers(count))
+        switch try connection.next() {
+        case .status(let report): return report
+        case .failed(let why): throw RuntimeError(.refused, why)
+        case .upgrading, .upgraded, .draining, .drained: throw unexpected
+        }
+    }
+
     /// Replaces the server by a new process, and waits until the old one has nothing left.
     ///
     /// - Parameters:

@@ -1,6 +1,8 @@
 /// What a command asks of a running server.
 enum ControlRequest: Codable, Sendable {
     case status
+    /// Have this many workers.
+    case workers(Int)
     /// Start this binary and hand everything to it; nil: the one this server was started from.
     case upgrade(binary: String?)
     /// Move every connection to another host.
@@ -9,7 +11,8 @@ enum ControlRequest: Codable, Sendable {
     case stop
 }
 
-/// What the server answers. `upgrade` and `drain` have several answers, the last being `upgraded`, `drained` or `failed`.
+/// What the server answers; to `workers` by `status` once they have started. `upgrade` and `drain` have several answers, the
+/// last being `upgraded`, `drained` or `failed`.
 enum ControlResponse: Codable, Sendable {
     case status(StatusReport)
     case upgrading(UpgradeProgress)

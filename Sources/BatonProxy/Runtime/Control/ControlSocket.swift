@@ -6,10 +6,9 @@ struct ControlSocket: Sendable {
     let path: String
     let descriptor: CInt
     let lock: CInt
-
     /// Takes the path. A socket whose server is gone is replaced.
     static func open(_ path: String) throws(RuntimeError) -> ControlSocket {
-        let directory = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        let directory = directory(of: path)
         if mkdir(directory, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(directory)") }
         let lock = Glibc.open(path + ".lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw .system("cannot open the lock file \(path).lock") }
@@ -26,6 +25,41 @@ struct ControlSocket: Sendable {
             close(lock)
             throw error
         }
+    }
+
+    /// Makes room at the path for a server that will run as another user: the directory of the socket, if it is missing,
+    /// the one in which the server's processes meet, and a lock that is left over become that user's. Nothing is followed
+    /// that is a link.
+    static func prepare(_ path: String, for account: Account) throws(RuntimeError) {
+        let directory = directory(of: path)
+        if mkdir(directory, 0o700) == 0 {
+            try give(directory, to: account)
+        } else if errno != EEXIST {
+            throw .system("cannot make the directory \(directory)")
+        }
+        let meeting = runtimeDirectory(path)
+        if mkdir(meeting, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(meeting)") }
+        try give(meeting, to: account)
+        let lock = Glibc.open(path + ".lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard lock >= 0 else { return }
+        defer { close(lock) }
+        var status = stat()
+        guard fstat(lock, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+            fchown(lock, account.user, account.group) == 0
+        else { throw .system("cannot give the lock file \(path).lock to user \(account.user)") }
+    }
+
+    private static func give(_ directory: String, to account: Account) throws(RuntimeError) {
+        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .system("cannot open the directory \(directory)") }
+        defer { close(descriptor) }
+        guard fchown(descriptor, account.user, account.group) == 0, fchmod(descriptor, 0o700) == 0 else {
+            throw .system("cannot give the directory \(directory) to user \(account.user)")
+        }
+    }
+
+    private static func directory(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     }
 
     /// The end of the last server of the line.

@@ -189,7 +189,7 @@ final class Drain: @unchecked Sendable {
             // Whoever is in the handshake here came before the rule.
             let hasMore =
                 front.connections.load(ordering: .relaxed) > 0 || tally.moved > movedBeforeSweep
-                || front.workers.contains { $0.underWay > 0 }
+                || front.workers.contains { !$0.underWay.isEmpty }
             let now = MonotonicTime.now
             if hasMore { quietSince = now }
             // Whose SYN was answered before the rule may still be on the way to the front.

@@ -31,35 +31,56 @@ extension Front {
         bootstrap.socketOptions.userTimeout = listener.userTimeout.map { CInt($0.components.seconds * 1000) }
         // The handler begins TLS itself, after whatever is spoken before it, with the context that holds then.
         return bootstrap.listen(takingOver: copy, .plain, name: name).hop(to: loop).map { [self] accepting in
-            listeners[name]?.channel = accepting.channel
+            listeners[name]?.accepting = accepting
             log.notice("listening", metadata: ["listener": "\(name)", "address": "\(open.socket.actualAddress)"])
         }
     }
 
     func stopListening(_ name: String) {
         guard let listener = listeners.removeValue(forKey: name) else { return }
-        listener.channel?.close(promise: nil)
+        _ = listener.accepting?.close()
         close(listener.socket.descriptor)
     }
 
-    func stopListening() {
-        for name in Array(listeners.keys) { stopListening(name) }
-        controlChannel?.close(promise: nil)
+    /// Accepts nothing more; the sockets stay open here, in case the successor that accepts at them fails.
+    ///
+    /// - Returns: a future that is fulfilled when nothing is accepted any more.
+    @discardableResult
+    func pauseListening() -> EventLoopFuture<Void> {
+        var closed: [EventLoopFuture<Void>] = []
+        for name in listeners.keys {
+            if let accepting = listeners[name]?.accepting { closed.append(accepting.close()) }
+            listeners[name]?.accepting = nil
+        }
+        if let controlChannel { closed.append(controlChannel.close()) }
         controlChannel = nil
+        pauseAdmin()
         rotation?.cancel()
+        return EventLoopFuture.andAllComplete(closed, on: loop)
+    }
+
+    func stopListening() {
+        pauseListening()
+        for name in Array(listeners.keys) { stopListening(name) }
+        stopAdmin()
     }
 
     /// Counts a connection, unless there are as many as may be. Workers tell their counts a moment after they change; the
-    /// limit is as exact as that.
-    func admit(_ limits: Limits) -> Bool {
-        let here = connections.wrappingAdd(1, ordering: .relaxed).newValue
-        guard here + workerConnections.load(ordering: .relaxed) > limits.connections else { return true }
-        dismissed()
-        return false
+    /// limits are as exact as that.
+    func admit(from source: IPAddress?) throws(ConnectionLimits.Refusal) {
+        try admission.withLock { admission throws(ConnectionLimits.Refusal) in try admission.admit(from: source) }
+        connections.wrappingAdd(1, ordering: .relaxed)
     }
 
-    func dismissed() {
-        let rest = connections.wrappingSubtract(1, ordering: .relaxed).newValue
+    /// The connection has closed here.
+    func dismissed(from source: IPAddress?) {
+        admission.withLock { $0.release(from: source) }
+        dismissed()
+    }
+
+    /// So many connections, which `admission` does not count here any more, have ended or found their owner.
+    func dismissed(_ count: Int = 1) {
+        let rest = connections.wrappingSubtract(count, ordering: .relaxed).newValue
         if rest == 0 { loop.execute { self.endIfDone() } }
     }
 }

@@ -2,36 +2,40 @@ internal import BatonNIO
 internal import Handoff
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 
 extension Front {
     /// A connection that no worker has taken for this long is closed.
     private static let patience: UInt64 = 30_000_000_000
 
-    /// Hands a connection to whom its target names. May be called from any thread.
-    func place(_ box: DetachedConnection, target: Target, since: UInt64 = MonotonicTime.now) {
-        loop.execute { [self] in
-            if case .retiring(let successor) = phase { successor.placements += 1 }
-            placeHere(box, target: target, since: since)
-        }
+    /// Hands a connection to whom its target names. May be called from any thread. The connection is counted as one of
+    /// this process until somebody has it, and against the limits until a report of its worker does.
+    func place(_ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64 = MonotonicTime.now) {
+        loop.execute { [self] in placeHere(box, target: target, source: source, since: since) }
     }
 
-    private func placeHere(_ box: DetachedConnection, target: Target, since: UInt64) {
+    private func placeHere(_ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64) {
         if case .worker(let path) = target {
+            admission.withLock { $0.release(from: source) }
             return courier(to: path, target).send([box])
         }
         switch phase {
         case .retiring(let successor):
             successorTurn = (successorTurn + 1) % max(1, successor.workers.count)
             if successor.workers.indices.contains(successorTurn) {
+                admission.withLock { $0.release(from: source) }
                 return courier(to: successor.workers[successorTurn], target).send([box])
             }
         case .starting, .serving, .replacing, .finishing:
             if let worker = workers.filter({ $0.state == .ready }).min(by: { $0.load < $1.load }) {
-                worker.underWay += 1
-                return courier(to: worker.socket, target).send([box])
+                lastPlacement += 1
+                worker.expect(lastPlacement, from: source)
+                guard var parcel = box.take() else { return }
+                parcel.metadata.mark(placement: lastPlacement)
+                return courier(to: worker.socket, target).send([DetachedConnection(parcel)])
             }
         }
-        retry([box], target: target, since: since, reason: "no worker is ready")
+        retry(box, target: target, source: source, since: since, reason: "no worker is ready")
     }
 
     /// One courier for each receiver and target: parcels that come back are placed anew by their target.
@@ -45,36 +49,42 @@ extension Front {
     }
 
     private func delivered(_ delivery: ParcelCourier.Delivery, to path: String) {
-        if case .retiring(let successor) = phase {
-            successor.placements -= delivery.handedOver + delivery.lost
+        dismissed(delivery.handedOver + delivery.lost)
+        counts.withLock { counts in
+            counts.handedOver += delivery.handedOver
+            counts.handoffFailures.add(delivery.failures)
         }
         if delivery.lost > 0 {
             log.warning("connections in doubt were closed", metadata: ["count": "\(delivery.lost)"])
         }
         for box in delivery.returned {
             past.movesFailed += 1
-            guard let parcel = box.take() else { continue }
+            guard var parcel = box.take() else { continue }
             let target = parcel.metadata.target ?? .hello
             let stamp = parcel.metadata.annotations[SessionAnnotation.detachedAt] ?? []
             let since = stamp.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            let source = parcel.metadata.source?.address
+            let placement = parcel.metadata.takePlacement() ?? 0
+            let isCounted = workers.first { $0.socket == path }?.expectNoMore(placement) != nil
+            if !isCounted { admission.withLock { $0.adopt(from: source) } }
             retry(
-                [DetachedConnection(parcel)], target: target, since: since,
+                DetachedConnection(parcel), target: target, source: source, since: since,
                 reason: delivery.reason ?? "the worker did not take it")
         }
-        endIfDone()
     }
 
-    private func retry(_ boxes: [DetachedConnection], target: Target, since: UInt64, reason: String) {
+    private func retry(
+        _ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64, reason: String
+    ) {
         guard MonotonicTime.now < since + Self.patience else {
             log.error(
                 "a connection is closed, because nobody takes it",
                 metadata: ["target": "\(target)", "reason": "\(reason)"])
-            if case .retiring(let successor) = phase { successor.placements -= boxes.count }
-            return
+            return dismissed(from: source)
         }
         log.debug("a connection waits for a worker", metadata: ["target": "\(target)", "reason": "\(reason)"])
         loop.scheduleTask(in: .milliseconds(50)) { [self] in
-            for box in boxes { placeHere(box, target: target, since: since) }
+            placeHere(box, target: target, source: source, since: since)
         }
     }
 }

@@ -12,18 +12,18 @@ extension Front {
             asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
             return
         }
+        guard !hasPredecessor else { return postpone(binary, asked) }
         upgradeAttempts += 1
         let directory = ControlSocket.runtimeDirectory(control.path)
         let path = "\(directory)/upgrade.\(getpid()).\(upgradeAttempts)"
         do {
             let listener = try HandoffListener(at: path)
-            let names = listeners.keys.sorted()
+            let sockets = listeners.values.map(\.socket).sorted { $0.name < $1.name } + (adminSocket.map { [$0] } ?? [])
             let inheritance = Inheritance(
-                listeners: names.compactMap { name in
-                    listeners[name].map { .init(name: name, address: "\($0.socket.address)") }
-                }, ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber)
-            let parcel = try inheritance.parcel(
-                control: control, sockets: names.compactMap { listeners[$0]?.socket.descriptor })
+                listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
+                ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
+                counts: countsInAll, workersAsked: workersAsked)
+            let parcel = try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor))
             let process = try ChildProcess.start(
                 binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
             let successor = Successor(process)
@@ -38,15 +38,45 @@ extension Front {
         }
     }
 
+    /// The workers of this server may not leave while connections still come to them.
+    private func postpone(_ binary: String?, _ asked: JSONLink<ControlResponse>?) {
+        if let former = postponedUpgrade {
+            former.asked?.finish(.failed("another upgrade was asked for after this one"))
+        }
+        postponedUpgrade = (binary, asked)
+        log.notice("the upgrade waits for the server before this one to hand over what it has")
+    }
+
+    /// Nothing is left to the server before this one.
+    func predecessorEnded() {
+        hasPredecessor = false
+        guard let (binary, asked) = postponedUpgrade else { return }
+        postponedUpgrade = nil
+        upgrade(binary: binary, asked: asked)
+    }
+
     /// Everything counted here and before.
     var totals: WorkerReport {
+        var total = gone
+        for worker in workers { total.add(worker.report) }
+        return total
+    }
+
+    /// Counted by workers that are gone.
+    var gone: WorkerReport {
         var total = predecessors
         total.add(past)
-        for worker in workers { total.add(worker.report) }
         if let counts = migration?.counts {
             total.migrations += counts.arrived + counts.departed
             total.movesFailed += counts.failed
         }
+        return total
+    }
+
+    /// Counted by this front and those before it.
+    var countsInAll: FrontCounts {
+        var total = predecessorCounts
+        total.add(counts.withLock { $0 })
         return total
     }
 
@@ -96,11 +126,18 @@ extension Front {
         }
     }
 
-    /// The new server is gone before it was ready: everything goes on here. After that it is none of our business.
+    /// The new server is gone before everything was handed over: what is left goes on here.
     private func successorEnded(_ successor: Successor, _ ending: ProcessEnding) {
-        guard case .replacing(let current) = phase, current === successor else { return }
-        let why = successor.why ?? "the new process ended before it was ready (\(ending)); see the log"
-        phase = .serving
+        let why: String
+        switch phase {
+        case .replacing(let current) where current === successor:
+            why = successor.why ?? "the new process ended before it was ready (\(ending)); see the log"
+            phase = .serving
+        case .retiring(let current) where current === successor:
+            why = "the new process ended while it took over (\(ending)); connections it had stay with its workers"
+            resume()
+        case .starting, .serving, .replacing, .retiring, .finishing: return
+        }
         log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(why)"])
         for asked in upgradeAsked { asked.finish(.failed(why)) }
         upgradeAsked = []
@@ -109,6 +146,7 @@ extension Front {
     /// The new server accepts. This one stops accepting, and its workers hand over what they have.
     private func retire(_ successor: Successor, _ paths: [String]) {
         guard case .replacing(let current) = phase, current === successor, !paths.isEmpty else { return }
+        let bound = NIOLoopBound(successor, eventLoop: loop)
         successor.workers = paths
         successor.total = connectionCount
         successor.movesFailedBefore = totals.movesFailed
@@ -118,13 +156,32 @@ extension Front {
         log.notice(
             "the new server is ready; handing over",
             metadata: ["pid": "\(successor.process.pid)", "connections": "\(successor.total)"])
-        stopListening()
+        pauseListening().whenComplete { [self] _ in
+            bound.value.isAccepting = true
+            bound.value.link?.send(.accept)
+            endIfDone()
+        }
         for worker in workers {
             worker.state = .draining
             worker.link?.send(.drain(to: paths))
         }
         progress(successor)
-        endIfDone()
+    }
+
+    /// Serves again with what is left: the listening sockets are still open here, and workers that have not left yet take
+    /// connections again.
+    private func resume() {
+        phase = .serving
+        for worker in workers {
+            worker.state = .starting
+            worker.link?.send(.resume)
+        }
+        adjustWorkerCount()
+        for opened in listeners.keys.map({ listen($0) }) + [listenForCommands(), listenForAdmin()] {
+            opened.whenFailure { [log] in log.error("cannot listen again", metadata: ["reason": "\($0)"]) }
+        }
+        scheduleRotation()
+        ServiceNotification.ready()
     }
 
     func progress(_ successor: Successor) {
@@ -136,8 +193,9 @@ extension Front {
     /// Nothing is left here.
     func retired(_ successor: Successor) {
         phase = .finishing
+        stopListening()
         // The last counts came after the successor had been given its own.
-        successor.link?.send(PredecessorMessage(totals: totals))
+        successor.link?.send(.ended(totals: totals, counts: countsInAll))
         let report = UpgradeReport(
             from: getpid(), to: successor.process.pid, connections: successor.total,
             failed: totals.movesFailed - successor.movesFailedBefore,

@@ -47,7 +47,9 @@ extension Front {
 
     /// The server is ready when all its processes are.
     func becomeReady() {
-        guard workers.allSatisfy({ $0.state != .starting }), migration?.isReady != false else { return }
+        guard workers.allSatisfy({ $0.state != .starting && $0.siblings >= workers.count - 1 }),
+            migration?.isReady != false
+        else { return }
         readiness?.succeed()
         readiness = nil
     }
@@ -59,6 +61,9 @@ extension Front {
             worker.state = .ready
             failedStarts = 0
             tellSiblings()
+            if workers.allSatisfy({ $0.state != .starting }) { tellWorkers() }
+        case .acquainted(let count):
+            worker.siblings = count
             becomeReady()
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
@@ -66,25 +71,52 @@ extension Front {
             failReadiness(why)
         case .report(let report):
             worker.report = report
-            worker.underWay = 0
-            countConnections()
             if case .retiring(let successor) = phase { progress(successor) }
+        case .sources(let changes, let placed):
+            change(changes, of: worker)
+            for placement in placed {
+                guard let source = worker.expectNoMore(placement) else { continue }
+                admission.withLock { $0.release(from: source) }
+            }
+        case .listing(let listing): listed(listing, by: worker)
         case .migrated(let sweep, let handedOver, let returned, let left):
             drain?.migrated(worker, sweep: sweep, handedOver: handedOver, returned: returned, left: left)
         case .leaving:
             guard worker.state == .ready, case .serving = phase else { return }
             log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
-            drain(worker)
+            drain([worker])
             startWorker()
         }
     }
 
-    /// Takes a worker out of service: its connections go to the others.
-    private func drain(_ worker: WorkerHandle) {
-        worker.state = .draining
+    /// Takes workers out of service: their connections go to the others.
+    private func drain(_ leaving: [WorkerHandle]) {
+        for worker in leaving { worker.state = .draining }
         tellSiblings()
-        let others = workers.filter { $0.state == .ready }.map(\.socket)
-        worker.link?.send(others.isEmpty ? .finish : .drain(to: others))
+    }
+
+    /// `baton workers N`.
+    func setWorkers(_ count: Int, asked: JSONLink<ControlResponse>) {
+        guard case .serving = phase else {
+            return asked.finish(.failed("the server is being replaced or stopped; look at baton status"))
+        }
+        guard (1...1_024).contains(count) else { return asked.finish(.failed("a server has 1 to 1024 workers")) }
+        log.notice("the number of workers is set", metadata: ["workers": "\(count)"])
+        workersAsked = count
+        workersWaiting.append(asked)
+        adjustWorkerCount()
+        if workers.allSatisfy({ $0.state != .starting }) { return tellWorkers() }
+        loop.scheduleTask(in: Self.startLimit) { [self] in
+            for link in workersWaiting { link.finish(.failed("the workers did not start in time; see the log")) }
+            workersWaiting = []
+        }
+    }
+
+    /// No worker is starting any more.
+    private func tellWorkers() {
+        let report = status
+        for link in workersWaiting { link.finish(.status(report)) }
+        workersWaiting = []
     }
 
     private func ended(_ worker: WorkerHandle) {
@@ -92,9 +124,13 @@ extension Front {
         let before = worker.state
         worker.state = .gone
         worker.link?.channel.close(promise: nil)
+        listed(nil, by: worker)
         past.add(worker.report)
         workers.removeAll { $0 === worker }
-        countConnections()
+        admission.withLock {
+            for (source, number) in worker.sources { $0.release(from: source, count: number) }
+            for source in worker.underWay.values { $0.release(from: source) }
+        }
         couriers[worker.socket] = nil
         drain?.workerEnded(worker)
         unlink(worker.socket)
@@ -104,6 +140,9 @@ extension Front {
         case (.finishing, _), (.retiring, _): endIfDone()
         case (_, .draining):
             log.info("a worker has ended", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
+        case (.serving, .starting) where ending == .exited(0):
+            // It was leaving already when it was to go on after a failed upgrade.
+            startWorker()
         case (.starting, _):
             failReadiness("a worker ended while it started (\(ending)); see the log")
         default:
@@ -135,17 +174,36 @@ extension Front {
         if active.count < workerCount {
             for _ in active.count..<workerCount { startWorker() }
         } else {
-            for worker in active.suffix(active.count - workerCount) { drain(worker) }
+            drain(Array(active.suffix(active.count - workerCount)))
         }
     }
 
-    private func countConnections() {
-        workerConnections.store(workers.reduce(0) { $0 + $1.report.connections }, ordering: .relaxed)
+    /// A worker has more or fewer connections of these sources.
+    private func change(_ changes: [String: Int], of worker: WorkerHandle) {
+        for (text, number) in changes {
+            let source = IPAddress(text)
+            worker.change(source, by: number)
+            admission.withLock {
+                if number > 0 {
+                    $0.adopt(from: source, count: number)
+                } else {
+                    $0.release(from: source, count: -number)
+                }
+            }
+        }
     }
 
     private func tellSiblings() {
         let ready = workers.filter { $0.state == .ready }
         for worker in ready { worker.link?.send(.siblings(ready.filter { $0 !== worker }.map(\.socket))) }
+        switch phase {
+        case .starting, .serving, .replacing:
+            // Those that leave must not wait for one that has left.
+            for worker in workers where worker.state == .draining && worker.ending == nil {
+                worker.link?.send(ready.isEmpty ? .finish : .drain(to: ready.map(\.socket)))
+            }
+        case .retiring, .finishing: break
+        }
         migration?.link?.send(.workers(ready.map(\.socket)))
     }
 }

@@ -19,6 +19,17 @@ final class Front: @unchecked Sendable {
         case retiring(Successor)
         /// Ends with its last connection, or at the time limit.
         case finishing
+
+        /// For status and the admin page.
+        var name: String {
+            switch self {
+            case .starting: "starting"
+            case .serving: "serving"
+            case .replacing: "replacing"
+            case .retiring: "retiring"
+            case .finishing: "finishing"
+            }
+        }
     }
 
     /// How long connections may take to end after SIGTERM.
@@ -40,7 +51,13 @@ final class Front: @unchecked Sendable {
     var listeners: [String: OpenListener] = [:]
     var workers: [WorkerHandle] = []
     var lastWorkerNumber = 0
+    /// Counts connections given to workers; no other server of the line has the same numbers.
+    var lastPlacement = UInt64(UInt32(bitPattern: getpid())) << 32
     var failedStarts = 0
+    /// The number of workers that a command has set.
+    var workersAsked: Int?
+    /// Who waits for them to start.
+    var workersWaiting: [JSONLink<ControlResponse>] = []
     var readiness: EventLoopPromise<Void>?
     var couriers: [String: ParcelCourier] = [:]
     var successorTurn = 0
@@ -50,29 +67,41 @@ final class Front: @unchecked Sendable {
     var predecessors: WorkerReport
     var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
+    /// Whether the server before this one still hands over. Until it has nothing left, the workers it knows must stay.
+    var hasPredecessor = false
+    var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     var rotation: RepeatedTask?
+    var adminSocket: ListeningSocket?
+    var admin: AdminServer?
+    var inquiries: [UInt64: Inquiry] = [:]
+    var lastInquiry: UInt64 = 0
+    /// Counted here; connections in their handshake are on other loops.
+    let counts = Mutex(FrontCounts())
+    /// Counted by the servers before this one.
+    var predecessorCounts = FrontCounts()
     /// The processes that move connections to and from other hosts, if that is configured.
     var migration: MigrationHandle?
     /// Connections are moving to another host.
     var drain: Drain?
     /// Whether a successor has the sockets.
     var isReplaced = false
-    /// Connections in this process.
+    /// Connections in this process, those on their way to a worker included.
     let connections = Atomic<Int>(0)
-    /// Connections in the workers, by their last reports.
-    let workerConnections = Atomic<Int>(0)
+    /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
+    let admission: Mutex<ConnectionLimits>
     let startedAt = MonotonicTime.now
     let ended: EventLoopPromise<Void>
 
     struct OpenListener {
         var socket: ListeningSocket
-        var channel: (any Channel)?
+        var accepting: BatonNIO.Listener?
     }
 
     init(
-        _ options: ServeOptions, _ configuration: Configuration, file: String?, group: any EventLoopGroup,
-        control: ControlSocket, keys: TicketKeysBox, predecessors: WorkerReport
-    ) throws {
+        _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
+        group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, sockets: [String: ListeningSocket],
+        predecessors: WorkerReport
+    ) {
         self.options = options
         self.configuration = configuration
         self.file = file
@@ -83,13 +112,17 @@ final class Front: @unchecked Sendable {
         loop = group.next()
         log = Logger(label: "baton")
         log.logLevel = configuration.logLevel.swiftLog
-        policy = Mutex(try FrontPolicy(configuration, keys: keys))
+        let limits = configuration.limits
+        admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
+        self.policy = Mutex(policy)
+        for (name, socket) in sockets where name != Self.adminName { listeners[name] = OpenListener(socket: socket) }
+        adminSocket = sockets[Self.adminName]
         ended = loop.makePromise()
     }
 
     // MARK: Starting
 
-    /// Starts the workers, then accepts.
+    /// Starts the workers.
     func start() -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         loop.execute { [self] in
@@ -100,10 +133,10 @@ final class Front: @unchecked Sendable {
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
         }
-        return promise.futureResult.flatMap { [self] in serve() }
+        return promise.futureResult
     }
 
-    var workerCount: Int { configuration.workers ?? max(1, System.coreCount) }
+    var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
 
     func failReadiness(_ why: String) {
         readiness?.fail(RuntimeError(.processFailed, why))
@@ -113,16 +146,21 @@ final class Front: @unchecked Sendable {
     /// Ends the workers of a server that could not start.
     func abandonStart() {
         for worker in workers { kill(worker.pid, SIGKILL) }
+        ended.succeed()
         migration?.link?.channel.close(promise: nil)
     }
 
-    private func serve() -> EventLoopFuture<Void> {
-        phase = .serving
-        let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands()]
-        scheduleRotation()
-        return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
-            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-            ServiceNotification.ready()
+    /// Accepts.
+    func serve() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [self] in
+            guard case .starting = phase else { return loop.makeSucceededVoidFuture() }
+            phase = .serving
+            let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands(), listenForAdmin()]
+            scheduleRotation()
+            return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
+                log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+                ServiceNotification.ready()
+            }
         }
     }
 
@@ -165,7 +203,7 @@ final class Front: @unchecked Sendable {
             ended.succeed()
         case .retiring(let successor):
             progress(successor)
-            guard workers.isEmpty, connections.load(ordering: .relaxed) == 0, successor.placements == 0 else { return }
+            guard successor.isAccepting, workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
             retired(successor)
         case .starting, .serving, .replacing: return
         }
@@ -184,6 +222,9 @@ final class Front: @unchecked Sendable {
             let next = try FrontPolicy(changed, keys: ticketKeys)
             var opened: [ListeningSocket] = []
             do {
+                if let address = changed.admin, address != adminSocket?.address {
+                    opened.append(try ListeningSocket.open(Self.adminName, address, key: "admin"))
+                }
                 for (name, listener) in changed.listeners where listeners[name]?.socket.address != listener.address {
                     opened.append(try ListeningSocket.open(name, listener.address))
                 }
@@ -194,7 +235,9 @@ final class Front: @unchecked Sendable {
             if changed.migration != configuration.migration || changed.peers != configuration.peers {
                 log.warning("migration and peers are changed by an upgrade only")
             }
-            if changed.control != configuration.control || changed.user != configuration.user {
+            if changed.control != configuration.control || changed.user != configuration.user
+                || changed.group != configuration.group
+            {
                 log.warning("control, user and group are changed by a restart only")
             }
             apply(changed, text, next, opened)
@@ -209,18 +252,30 @@ final class Front: @unchecked Sendable {
         let rotates = changed.sessionTickets != configuration.sessionTickets
         let before = configuration
         configuration = changed
+        if changed.workers != before.workers { workersAsked = nil }
         file = text
         log.logLevel = changed.logLevel.swiftLog
         policy.withLock { $0 = next }
+        admission.withLock {
+            $0.total = changed.limits.connections
+            $0.perSource = changed.limits.connectionsPerSource
+        }
         for name in Array(listeners.keys) where changed.listeners[name]?.address != before.listeners[name]?.address {
             stopListening(name)
         }
-        for socket in opened { listeners[socket.name] = OpenListener(socket: socket) }
+        if changed.admin != before.admin { stopAdmin() }
+        for socket in opened where socket.name != Self.adminName {
+            listeners[socket.name] = OpenListener(socket: socket)
+        }
+        if let socket = opened.first(where: { $0.name == Self.adminName }) {
+            adminSocket = socket
+            listenForAdmin().whenFailure { [log] in log.error("cannot serve admin", metadata: ["reason": "\($0)"]) }
+        }
         // Options of accepted sockets are the listening channel's.
         for (name, listener) in listeners {
-            let isNew = listener.channel == nil
+            let isNew = listener.accepting == nil
             if isNew || before.listeners[name] != changed.listeners[name] {
-                listener.channel?.close(promise: nil)
+                _ = listener.accepting?.close()
                 listen(name).whenFailure { [log] in log.error("cannot listen", metadata: ["reason": "\($0)"]) }
             }
         }
@@ -229,7 +284,7 @@ final class Front: @unchecked Sendable {
         if rotates { scheduleRotation() }
     }
 
-    private func scheduleRotation() {
+    func scheduleRotation() {
         rotation?.cancel()
         guard let interval = configuration.sessionTickets.rotateEvery?.timeAmount else { return }
         rotation = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
@@ -253,7 +308,8 @@ final class Front: @unchecked Sendable {
             connections: connectionCount,
             workers: workers.filter { $0.state != .gone }.map {
                 .init(
-                    pid: $0.pid, connections: $0.report.connections, movesIn: $0.report.movesIn,
+                    pid: $0.pid, number: $0.number, state: $0.state.rawValue, connections: $0.report.connections,
+                    movesIn: $0.report.movesIn,
                     movesOut: $0.report.movesOut)
             },
             moves: .init(
@@ -269,6 +325,8 @@ extension WorkerReport {
         movesIn += other.movesIn
         movesOut += other.movesOut
         movesFailed += other.movesFailed
+        failures.add(other.failures)
+        idleClosed += other.idleClosed
         migrations += other.migrations
         pauses.merge(other.pauses)
     }

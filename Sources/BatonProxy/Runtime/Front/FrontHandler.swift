@@ -2,6 +2,7 @@ internal import BatonNIO
 internal import Handoff
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 internal import TLSHandshake
 internal import TLSRecords
 
@@ -16,10 +17,20 @@ final class FrontHandler: ChannelInboundHandler {
         case proxyHeader
         /// SMTP and the like, up to STARTTLS.
         case preface(PlainPreface)
+        /// Who speaks first is the TLS client.
+        case detection(RoleDetector)
         case handshake
         /// The first request line decides.
         case request
         case done
+    }
+
+    /// How the front counts the connection.
+    private enum Counted {
+        case no
+        case from(IPAddress?)
+        /// As one that is here, and not against the limits: it has been refused.
+        case refused
     }
 
     private let front: Front
@@ -31,7 +42,8 @@ final class FrontHandler: ChannelInboundHandler {
     private var destination: Endpoint?
     private var hello: Router.Hello?
     private var timer: Scheduled<Void>?
-    private var isCounted = false
+    private var detectionTimer: Scheduled<Void>?
+    private var counted = Counted.no
 
     init(_ front: Front, listener: String, _ policy: FrontPolicy) {
         self.front = front
@@ -44,9 +56,15 @@ final class FrontHandler: ChannelInboundHandler {
     // MARK: The way of a connection
 
     func channelActive(context: ChannelHandlerContext) {
-        isCounted = front.admit(policy.limits)
-        guard isCounted else { return refuse("limits.connections is reached", context) }
         source = context.channel.remoteAddress.flatMap(Endpoint.init)
+        // A load balancer's own address is not the client's.
+        let origin = configuration.proxyProtocol == .off ? source?.address : nil
+        do throws(ConnectionLimits.Refusal) {
+            try front.admit(from: origin)
+            counted = .from(origin)
+        } catch {
+            return refuse(error, context)
+        }
         destination = context.channel.localAddress.flatMap(Endpoint.init)
         limit(policy.limits.handshakeTime, context)
         if configuration.proxyProtocol != .off {
@@ -69,17 +87,56 @@ final class FrontHandler: ChannelInboundHandler {
     }
 
     private func beginTLS(_ context: ChannelHandlerContext) {
-        guard configuration.usesTLS, let tls = policy.contexts[listener] else {
-            return decide(Router.Hello(), context)
+        guard configuration.usesTLS else { return decide(Router.Hello(), context) }
+        switch configuration.role {
+        case .server: handshake(as: .server, context)
+        case .client: handshake(as: .client, context)
+        case .detect: detect(context)
         }
+    }
+
+    private func handshake(as role: Role, _ context: ChannelHandlerContext) {
         stage = .handshake
         do {
-            let bytes = received
+            let bytes = ByteBuffer(bytes: received)
             received = []
-            try context.pipeline.syncOperations.connectionHandler()
-                .startTLS(Handshake(server: tls), received: ByteBuffer(bytes: bytes))
+            let handler = try context.pipeline.syncOperations.connectionHandler()
+            switch role {
+            case .server:
+                guard let tls = policy.contexts[listener] else { return context.close(promise: nil) }
+                try handler.startTLS(Handshake(server: tls), received: bytes)
+            case .client:
+                guard let tls = policy.clientContexts[listener] else { return context.close(promise: nil) }
+                let handshake = try Handshake(client: tls, serverName: configuration.peerName ?? "")
+                try handler.startTLS(handshake, received: bytes)
+            }
         } catch {
+            front.log.error(
+                "a handshake cannot begin", metadata: ["listener": "\(listener)", "reason": "\(error)"])
             context.close(promise: nil)
+        }
+    }
+
+    private func detect(_ context: ChannelHandlerContext) {
+        stage = .detection(RoleDetector())
+        if let first = received.first { return detect(.received(first: first), context) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        detectionTimer = context.eventLoop.scheduleTask(in: configuration.detectTime.timeAmount) {
+            bound.value.0.detect(.timeLimit, bound.value.1)
+        }
+        context.read()
+    }
+
+    private func detect(_ event: RoleDetector.Event, _ context: ChannelHandlerContext) {
+        guard case .detection(var detector) = stage else { return }
+        let action = detector.handle(event)
+        stage = .detection(detector)
+        detectionTimer?.cancel()
+        switch action {
+        case .start(let role): handshake(as: role, context)
+        case .notTLS: refuse(.preface, "it speaks first, and no TLS", context)
+        case .close: context.close(promise: nil)
+        case .ignore: return
         }
     }
 
@@ -96,6 +153,8 @@ final class FrontHandler: ChannelInboundHandler {
         case .proxyHeader: readProxyHeader(context)
         case .preface(let preface): advance(preface, context)
         case .request: readRequest(context)
+        case .detection:
+            if let first = received.first { detect(.received(first: first), context) } else { context.read() }
         case .handshake, .done: return
         }
     }
@@ -110,10 +169,19 @@ final class FrontHandler: ChannelInboundHandler {
             if let ends = header.endpoints {
                 source = ends.source
                 destination = ends.destination
+                do throws(ConnectionLimits.Refusal) {
+                    try front.admission.withLock { admission throws(ConnectionLimits.Refusal) in
+                        try admission.attribute(to: ends.source.address)
+                    }
+                    counted = .from(ends.source.address)
+                } catch {
+                    counted = .refused
+                    return refuse(error, context)
+                }
             }
             beginPreface(context)
         } catch {
-            refuse("its PROXY protocol header: \(error)", context)
+            refuse(.proxyHeader, "its PROXY protocol header: \(error)", context)
         }
     }
 
@@ -132,13 +200,15 @@ final class FrontHandler: ChannelInboundHandler {
         case .beginTLS(let first):
             received = first
             beginTLS(context)
-        case .close(let why): refuse("the plain part: \(why)", context)
+        case .close(let why): refuse(.preface, "the plain part: \(why)", context)
         }
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ConnectionEvent.established(let info) as ConnectionEvent:
+            let key = FrontCounts.handshakeKey(version: "\(info.suite.version)", cipher: "\(info.suite)")
+            front.counts.withLock { $0.handshakes.count(key) }
             let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
             // The handler beneath is in the midst of its work.
             let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
@@ -162,7 +232,7 @@ final class FrontHandler: ChannelInboundHandler {
             stage = .request
             limit(policy.limits.headerTime, context)
             if received.isEmpty { context.read() } else { readRequest(context) }
-        case .noRoute: refuse("no route", context)
+        case .noRoute: refuse(.noRoute, "no route", context)
         }
     }
 
@@ -179,13 +249,16 @@ final class FrontHandler: ChannelInboundHandler {
     private func decide(_ request: Router.FirstRequest, _ context: ChannelHandlerContext) {
         switch policy.router.decide(.init(listener: listener, hello: hello, request: request)) {
         case .target(let target, _): handOver(target, context)
-        case .needs, .noRoute: refuse("no route", context)
+        case .needs, .noRoute: refuse(.noRoute, "no route", context)
         }
     }
 
     private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
+        // It stays counted until it has been placed.
+        let before = counted
+        counted = .no
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
             handler.metadata.target = target
@@ -195,8 +268,10 @@ final class FrontHandler: ChannelInboundHandler {
             let state: [UInt8] = if case .worker = target { received } else { SessionState(received: received).encoded }
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
-            front.place(DetachedConnection(parcel), target: target)
+            let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
+            front.place(DetachedConnection(parcel), target: target, source: origin)
         } catch {
+            counted = before
             front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
         }
@@ -212,12 +287,25 @@ final class FrontHandler: ChannelInboundHandler {
             if case .done = handler.stage { return }
             // A routed connection that says nothing is one without a request.
             if case .request = handler.stage { return handler.decide(.none, context) }
-            handler.refuse("its time was over", context)
+            if case .handshake = handler.stage { handler.countFailure("timed_out") }
+            handler.refuse(.time, "its time was over", context)
         }
     }
 
-    private func refuse(_ why: String, _ context: ChannelHandlerContext) {
+    private func refuse(_ limit: ConnectionLimits.Refusal, _ context: ChannelHandlerContext) {
+        switch limit {
+        case .total: refuse(.connections, "limits.connections is reached", context)
+        case .perSource: refuse(.connectionsPerSource, "limits.connections-per-source is reached", context)
+        }
+    }
+
+    private func countFailure(_ reason: String) {
+        front.counts.withLock { $0.handshakeFailures.count(reason) }
+    }
+
+    private func refuse(_ reason: RefusalReason, _ why: String, _ context: ChannelHandlerContext) {
         stage = .done
+        front.counts.withLock { $0.refusals.count(reason.rawValue) }
         front.log.info(
             "a connection is refused",
             metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
@@ -226,6 +314,12 @@ final class FrontHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let error = error as? ConnectionError, error.code == .detached { return }
+        if case .handshake = stage {
+            stage = .done
+            countFailure(
+                (error as? HandshakeError)?.code.rawValue.snakeCased
+                    ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset"))
+        }
         front.log.debug(
             "a connection failed", metadata: ["listener": "\(listener)", "reason": "\(error)"])
         context.close(promise: nil)
@@ -234,10 +328,13 @@ final class FrontHandler: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
-        if isCounted {
-            isCounted = false
-            front.dismissed()
+        detectionTimer?.cancel()
+        switch counted {
+        case .no: break
+        case .from(let origin): front.dismissed(from: origin)
+        case .refused: front.dismissed()
         }
+        counted = .no
         context.fireChannelInactive()
     }
 }

@@ -9,7 +9,33 @@ internal import TLSHandshake
 public enum FrontMain {
     /// Finds the front for what its predecessor says at last.
     private final class Heir: Sendable {
-        let front = Mutex<Front?>(nil)
+        private let state = Mutex<(front: Front?, isAlone: Bool)>((nil, false))
+        /// Fulfilled when the predecessor accepts no more.
+        let turn: EventLoopPromise<Void>
+
+        init(_ loop: any EventLoop) { turn = loop.makePromise() }
+
+        func serves(_ front: Front) {
+            let isAlone = state.withLock { state in
+                state.front = front
+                return state.isAlone
+            }
+            if isAlone { front.loop.execute { front.predecessorEnded() } }
+        }
+
+        /// - Parameter totals: what the predecessor has counted; nil if it ended without a word.
+        func predecessorEnded(_ totals: WorkerReport?, _ counts: FrontCounts? = nil) {
+            let front = state.withLock { state in
+                state.isAlone = true
+                return state.front
+            }
+            turn.succeed()
+            front?.loop.execute {
+                if let totals { front?.predecessors = totals }
+                if let counts { front?.predecessorCounts = counts }
+                front?.predecessorEnded()
+            }
+        }
     }
 
     /// Serves until it is told to end or has been replaced.
@@ -19,17 +45,23 @@ public enum FrontMain {
     public static func run(_ options: ServeOptions) async throws {
         _ = BinaryPath.atStart
         ServeLog.bootstrap()
-        guard let path = options.takeover else { return try await serve(options, predecessor: nil) }
+        let activated = try ActivatedSocket.takeAll()
+        guard let path = options.takeover else {
+            return try await serve(options, predecessor: nil, activated)
+        }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let heir = Heir()
+        let heir = Heir(loop)
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
-            guard let front = heir.front.withLock({ $0 }) else { return }
-            front.loop.execute { front.predecessors = message.totals }
+            switch message {
+            case .accept: heir.turn.succeed()
+            case .ended(let totals, let counts): heir.predecessorEnded(totals, counts)
+            }
         } ended: {
+            heir.predecessorEnded(nil)
         }.get()
         do {
-            try await serve(options, predecessor: (path, link, heir))
+            try await serve(options, predecessor: (path, link, heir), activated)
         } catch {
             let line = JSONLink<SuccessorMessage>.line(.failed("\(error)"))
             if let line { try? await link.channel.writeAndFlush(line).get() }
@@ -38,13 +70,20 @@ public enum FrontMain {
     }
 
     private static func serve(
-        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?
+        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?,
+        _ activated: [ActivatedSocket]
     ) async throws {
         let (configuration, file) = try options.read()
-        guard configuration.user == nil else {
-            throw RuntimeError(.configuration, "user and group are not supported yet; start the server as that user")
+        if let user = configuration.user {
+            let account = try Account(user: user, group: configuration.group)
+            if !account.isCurrent {
+                guard predecessor == nil else {
+                    throw RuntimeError(.configuration, "user: an upgrade cannot change the user; restart the server")
+                }
+                try restart(as: account, configuration, activated)
+            }
         }
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount)
+        DescriptorLimit.raise()
         var inherited: (Inheritance, ControlSocket, [CInt])?
         if let path = predecessor?.path {
             inherited = try Inheritance.receive(from: path, control: configuration.control)
@@ -52,28 +91,36 @@ public enum FrontMain {
         let control = try inherited?.1 ?? ControlSocket.open(configuration.control)
         let front: Front
         do {
-            front = try Front(
-                options, configuration, file: file, group: group, control: control,
-                keys: keys(inherited?.0), predecessors: inherited?.0.past ?? WorkerReport())
-            front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
-            try openListeners(front, inherited)
+            let keys = try keys(inherited?.0)
+            let sockets = try openSockets(configuration, inherited, activated)
+            let policy = try FrontPolicy(configuration, keys: keys)
+            front = Front(
+                options, configuration, file: file, policy: policy,
+                group: MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount), control: control, keys: keys,
+                sockets: sockets, predecessors: inherited?.0.past ?? WorkerReport())
         } catch {
             if predecessor == nil { control.remove() }
             throw error
         }
+        front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
+        front.workersAsked = inherited?.0.workersAsked
+        front.predecessorCounts = inherited?.0.counts ?? FrontCounts()
+        front.hasPredecessor = predecessor != nil
         let signals = Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR2]) { number in
             front.loop.execute { front.received(number) }
         }
         do {
             try await front.start().get()
+            if let (_, link, heir) = predecessor {
+                heir.serves(front)
+                link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
+                try await heir.turn.futureResult.get()
+            }
+            try await front.serve().get()
         } catch {
             front.abandonStart()
             if predecessor == nil { control.remove() }
             throw error
-        }
-        if let (_, link, heir) = predecessor {
-            heir.front.withLock { $0 = front }
-            link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
         }
         try await front.ended.futureResult.get()
         _ = signals
@@ -83,29 +130,74 @@ public enum FrontMain {
         }
     }
 
+    /// Does what needs a privilege, and goes on as another user. No peer has been heard yet.
+    private static func restart(
+        as account: Account, _ configuration: Configuration, _ activated: [ActivatedSocket]
+    ) throws -> Never {
+        guard geteuid() == 0 else {
+            throw RuntimeError(
+                .configuration,
+                "user: only root can become user \(account.name ?? "\(account.user)"); start as root, or leave user out"
+            )
+        }
+        try ControlSocket.prepare(configuration.control, for: account)
+        // Raised while it may be; the limit stays.
+        DescriptorLimit.raise()
+        var sockets = try openSockets(configuration, nil, activated)
+        let admin = sockets.removeValue(forKey: Front.adminName)
+        let named = sockets.sorted { $0.key < $1.key }.map { (name: $0.key, descriptor: $0.value.descriptor) }
+        Logger(label: "baton").notice(
+            "going on without privileges", metadata: ["user": "\(account.user)", "group": "\(account.group)"])
+        try account.becomeAndRestart(with: named + (admin.map { [(name: "admin", descriptor: $0.descriptor)] } ?? []))
+    }
+
     private static func keys(_ inheritance: Inheritance?) throws -> TicketKeysBox {
         guard let inheritance else { return TicketKeysBox() }
         return TicketKeysBox(try TicketKeys(copying: inheritance.ticketKeys.span.bytes))
     }
 
-    /// Sockets that the running server had for the same address are taken over; others are opened, or closed.
-    private static func openListeners(_ front: Front, _ inherited: (Inheritance, ControlSocket, [CInt])?) throws {
+    /// Sockets that the running server had for the same address, or that the service manager has opened, are taken over;
+    /// others are opened, or closed.
+    ///
+    /// - Returns: by the names of listeners, and `Front.adminName`.
+    private static func openSockets(
+        _ configuration: Configuration, _ inherited: (Inheritance, ControlSocket, [CInt])?,
+        _ activated: [ActivatedSocket]
+    ) throws -> [String: ListeningSocket] {
         var received: [String: (address: String, descriptor: CInt)] = [:]
         if let (inheritance, _, descriptors) = inherited {
             for (socket, descriptor) in zip(inheritance.listeners, descriptors) {
                 received[socket.name] = (socket.address, descriptor)
             }
         }
-        for (name, listener) in front.configuration.listeners.sorted(by: { $0.key < $1.key }) {
-            let socket: ListeningSocket
-            if let old = received[name], old.address == "\(listener.address)" {
+        var activated = activated
+        /// - Parameter key: the configuration's, if it is no listener's.
+        func open(_ name: String, _ address: Address, key: String? = nil) throws -> ListeningSocket {
+            if let old = received[name], old.address == "\(address)" {
                 received[name] = nil
-                socket = ListeningSocket(name: name, address: listener.address, descriptor: old.descriptor)
-            } else {
-                socket = try ListeningSocket.open(name, listener.address)
+                return ListeningSocket(name: name, address: address, descriptor: old.descriptor)
             }
-            front.listeners[name] = Front.OpenListener(socket: socket)
+            let index =
+                activated.firstIndex { $0.name == key ?? name } ?? activated.firstIndex { $0.listens(at: address) }
+            if let index {
+                return ListeningSocket(name: name, address: address, descriptor: activated.remove(at: index).descriptor)
+            }
+            return try .open(name, address, key: key)
+        }
+        var sockets: [String: ListeningSocket] = [:]
+        for (name, listener) in configuration.listeners.sorted(by: { $0.key < $1.key }) {
+            sockets[name] = try open(name, listener.address)
+        }
+        if let address = configuration.admin {
+            sockets[Front.adminName] = try open(Front.adminName, address, key: "admin")
+        }
+        if let stray = activated.first {
+            throw RuntimeError(
+                .configuration,
+                "the service manager's socket '\(stray.name)' at \(stray.address.map { "\($0)" } ?? "an unknown address") "
+                    + "belongs to no listener; name it after one by FileDescriptorName=")
         }
         for (_, descriptor) in received.values { close(descriptor) }
+        return sockets
     }
 }

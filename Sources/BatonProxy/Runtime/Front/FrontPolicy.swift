@@ -9,6 +9,8 @@ struct FrontPolicy: Sendable {
     let listeners: [String: Listener]
     /// The TLS contexts by listener.
     let contexts: [String: ServerContext]
+    /// Those of listeners whose peers may be the TLS server.
+    let clientContexts: [String: ClientContext]
 
     /// - Throws: `TLSConfigurationError` for certificates that cannot be used.
     init(_ configuration: Configuration, keys: TicketKeysBox) throws {
@@ -16,20 +18,46 @@ struct FrontPolicy: Sendable {
         limits = configuration.limits
         listeners = configuration.listeners
         var contexts: [String: ServerContext] = [:]
+        var clientContexts: [String: ClientContext] = [:]
         for (name, listener) in configuration.listeners where listener.usesTLS {
-            contexts[name] = try Self.context(listener, configuration, keys)
+            if listener.role != .client { contexts[name] = try Self.context(listener, configuration, keys) }
+            if listener.role != .server { clientContexts[name] = try Self.clientContext(listener, configuration) }
         }
         self.contexts = contexts
+        self.clientContexts = clientContexts
+    }
+
+    /// For peers that connect and are the TLS server nonetheless.
+    private static func clientContext(_ listener: Listener, _ configuration: Configuration) throws -> ClientContext {
+        let verification: ClientConfiguration.Verification =
+            if listener.clientAuth != .none, let path = listener.clientCA { .roots(.file(path)) } else { .none }
+        return try ClientContext(
+            ClientConfiguration(
+                verification: verification, options: options(listener),
+                identity: identities(listener, configuration).first))
+    }
+
+    private static func identities(
+        _ listener: Listener, _ configuration: Configuration
+    ) -> [ServerConfiguration.Identity] {
+        let names = listener.certificates.isEmpty ? configuration.certificates.keys.sorted() : listener.certificates
+        return names.compactMap { configuration.certificates[$0] }.map {
+            ServerConfiguration.Identity(
+                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" })
+        }
+    }
+
+    private static func options(_ listener: Listener) -> ProtocolOptions {
+        ProtocolOptions(
+            minimumVersion: listener.versions.contains(.tls12) ? .tls12 : .tls13,
+            maximumVersion: listener.versions.contains(.tls13) ? .tls13 : .tls12, cipherSuites: listener.ciphers,
+            groups: listener.groups.map(\.rawValue), applicationProtocols: listener.alpn)
     }
 
     private static func context(
         _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox
     ) throws -> ServerContext {
-        let names = listener.certificates.isEmpty ? configuration.certificates.keys.sorted() : listener.certificates
-        var identities = names.compactMap { configuration.certificates[$0] }.map {
-            ServerConfiguration.Identity(
-                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" })
-        }
+        var identities = identities(listener, configuration)
         if identities.isEmpty {
             let issued = try IssuedCertificate.selfSigned(for: ["localhost", "127.0.0.1", "::1"])
             identities = [
@@ -42,13 +70,9 @@ struct FrontPolicy: Sendable {
             case (.require, let path?): .required(authorities: .file(path))
             default: .none
             }
-        let options = ProtocolOptions(
-            minimumVersion: listener.versions.contains(.tls12) ? .tls12 : .tls13,
-            maximumVersion: listener.versions.contains(.tls13) ? .tls13 : .tls12, cipherSuites: listener.ciphers,
-            groups: listener.groups.map(\.rawValue), applicationProtocols: listener.alpn)
         return try ServerContext(
             ServerConfiguration(
-                identities: identities, options: options, clientCertificates: clientCertificates,
+                identities: identities, options: options(listener), clientCertificates: clientCertificates,
                 ticketCount: configuration.sessionTickets.rotateEvery == nil ? 0 : 2),
             ticketKeys: keys.copy())
     }

@@ -14,6 +14,10 @@ struct Inheritance: Codable, Sendable {
     var ticketKeys: [UInt8]
     var past: WorkerReport
     var lastWorkerNumber: Int
+    /// Absent from an older version.
+    var counts: FrontCounts?
+    /// The number of workers that a command has set; absent from an older version.
+    var workersAsked: Int?
 
     /// Marks the parcel.
     static let annotation = "baton.inheritance"

@@ -8,9 +8,11 @@ struct ListeningSocket: Sendable {
 
     private static let backlog: CInt = 4096
 
-    /// - Parameter sharesPort: whether another process of this user may listen there, too (SO_REUSEPORT).
+    /// - Parameters:
+    ///   - key: the configuration's, for messages; `nil` for a listener's.
+    ///   - sharesPort: whether another process of this user may listen there, too (SO_REUSEPORT).
     static func open(
-        _ name: String, _ address: Address, sharesPort: Bool = false
+        _ name: String, _ address: Address, key: String? = nil, sharesPort: Bool = false
     ) throws(RuntimeError) -> ListeningSocket {
         let candidates = try Self.candidates(address)
         var code: CInt = 0
@@ -46,7 +48,8 @@ struct ListeningSocket: Sendable {
             ? "; another process has it, stop that one or choose another"
             : code == EACCES ? "; ports below 1024 need root or CAP_NET_BIND_SERVICE" : ""
         throw RuntimeError(
-            .cannotListen, "listeners.\(name) cannot listen at \(address): \(String(cString: strerror(code)))\(hint)")
+            .cannotListen,
+            "\(key ?? "listeners.\(name)") cannot listen at \(address): \(String(cString: strerror(code)))\(hint)")
     }
 
     /// Where it listens, with the port the kernel chose if the configuration left it open.
@@ -74,43 +77,30 @@ struct ListeningSocket: Sendable {
             withUnsafeMutableBytes(of: &unix.sun_path) { $0.copyBytes(from: path.utf8.prefix(107)) }
             return [Candidate(family: AF_UNIX, bytes: withUnsafeBytes(of: unix) { Array($0) })]
         case .tcp(.any, let port):
-            return [v6(.v6(high: 0, low: 0), port, isDualStack: true), v4(0, port)]
-        case .tcp(.ip(.v4(let bits)), let port): return [v4(bits, port)]
-        case .tcp(.ip(let ip), let port): return [v6(ip, port)]
-        case .tcp(.name(let name), let port):
-            var hints = addrinfo()
-            hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-            hints.ai_flags = AI_PASSIVE
-            var list: UnsafeMutablePointer<addrinfo>?
-            guard getaddrinfo(name, "\(port)", &hints, &list) == 0, let list else {
-                throw RuntimeError(
-                    .cannotListen, "the host name \(name) cannot be resolved; give an address to listen at")
-            }
-            defer { freeaddrinfo(list) }
-            return sequence(first: list, next: { $0.pointee.ai_next }).map { entry in
-                Candidate(
-                    family: entry.pointee.ai_family,
-                    bytes: Array(
-                        UnsafeRawBufferPointer(start: entry.pointee.ai_addr, count: Int(entry.pointee.ai_addrlen))))
-            }
+            return try resolve("::", port, isDualStack: true) + resolve("0.0.0.0", port)
+        case .tcp(.ip(let ip), let port): return try resolve("\(ip)", port)
+        case .tcp(.name(let name), let port): return try resolve(name, port)
         }
     }
 
-    private static func v4(_ bits: UInt32, _ port: UInt16) -> Candidate {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = bits.bigEndian
-        return Candidate(family: AF_INET, bytes: withUnsafeBytes(of: address) { Array($0) })
-    }
-
-    private static func v6(_ ip: IPAddress, _ port: UInt16, isDualStack: Bool = false) -> Candidate {
-        var address = sockaddr_in6()
-        address.sin6_family = sa_family_t(AF_INET6)
-        address.sin6_port = port.bigEndian
-        withUnsafeMutableBytes(of: &address.sin6_addr) { $0.copyBytes(from: ip.octets) }
-        return Candidate(
-            family: AF_INET6, bytes: withUnsafeBytes(of: address) { Array($0) }, isDualStack: isDualStack)
+    private static func resolve(
+        _ host: String, _ port: UInt16, isDualStack: Bool = false
+    ) throws(RuntimeError) -> [Candidate] {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_PASSIVE
+        var list: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, "\(port)", &hints, &list) == 0, let list else {
+            throw RuntimeError(.cannotListen, "the host name \(host) cannot be resolved; give an address to listen at")
+        }
+        defer { freeaddrinfo(list) }
+        return sequence(first: list, next: { $0.pointee.ai_next }).map { entry in
+            Candidate(
+                family: entry.pointee.ai_family,
+                bytes: Array(
+                    UnsafeRawBufferPointer(start: entry.pointee.ai_addr, count: Int(entry.pointee.ai_addrlen))),
+                isDualStack: isDualStack)
+        }
     }
 
     /// Removes a Unix socket nobody listens at any more.
@@ -125,28 +115,23 @@ extension Endpoint {
     /// The endpoint of a socket address; `nil` for a Unix socket.
     init?(_ storage: sockaddr_storage) {
         var storage = storage
-        let endpoint = withUnsafePointer(to: &storage) { pointer -> Endpoint? in
-            switch CInt(pointer.pointee.ss_family) {
-            case AF_INET:
-                return pointer.withMemoryRebound(to: sockaddr_in.self, capacity: 1) {
-                    Endpoint(
-                        .v4(UInt32(bigEndian: $0.pointee.sin_addr.s_addr)), port: UInt16(bigEndian: $0.pointee.sin_port)
-                    )
-                }
-            case AF_INET6:
-                return pointer.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { address in
-                    withUnsafeBytes(of: address.pointee.sin6_addr) { bytes in
-                        Endpoint(
-                            .v6(
-                                high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-                                low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))),
-                            port: UInt16(bigEndian: address.pointee.sin6_port))
-                    }
-                }
-            default: return nil
+        var host = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+        var port = [CChar](repeating: 0, count: Int(NI_MAXSERV))
+        let length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let result = withUnsafePointer(to: &storage) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                getnameinfo(
+                    $0, length, &host, socklen_t(host.count), &port, socklen_t(port.count),
+                    NI_NUMERICHOST | NI_NUMERICSERV)
             }
         }
-        guard let endpoint else { return nil }
-        self = endpoint
+        func text(_ characters: [CChar]) -> String {
+            String(decoding: characters.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+        // A link-local address has its zone behind it.
+        guard result == 0, storage.ss_family != AF_UNIX, let port = UInt16(text(port)),
+            let address = IPAddress(text(host).prefix { $0 != "%" })
+        else { return nil }
+        self.init(address, port: port)
     }
 }

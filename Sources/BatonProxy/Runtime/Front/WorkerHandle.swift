@@ -1,6 +1,6 @@
 /// A worker process, as its front sees it.
 final class WorkerHandle {
-    enum State {
+    enum State: String {
         case starting, ready
         /// Gives its connections away.
         case draining
@@ -13,8 +13,12 @@ final class WorkerHandle {
     var link: JSONLink<FrontMessage>?
     var state = State.starting
     var report = WorkerReport()
-    /// Connections given to it that its last report does not count yet.
-    var underWay = 0
+    /// How many other workers it knows.
+    var siblings = 0
+    /// Connections given to it that its reports do not count yet: their sources by the number of the placement.
+    private(set) var underWay: [UInt64: IPAddress?] = [:]
+    /// Its connections, by source.
+    private(set) var sources: [IPAddress?: Int] = [:]
     /// A process has ended when it is gone and all that it said has been read.
     var ending: ProcessEnding?
     var isLinkEnded = false
@@ -25,5 +29,16 @@ final class WorkerHandle {
         self.socket = socket
     }
 
-    var load: Int { report.connections + underWay }
+    var load: Int { report.connections + underWay.count }
+
+    /// A connection is given to it.
+    func expect(_ placement: UInt64, from source: IPAddress?) { underWay[placement] = .some(source) }
+
+    /// A connection that was given to it has arrived, or come back; `nil` if it was not waited for.
+    func expectNoMore(_ placement: UInt64) -> IPAddress?? { underWay.removeValue(forKey: placement) }
+
+    func change(_ source: IPAddress?, by number: Int) {
+        let count = sources[source, default: 0] + number
+        sources[source] = count > 0 ? count : nil
+    }
 }

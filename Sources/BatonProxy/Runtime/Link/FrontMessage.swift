@@ -8,10 +8,14 @@ enum FrontMessage: Codable, Sendable {
     case siblings([String])
     /// Hand every connection to these; take no more, and exit when none is left.
     case drain(to: [String])
+    /// Those to whom connections were to go have failed: go on with what is left, and say ready if that can be.
+    case resume
     /// Offer so many connections, of those that this sweep has not asked for, to the migration process.
     case migrate(to: String, sweep: UInt64, limit: Int)
     /// Take no more connections, close those that are idle, and exit when none is left.
     case finish
+    /// Tell what connections are there.
+    case list(ListingRequest)
     /// Close what is left, and exit.
     case stop
 }

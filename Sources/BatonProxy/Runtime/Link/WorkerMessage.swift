@@ -2,10 +2,17 @@
 enum WorkerMessage: Codable, Sendable {
     /// It listens for parcels.
     case ready
+    /// It knows so many other workers.
+    case acquainted(Int)
     /// It cannot start, for this reason.
     case failed(String)
+    /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets, and
+    /// which of the front's placements are among them. Comes before the report that counts them.
+    case sources([String: Int], placed: [UInt64])
     /// Its counts have changed.
     case report(WorkerReport)
+    /// The answer to `list`.
+    case listing(Listing)
     /// How an offer to the migration process ended, and how many connections this sweep has not asked for.
     case migrated(sweep: UInt64, handedOver: Int, returned: Int, left: Int)
     /// It was asked to stop by somebody else than the front.
@@ -18,7 +25,26 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var movesIn = 0
     var movesOut = 0
     var movesFailed = 0
+    /// Moves that failed, by reason.
+    var failures: [String: Int] = [:]
+    /// Connections closed because nothing had passed for too long.
+    var idleClosed = 0
     /// Moves to and from other hosts. Only a front has some.
     var migrations = 0
     var pauses = PauseHistogram()
+
+    init() {}
+
+    /// An older version's report has fewer counts.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        connections = try container.decode(Int.self, forKey: .connections)
+        movesIn = try container.decode(Int.self, forKey: .movesIn)
+        movesOut = try container.decode(Int.self, forKey: .movesOut)
+        movesFailed = try container.decode(Int.self, forKey: .movesFailed)
+        failures = try container.decodeIfPresent([String: Int].self, forKey: .failures) ?? [:]
+        idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
+        migrations = try container.decodeIfPresent(Int.self, forKey: .migrations) ?? 0
+        pauses = try container.decode(PauseHistogram.self, forKey: .pauses)
+    }
 }

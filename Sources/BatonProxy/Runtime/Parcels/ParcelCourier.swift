@@ -14,10 +14,15 @@ final class ParcelCourier: Sendable {
         let lost: Int
         /// Why parcels came back.
         let reason: String?
+        /// Those that were not handed over, by reason.
+        let failures: [String: Int]
     }
 
     /// A batch beyond this would keep its first connection waiting for its last.
     private static let largestBatch = 64
+    /// Nor may slow readers' bytes gather to more than a receiver takes or copies in good time. A connection with more goes
+    /// alone.
+    private static let mostBytes = 8 << 20
     /// How long a receiver may take to answer; the connections stand still meanwhile.
     private static let patience = Duration.seconds(3)
 
@@ -54,7 +59,7 @@ final class ParcelCourier: Sendable {
     private func run() {
         while true {
             let boxes = state.withLock { state -> [DetachedConnection] in
-                let boxes = Array(state.queue.prefix(Self.largestBatch))
+                let boxes = Self.batch(state.queue)
                 state.queue.removeFirst(boxes.count)
                 if boxes.isEmpty { state.isRunning = false }
                 return boxes
@@ -64,19 +69,31 @@ final class ParcelCourier: Sendable {
         }
     }
 
+    /// The first of `queue` that go together.
+    private static func batch(_ queue: [DetachedConnection]) -> [DetachedConnection] {
+        var bytes = 0
+        return Array(
+            queue.prefix(largestBatch).enumerated().prefix { index, box in
+                bytes += box.pendingByteCount
+                return index == 0 || bytes <= mostBytes
+            }.map(\.element))
+    }
+
     private func offer(_ boxes: [DetachedConnection]) -> Delivery {
         channel.withLock { channel in
             do throws(HandoffError) {
                 try connect(&channel)
             } catch {
-                return Delivery(handedOver: 0, returned: boxes, lost: 0, reason: "\(error)")
+                return Delivery(
+                    handedOver: 0, returned: boxes, lost: 0, reason: "\(error)",
+                    failures: [error.code.rawValue.snakeCased: boxes.count])
             }
             var batch = ParcelBatch()
             for box in boxes {
                 if let parcel = box.take() { batch.append(parcel) }
             }
             guard !batch.isEmpty, channel != nil else {
-                return Delivery(handedOver: 0, returned: [], lost: 0, reason: nil)
+                return Delivery(handedOver: 0, returned: [], lost: 0, reason: nil, failures: [:])
             }
             let outcome = channel!.offer(batch, deadline: .after(Self.patience))
             if channel?.failure != nil { channel = nil }
@@ -88,7 +105,7 @@ final class ParcelCourier: Sendable {
             outcome.returned.consumeEach { returned.append(DetachedConnection($0)) }
             return Delivery(
                 handedOver: settlement.handedOverCount, returned: returned,
-                lost: settlement.fates.count { $0 == .closed }, reason: reason)
+                lost: settlement.fates.count { $0 == .closed }, reason: reason, failures: settlement.failures)
         }
     }
 
@@ -103,5 +120,40 @@ final class ParcelCourier: Sendable {
         }
         guard channel == nil else { return }
         channel = OwnerChannel(try .connect(to: path, deadline: .after(Self.patience)))
+    }
+}
+
+extension Settlement {
+    /// The parcels that were not handed over, by a label of the reason.
+    fileprivate var failures: [String: Int] {
+        var failures: [String: Int] = [:]
+        for fate in fates {
+            switch fate {
+            case .handedOver: continue
+            case .declined(let reason): failures.count("\(reason)".snakeCased)
+            case .takenBack: failures.count("\(ending)".snakeCased)
+            case .closed: failures.count("in_doubt")
+            }
+        }
+        return failures
+    }
+}
+
+extension String {
+    /// `plainHTTP` and `no room` as labels of metrics are written: `plain_http`, `no_room`.
+    var snakeCased: String {
+        var text = ""
+        var isCapital = true
+        for byte in utf8 {
+            let wasCapital = isCapital
+            isCapital = UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+            switch byte {
+            // Of an abbreviation only the first letter begins a word.
+            case _ where isCapital: text += (wasCapital ? "" : "_") + String(UnicodeScalar(byte | 0x20))
+            case _ where byte.isLetterOrDigit: text += String(UnicodeScalar(byte))
+            default: text += "_"
+            }
+        }
+        return text
     }
 }

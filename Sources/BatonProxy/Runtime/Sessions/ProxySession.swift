@@ -20,15 +20,26 @@ final class ProxySession: Session {
     private let name: String
     private var received: [UInt8] = []
     private var leg: (UpstreamLeg, CInt)?
+    /// The upstream's TLS connection, until it is attached.
+    private var snapshot: Snapshot?
     private var stage = Stage.connecting
     private var upstream: (any Channel)?
     private var connector: UpstreamConnector?
 
-    init(_ worker: Worker, upstream name: String, leg: (UpstreamLeg, CInt)?) {
+    init(
+        _ worker: Worker, upstream name: String, leg: (UpstreamLeg, CInt)?, _ snapshot: consuming Snapshot?,
+        _ metadata: ParcelMetadata
+    ) {
         self.name = name
+        self.snapshot = snapshot
         self.leg = leg
         if leg != nil { stage = .attaching }
-        super.init(worker, target: .upstream(name))
+        super.init(worker, target: .upstream(name), metadata)
+    }
+
+    override func pendingByteCount() -> Int {
+        let upstream = try? self.upstream?.pipeline.syncOperations.connectionHandler().pendingByteCount
+        return super.pendingByteCount() + (upstream ?? 0)
     }
 
     override func install(in channel: any Channel, _ state: SessionState) throws {
@@ -49,14 +60,7 @@ final class ProxySession: Session {
 
     private func attach(_ leg: UpstreamLeg, _ socket: CInt) {
         var parcel = Parcel(sockets: DescriptorSet(owning: socket))
-        if !leg.snapshot.isEmpty {
-            do {
-                parcel.snapshot = try Snapshot(decoding: leg.snapshot.span.bytes)
-            } catch {
-                // It was decoded before it was accepted.
-                return close()
-            }
-        }
+        parcel.snapshot = snapshot.take()
         parcel.received = leg.received
         parcel.unsent = leg.unsent
         parcel.metadata.annotations = leg.annotations
@@ -153,15 +157,13 @@ final class ProxySession: Session {
         var second = try upstreamHandler.detach(applicationState: [])
         var state = SessionState(received: received)
         var leg = UpstreamLeg()
-        if let snapshot = second.snapshot.take() {
-            leg.snapshot = snapshot.encoded().withUnsafeBytes { Array($0) }
-        }
         leg.received = second.received
         leg.unsent = second.unsent
         leg.annotations = second.metadata.annotations
         state.upstream = leg
         do {
             var parcel = try handler.detach(applicationState: state.encoded)
+            parcel.secondSnapshot = second.snapshot.take()
             for descriptor in second.sockets.takeAll() { parcel.sockets.append(owning: descriptor) }
             return parcel
         } catch {
@@ -177,6 +179,7 @@ final class ProxySession: Session {
         // It has gone before its upstream was attached.
         if let (_, socket) = leg { Glibc.close(socket) }
         leg = nil
+        snapshot = nil
         connector?.cancel()
         connector = nil
         if !isMoved { upstream?.close(promise: nil) }

@@ -29,7 +29,7 @@ final class RelayHandler: ChannelInboundHandler {
     func channelReadComplete(context: ChannelHandlerContext) {
         session.channel(side.other)?.flush()
         if session.mayRead(side) { context.read() }
-        if side == .client { session.didRead() }
+        if side == .client { session.didRead() } else { session.touch() }
     }
 
     /// This side has room again: the other may be read.

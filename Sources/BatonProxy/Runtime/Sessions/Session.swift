@@ -11,10 +11,19 @@ class Session {
     let target: Target
     private(set) var client: (any Channel)?
     private(set) var hasEnded = false
+    /// What the limits count it under.
+    let source: IPAddress?
+    /// When the last byte passed, on CLOCK_MONOTONIC.
+    private(set) var lastActivity: UInt64
+    private var pendingAtLook = 0
+    private var isClosing = false
     private var movesAt: UInt64?
     private var plainReads: UInt64 = 0
 
-    init(_ worker: Worker, target: Target) {
+    init(_ worker: Worker, target: Target, _ metadata: ParcelMetadata) {
+        source = metadata.source.map { ConnectionLimits.group(of: $0.address) }
+        let (now, idle) = (MonotonicTime.now, metadata.idleFor)
+        lastActivity = now - min(now, idle)
         Self.lastID &+= 1
         id = Self.lastID
         self.worker = worker
@@ -66,8 +75,23 @@ class Session {
         worker.forget(self, isMoved: isMoved)
     }
 
+    /// Bytes have passed.
+    final func touch() { lastActivity = MonotonicTime.now }
+
+    /// Bytes that wait for a peer to read them, in every direction.
+    func pendingByteCount() -> Int { (try? clientHandler().pendingByteCount) ?? 0 }
+
+    /// Nanoseconds without a byte in either direction; those that a slow peer takes from what waits count, too.
+    final func idleTime(at now: UInt64) -> UInt64 {
+        let pending = pendingByteCount()
+        if pending != pendingAtLook { lastActivity = now }
+        pendingAtLook = pending
+        return now - min(now, lastActivity)
+    }
+
     /// A read from the client has been acted on: the moment for `--move-every`.
     final func didRead() {
+        touch()
         let every = worker.moveEvery
         guard every > 0, !hasEnded, let handler = try? clientHandler() else { return }
         plainReads &+= 1
@@ -80,6 +104,14 @@ class Session {
             session.movesAt = nil
             if !session.hasEnded { session.worker.moveOn(session) }
         }
+    }
+
+    /// Closes it, unless that was done before.
+    final func closeOnce() -> Bool {
+        guard !isClosing else { return false }
+        isClosing = true
+        close()
+        return true
     }
 
     final func close() {

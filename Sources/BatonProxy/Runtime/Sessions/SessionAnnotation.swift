@@ -9,6 +9,10 @@ enum SessionAnnotation {
     static let destination = "baton.destination"
     /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
     static let detachedAt = "baton.detached-at"
+    /// Milliseconds since the connection last passed a byte; clocks differ between machines.
+    static let idleFor = "baton.idle-for"
+    /// The front's number for what it gives to a worker.
+    static let placement = "baton.placement"
     /// The sweep of a drain that has last asked for the connection.
     static let sweep = "baton.sweep"
 }
@@ -30,6 +34,31 @@ extension ParcelMetadata {
     var destination: Endpoint? {
         get { text(SessionAnnotation.destination).flatMap(Endpoint.init) }
         set { annotations[SessionAnnotation.destination] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// Nanoseconds since a byte was passed, to the millisecond.
+    var idleFor: UInt64 {
+        get {
+            let bytes = annotations[SessionAnnotation.idleFor] ?? []
+            let milliseconds = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return milliseconds.multipliedReportingOverflow(by: 1_000_000).partialValue
+        }
+        set {
+            annotations[SessionAnnotation.idleFor] = withUnsafeBytes(of: (newValue / 1_000_000).bigEndian) { Array($0) }
+        }
+    }
+
+    /// Notes the front's number.
+    mutating func mark(placement: UInt64) {
+        annotations[SessionAnnotation.placement] = withUnsafeBytes(of: placement.bigEndian) { Array($0) }
+    }
+
+    /// The front's number, if it comes from the front.
+    mutating func takePlacement() -> UInt64? {
+        guard let bytes = annotations.removeValue(forKey: SessionAnnotation.placement), bytes.count == 8 else {
+            return nil
+        }
+        return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     }
 
     /// Notes the moment of the move.

@@ -4,10 +4,10 @@ internal import TLSRecords
 struct SessionState: Sendable {
     /// Plaintext that was read from the client and not acted on: a request that chose the route, half a request.
     var received: [UInt8] = []
-    /// The connection to the upstream, if there is one; its socket is the parcel's second.
+    /// The connection to the upstream, if there is one; its socket and its snapshot are the parcel's second.
     var upstream: UpstreamLeg?
 
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
 
     init(received: [UInt8] = []) {
         self.received = received
@@ -42,10 +42,9 @@ struct SessionState: Sendable {
     }
 }
 
-/// The second connection of a proxied session, at rest.
+/// The second connection of a proxied session, at rest: all that is no secret of TLS, which the parcel's second snapshot
+/// has.
 struct UpstreamLeg: Sendable {
-    /// The TLS connection, serialised; empty without TLS.
-    var snapshot: [UInt8] = []
     var received: [UInt8] = []
     var unsent: [UInt8] = []
     var annotations: [String: [UInt8]] = [:]
@@ -53,10 +52,9 @@ struct UpstreamLeg: Sendable {
     init() {}
 
     init?(_ reader: inout WireReader) {
-        guard let snapshot = reader.bytes32(), let received = reader.bytes32(), let unsent = reader.bytes32(),
+        guard let received = reader.bytes32(), let unsent = reader.bytes32(),
             let count = reader.uint8()
         else { return nil }
-        self.snapshot = snapshot
         self.received = received
         self.unsent = unsent
         for _ in 0..<count {
@@ -66,7 +64,6 @@ struct UpstreamLeg: Sendable {
     }
 
     func write(to bytes: inout [UInt8]) {
-        bytes.append32(snapshot)
         bytes.append32(received)
         bytes.append32(unsent)
         let annotations = self.annotations.sorted { $0.key < $1.key }.prefix(255)

@@ -14,11 +14,9 @@ extension Worker {
         guard isAccepting.isSet else { return .decline(.leaving) }
         guard !parcel.sockets.isEmpty, parcel.sockets.count <= 2 else { return .decline(.unsupportedParcel) }
         guard parcel.metadata.target != nil, let state = SessionState(parcel.applicationState),
-            (state.upstream != nil) == (parcel.sockets.count == 2)
+            (state.upstream != nil) == (parcel.sockets.count == 2),
+            state.upstream != nil || parcel.secondSnapshot == nil
         else { return .decline(.unsupportedParcel) }
-        if let snapshot = state.upstream?.snapshot, !snapshot.isEmpty {
-            do { _ = try Snapshot(decoding: snapshot.span.bytes) } catch { return .decline(.unsupportedSnapshot) }
-        }
         return .accept
     }
 
@@ -27,7 +25,11 @@ extension Worker {
         for box in boxes {
             guard var parcel = box.take() else { continue }
             parcel.metadata.moves &+= 1
-            if let pause = parcel.metadata.takePause() { report.pauses.record(nanoseconds: pause) }
+            if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
+            if let pause = parcel.metadata.takePause() {
+                report.pauses.record(nanoseconds: pause)
+                recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
+            }
             serve(parcel)
         }
         reportSoon()
@@ -47,11 +49,12 @@ extension Worker {
         }
         let session: Session =
             switch target {
-            case .echo: EchoSession(self, target: target)
-            case .hello, .worker: HelloSession(self, target: .hello)
-            case .upstream(let name): ProxySession(self, upstream: name, leg: leg)
+            case .echo: EchoSession(self, target: target, parcel.metadata)
+            case .hello, .worker: HelloSession(self, target: .hello, parcel.metadata)
+            case .upstream(let name):
+                ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
             }
-        sessions[session.id] = session
+        remember(session)
         let bound = NIOLoopBound(session, eventLoop: loop)
         bootstrap { channel in try bound.value.install(in: channel, state) }
             .attach(parcel, on: loop)
@@ -76,8 +79,9 @@ extension Worker {
 
     /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
     func drain() {
+        guard case .draining(let paths) = phase else { return endIfDone() }
         isAccepting.withLock { $0 = false }
-        guard case .draining(let paths) = phase, !paths.isEmpty else { return endIfDone() }
+        guard !paths.isEmpty else { return endIfDone() }
         guard !sessions.isEmpty else { return endIfDone() }
         guard underWay == 0 else { return }
         var shares = paths.map { _ in [DetachedConnection]() }
@@ -99,6 +103,7 @@ extension Worker {
         do {
             var parcel = try session.detach()
             parcel.metadata.stampDetached()
+            parcel.metadata.idleFor = session.idleTime(at: MonotonicTime.now)
             underWay += 1
             return DetachedConnection(parcel)
         } catch {
@@ -120,6 +125,7 @@ extension Worker {
         underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
         report.movesOut += delivery.handedOver
         report.movesFailed += delivery.returned.count + delivery.lost
+        report.failures.add(delivery.failures)
         if let reason = delivery.reason, delivery.returned.count + delivery.lost > 0 {
             log.notice(
                 "connections came back from a move",

@@ -36,14 +36,23 @@ final class Worker: @unchecked Sendable {
     var migrator: (ParcelCourier, UInt64)?
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
+    var recentPauses = RecentPauses()
+    /// Placements of the front that it has not been told of.
+    var placed: [UInt64] = []
+    /// Connections more or fewer than the front has been told of, by source.
+    private var sourceChanges: [IPAddress?: Int] = [:]
+    private var idleSweep: RepeatedTask?
     private var reportIsDue = false
     private var inboxHasStopped = false
+    /// Lets idle connections give memory back.
+    private let registry: ConnectionRegistry
     private var clientContexts: [Upstream: ClientContext] = [:]
     let ended: EventLoopPromise<Void>
 
     init(loop: any EventLoop) {
         self.loop = loop
         log = Logger(label: "baton.worker")
+        registry = ConnectionRegistry(group: loop)
         ended = loop.makePromise()
     }
 
@@ -63,12 +72,22 @@ final class Worker: @unchecked Sendable {
             if let changed = try? Configuration(file: file, arguments: flags) {
                 configuration = changed
                 clientContexts = [:]
+                scheduleIdleSweep()
             }
-        case .siblings(let paths): siblings = paths
+        case .siblings(let paths):
+            siblings = paths
+            link?.send(.acquainted(paths.count))
+        case .list(let request): list(request)
         case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
         case .drain(let paths):
             phase = .draining(paths)
             drain()
+        case .resume:
+            // One that has let its inbox go is about to end.
+            guard inbox != nil else { return }
+            phase = .serving
+            isAccepting.withLock { $0 = true }
+            link?.send(.ready)
         case .finish:
             phase = .finishing
             for session in Array(sessions.values) where session.isIdle { session.close() }
@@ -103,6 +122,7 @@ final class Worker: @unchecked Sendable {
             inbox.start()
             self.inbox = inbox
             phase = .serving
+            scheduleIdleSweep()
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
         } catch {
@@ -112,8 +132,13 @@ final class Worker: @unchecked Sendable {
 
     // MARK: Counting
 
+    func remember(_ session: Session) {
+        sessions[session.id] = session
+        sourceChanges[session.source, default: 0] += 1
+    }
+
     func forget(_ session: Session, isMoved: Bool) {
-        sessions[session.id] = nil
+        if sessions.removeValue(forKey: session.id) != nil { sourceChanges[session.source, default: 0] -= 1 }
         reportSoon()
         if !isMoved { endIfDone() }
     }
@@ -126,7 +151,39 @@ final class Worker: @unchecked Sendable {
         loop.scheduleTask(in: .milliseconds(20)) { [self] in
             reportIsDue = false
             report.connections = sessions.count + underWay
-            link?.send(.report(report))
+            sendReport()
+        }
+    }
+
+    private func sendReport() {
+        var changes: [String: Int] = [:]
+        for (source, number) in sourceChanges where number != 0 { changes[source.map { "\($0)" } ?? ""] = number }
+        sourceChanges = [:]
+        if !changes.isEmpty || !placed.isEmpty { link?.send(.sources(changes, placed: placed)) }
+        placed = []
+        link?.send(.report(report))
+    }
+
+    // MARK: Idle connections
+
+    /// Looks at the connections four times in the shortest idle time, at most once in 250 ms: one task for ten thousand.
+    private func scheduleIdleSweep() {
+        idleSweep?.cancel()
+        idleSweep = nil
+        guard let shortest = configuration.listeners.values.compactMap(\.idleTime).min() else { return }
+        let interval = min(max(shortest / 4, .milliseconds(250)), .seconds(60)).timeAmount
+        idleSweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in closeIdle() }
+    }
+
+    private func closeIdle() {
+        let now = MonotonicTime.now
+        let limits = configuration.listeners.compactMapValues { $0.idleTime?.timeAmount.nanoseconds }
+        for session in Array(sessions.values) {
+            guard let listener = try? session.clientHandler().metadata.listener, let limit = limits[listener],
+                session.idleTime(at: now) >= UInt64(limit), session.closeOnce()
+            else { continue }
+            report.idleClosed += 1
+            reportSoon()
         }
     }
 
@@ -159,7 +216,7 @@ final class Worker: @unchecked Sendable {
         guard inboxHasStopped else { return }
         report.connections = 0
         guard let link else { return ended.succeed() }
-        link.send(.report(report))
+        sendReport()
         link.channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
     }
 
@@ -172,7 +229,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Making channels
 
     func bootstrap(_ initializer: @escaping @Sendable (any Channel) throws -> Void) -> ConnectionBootstrap {
-        var bootstrap = ConnectionBootstrap(group: loop) { channel, _ in try initializer(channel) }
+        var bootstrap = ConnectionBootstrap(group: loop, registry: registry) { channel, _ in try initializer(channel) }
         bootstrap.options.allowsHalfClosure = true
         bootstrap.options.writeWindow = configuration.limits.bufferSize
         return bootstrap

@@ -1,5 +1,6 @@
 import BatonNIO
 import Foundation
+import NIOCore
 import NIOPosix
 import TLSHandshake
 

@@ -1,0 +1,18 @@
+/// Everything the metrics tell, at one moment.
+struct AdminReport: Sendable {
+    struct Worker: Sendable {
+        var number: Int
+        var state: String
+        var report: WorkerReport
+    }
+
+    var version: String
+    var phase: String
+    var uptime: Double
+    /// Connections the front has.
+    var handshaking: Int
+    var counts: FrontCounts
+    var workers: [Worker]
+    /// Of workers that are gone, also those of former servers in the line of upgrades.
+    var gone: WorkerReport
+}

@@ -1,0 +1,128 @@
+import BatonProxy
+import Foundation
+import StockPeers
+import Testing
+
+@Suite(.serialized, .timeLimit(.minutes(5)))
+struct AdminTests {
+    /// What curl gets, with the status on a last line of its own.
+    private func get(_ url: String, _ options: [String] = []) throws -> String {
+        let curl = try PeerProcess(["curl", "-s", "-w", "\nSTATUS %{http_code}\n"] + options + [url])
+        try curl.expect(nil)
+        return curl.text
+    }
+
+    /// Asks until the answer is right, at most 20 s.
+    private func get(_ url: String, until isRight: (String) -> Bool) throws -> String {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while true {
+            let text = try get(url)
+            if isRight(text) { return text }
+            guard ContinuousClock.now < deadline else { throw WireError("still: \(text)") }
+        }
+    }
+
+    @Test("/healthz and /metrics tell of handshakes, refusals, moves and pauses")
+    func endpoints() throws {
+        let server = try Server(["--upstream", "echo", "--admin", "127.0.0.1:0", "--move-every", "2"])
+        let admin = "http://127.0.0.1:\(try server.number(behind: "admin=127.0.0.1:"))"
+        #expect(try get(admin + "/healthz") == "ok\n\nSTATUS 200\n")
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        _ = try server.waitUntil { $0.moves.handoff > 3 }
+        let stranger = try Wire.connect(UInt16(server.port))
+        try stranger.write(Array("GET / HTTP/1.0\r\n\r\n".utf8))
+        let metrics = try get(admin + "/metrics") {
+            $0.contains("baton_handshake_failures_total{reason=\"plain_http\"} 1")
+        }
+        #expect(metrics.contains("baton_handshakes_total{cipher=\"TLS_A"), "\(metrics)")
+        #expect(metrics.contains("version=\"1.3\"} 1\n"), "\(metrics)")
+        #expect(metrics.contains("baton_placements_total 1\n"), "\(metrics)")
+        #expect(metrics.contains("baton_handoffs_total{direction=\"in\",worker=\"1\"}"), "\(metrics)")
+        #expect(metrics.contains("baton_workers{state=\"ready\"} 2\n"), "\(metrics)")
+        let count = metrics.split(separator: "\n").first { $0.hasPrefix("baton_pause_seconds_count ") }
+        #expect(try #require(count.flatMap { Int($0.split(separator: " ")[1]) }) > 3)
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+    }
+
+    @Test("connections are listed page by page, each once, with what their handshake settled")
+    func pages() throws {
+        let server = try Server(
+            ["--upstream", "echo", "--admin", "127.0.0.1:0", "--listeners.default.alpn", "h2"], workers: 3)
+        let admin = "http://127.0.0.1:\(try server.number(behind: "admin=127.0.0.1:"))"
+        let client = try Clients.exchange(server.port, connections: 7, version: "TLSv1_2")
+        for _ in 0..<7 { try client.expect("STARTED") }
+        _ = try server.waitUntil { $0.workers.reduce(0) { $0 + $1.connections } == 7 }
+        var peers: [String] = []
+        var after = ""
+        while true {
+            let text = try get(admin + "/api/connections?limit=2" + after, ["-f"]).split(separator: "\n")[0]
+            let page = try JSONDecoder().decode(Page.self, from: Data(text.utf8))
+            #expect(page.total == 7 && page.complete && page.rows.count <= 2)
+            #expect(page.rows.allSatisfy { $0.version == "1.2" && $0.cipher.hasPrefix("TLS_ECDHE") && $0.moves == 1 })
+            peers += page.rows.map(\.peer)
+            guard let next = page.next else { break }
+            after = "&after=\(next)"
+        }
+        #expect(peers.count == 7 && Set(peers).count == 7, "\(peers)")
+        #expect(try get(admin + "/api/connections?limit=0").contains("STATUS 400"))
+        #expect(try get(admin + "/api/connections?after=x").contains("STATUS 400"))
+        try client.endInput()
+        try client.expect("WHOLE 7 of 7")
+    }
+
+    private struct Page: Decodable {
+        struct Row: Decodable {
+            var peer: String
+            var version: String
+            var cipher: String
+            var moves: Int
+        }
+
+        var total: Int
+        var complete: Bool
+        var next: String?
+        var rows: [Row]
+    }
+
+    @Test("nothing is changed or told to pages of other origins, and unknown paths are told apart")
+    func guarded() throws {
+        let server = try Server(["--admin", "127.0.0.1:0"])
+        let admin = "http://127.0.0.1:\(try server.number(behind: "admin=127.0.0.1:"))"
+        let page = try get(admin, ["-i"])
+        #expect(page.contains("default-src 'none'") && page.contains("nosniff") && page.contains("<!doctype html>"))
+        #expect(try get(admin, ["-H", "Host: evil.example"]).contains("STATUS 421"))
+        #expect(try get(admin, ["-H", "Host: localhost:1234"]).contains("STATUS 200"))
+        #expect(try get(admin, ["-X", "POST"]).contains("STATUS 405"))
+        #expect(try get(admin + "/passwd").contains("STATUS 404"))
+        #expect(try get(admin + "/metrics", ["-I"]).contains("STATUS 200"))
+    }
+
+    @Test("the admin address follows an upgrade, counters and all, and a new one follows SIGHUP")
+    func follows() throws {
+        let files = try TemporaryFiles()
+        let unix = files.path("admin.sock")
+        func text(_ admin: String) -> String {
+            "admin: \(admin)\nlisteners:\n  default:\n    address: 127.0.0.1:0\nroutes:\n  default:\n    target: echo\n"
+        }
+        let path = try files.write(text("127.0.0.1:0"), "baton.yaml")
+        let server = try Server(["--config", path])
+        let admin = "http://127.0.0.1:\(try server.number(behind: "admin=127.0.0.1:"))"
+        let client = try Clients.exchange(server.port, connections: 2)
+        for _ in 0..<2 { try client.expect("STARTED") }
+        let old = try get(admin + "/api/state")
+        let report = try server.upgrade()
+        #expect(old.contains("\"pid\":\(report.from),"))
+        #expect(try get(admin + "/api/state").contains("\"pid\":\(report.to),"))
+        let metrics = try get(admin + "/metrics")
+        #expect(metrics.contains("version=\"1.3\"} 2\n"), "\(metrics)")
+        _ = try files.write(text("unix:\(unix)"), "baton.yaml")
+        kill(report.to, SIGHUP)
+        try server.log("admin=unix:")
+        #expect(try get("http://localhost/healthz", ["--unix-socket", unix]) == "ok\n\nSTATUS 200\n")
+        #expect(try get(admin + "/healthz").contains("STATUS 000"))
+        try client.endInput()
+        try client.expect("WHOLE 2 of 2")
+    }
+}
