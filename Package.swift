@@ -128,7 +128,7 @@ let package = Package(
             name: "DrainTests",
             dependencies: ["baton", "BatonProxy", "HostMigration", "HostLab", "StockPeers", "SelfSigned"],
             swiftSettings: settings),
-        .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy"], swiftSettings: settings),
+        .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy", "HostMigration"], swiftSettings: settings),
         .target(
             name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",
             swiftSettings: settings),

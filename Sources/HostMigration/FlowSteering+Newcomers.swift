@@ -16,23 +16,41 @@ extension FlowSteering {
             text += "tcp dport { \(list) } tcp flags & (fin|syn|rst|ack) == syn "
             text += "update @\(FlowSet.begun.name(family)) { \(FlowSteering.key(family)) }\n"
             text += "add rule netdev \(FlowSteering.table) \(FlowSteering.newcomers) "
-            text += "\(FlowSteering.key(family)) @\(FlowSet.begun.name(family)) "
-            text += "fwd \(family.keyword) to \(hop) device \"\(interfaces[0])\"\n"
+            text += forwardingBegun(family, to: hop)
         }
         try tables.run(text)
     }
 
-    /// Connections begin here again. What began since `steerNewcomers` stays steered, and is now among `moved`.
-    public func keepNewcomers() throws(MigrationError) {
+    /// Puts what has begun since `steerNewcomers` among `moved`. A connection that comes back must be, for its packets to be
+    /// held while it arrives.
+    public func learnNewcomers() throws(MigrationError) {
         let known = FlowSteering.movedFlows(tables)
         for (host, flows) in Dictionary(grouping: known.keys.filter { moved[$0] == nil }, by: { known[$0] }) {
             if let host { try steer(flows, to: NextHop(host)) }
         }
+    }
+
+    /// Connections begin here again. What has begun since `steerNewcomers` stays steered.
+    public func keepNewcomers() throws(MigrationError) {
         var text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
+        // Those that begin from here on are not forwarded; those that were are known before their set goes.
+        for family in IPAddress.Family.allCases {
+            guard let host = FlowSteering.newcomersHost(family, tables) else { continue }
+            text += "add rule netdev \(FlowSteering.table) \(FlowSteering.newcomers) "
+            text += forwardingBegun(family, to: host)
+        }
+        try tables.run(text)
+        try learnNewcomers()
+        text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
         for family in IPAddress.Family.allCases {
             text += "flush set netdev \(FlowSteering.table) \(FlowSet.begun.name(family))\n"
         }
         try tables.run(text)
+    }
+
+    private func forwardingBegun(_ family: IPAddress.Family, to host: IPAddress) -> String {
+        "\(FlowSteering.key(family)) @\(FlowSet.begun.name(family)) "
+            + "fwd \(family.keyword) to \(host) device \"\(interfaces[0])\"\n"
     }
 
     /// Forwards these flows and no others. For the host that takes the service address: what the other host could not move

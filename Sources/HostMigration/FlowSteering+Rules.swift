@@ -44,7 +44,7 @@ extension FlowSteering {
             "\(key(family)) @\(FlowSet.held.name(family)) fwd to \"\(HoldDevice.name)\"\n"
         }.joined()
         text += "chain \(newcomers) { }\n"
-        text += chain("arrivals", interfaces) + "jump \(newcomers)\n" + holding + forwarding + "}\n"
+        text += chain("arrivals", interfaces) + holding + "jump \(newcomers)\n" + forwarding + "}\n"
         text += chain("releases", [HoldDevice.name]) + forwarding + "}\n"
         return text + "}\n"
     }
@@ -77,7 +77,7 @@ extension FlowSteering {
     }
 
     /// Where connections that begin are forwarded to, if they are.
-    private static func newcomersHost(_ family: IPAddress.Family, _ tables: NFTables) -> IPAddress? {
+    static func newcomersHost(_ family: IPAddress.Family, _ tables: NFTables) -> IPAddress? {
         let listing = (try? tables.run("list chain netdev \(table) \(newcomers)")) ?? ""
         guard let start = listing.firstRange(of: "fwd \(family.keyword) to ") else { return nil }
         return IPAddress(String(listing[start.upperBound...].prefix { !$0.isWhitespace }))

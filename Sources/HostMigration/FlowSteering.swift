@@ -95,6 +95,9 @@ public final class FlowSteering {
         let flows = flows.filter { moved[$0] != nil }
         var batch = SetElementBatch(table: FlowSteering.table)
         batch.remove(flows, from: .moved)
+        // Adding first makes removing succeed for one that is not there.
+        batch.add(flows, to: .begun)
+        batch.remove(flows, from: .begun)
         try tables.commit(batch)
         for flow in flows { moved[flow] = nil }
     }

@@ -16,9 +16,10 @@ enum Clients {
         try PeerProcess(Host.inside(.client) + ["python3", "-c", visitorsText])
     }
 
-    /// Sends a digest's worth of bytes while it reads what comes back, and says whether they agreed.
-    static func bulk(_ address: String, _ kind: String, megabytes: Int) throws -> PeerProcess {
-        try PeerProcess(Host.inside(.client) + ["python3", "-c", bulkText, address, kind, "\(megabytes)"])
+    /// Sends as fast as it can, while it reads what comes back, until the end of its input; says FLOWING when much has come
+    /// back, and at the end whether the bytes agreed.
+    static func bulk(_ address: String, _ kind: String) throws -> PeerProcess {
+        try PeerProcess(Host.inside(.client) + ["python3", "-c", bulkText, address, kind])
     }
 
     /// A WebSocket client by the package `websockets`; by hand, on a TLS socket, where that is missing. Sends each line of
@@ -118,32 +119,39 @@ enum Clients {
             print('FAILED %s' % failures if failures else 'NONE FAILED', flush=True)
             """
 
+    /// One thread, because two must not use one TLS connection at a time.
     private static let bulkText =
         connectText + """
+            import select
             s = connect(sys.argv[1], sys.argv[2])
-            size = int(sys.argv[3]) << 20
+            s.setblocking(False)
+            stop = threading.Event()
+            threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
             sent, received = hashlib.sha256(), hashlib.sha256()
-            blob = os.urandom(1 << 20)
-            def send():
-                left = size
-                while left > 0:
-                    piece = blob[:min(left, 65536 - left % 977)]
-                    s.sendall(piece)
+            blob, piece, total, count, isFlowing = os.urandom(1 << 20), b'', 0, 0, False
+            again = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
+            while not stop.is_set() or piece or count < total:
+                moved = False
+                if not piece and not stop.is_set():
+                    piece = blob[:65536 - total % 977]
                     sent.update(piece)
-                    left -= len(piece)
-            thread = threading.Thread(target=send)
-            thread.start()
-            count, marks = 0, 0
-            while count < size:
-                part = s.recv(65536)
-                if not part: break
-                received.update(part)
-                count += len(part)
-                if count * 10 // size > marks:
-                    marks = count * 10 // size
-                    print('TENTHS', marks, flush=True)
-            thread.join()
-            print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', size, flush=True)
+                    total += len(piece)
+                try:
+                    if piece:
+                        taken = s.send(piece)
+                        piece, moved = piece[taken:], True
+                except again: pass
+                try:
+                    part = s.recv(65536)
+                    if not part: break
+                    received.update(part)
+                    count, moved = count + len(part), True
+                except again: pass
+                if count > 1 << 20 and not isFlowing:
+                    isFlowing = True
+                    print('FLOWING', flush=True)
+                if not moved: select.select([s], [s] if piece else [], [], 1)
+            print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', total, flush=True)
             """
 
     private static let webSocketText =

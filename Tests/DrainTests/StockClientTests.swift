@@ -80,12 +80,13 @@ extension DrainTests {
             let backend = try Clients.backendEcho()
             defer { withExtendedLifetime(backend) {} }
             let hosts = try await proxied()
-            let client = try Clients.bulk(address, kind, megabytes: 12)
-            try client.expect("TENTHS 1\n")
+            let client = try Clients.bulk(address, kind)
+            try client.expect("FLOWING")
             let there = try hosts.a.drain()
             #expect(there.isComplete && there.moved == 1, "\(there)")
             let back = try hosts.b.drain()
-            #expect(back.isComplete, "\(back)")
+            #expect(back.isComplete && back.moved == 1, "\(back)")
+            try client.endInput()
             try client.expect(nil)
             #expect(client.text.contains("SAME"), "\(client.text)")
         }

@@ -47,6 +47,46 @@ struct SocketMigrationTests {
         #expect(machine.outcomes == [0: .inDoubt])
     }
 
+    @Test("a group moves together or not at all: what keeps one member keeps its partners")
+    func groups() {
+        let refusal = MigrationError(.urgentData)
+        let decline = MigrationError(.outOfRoom)
+        let partner = SocketMigration.Outcome.stayed(MigrationError(.partnerStayed))
+        var machine = SocketMigration(groups: [0, 0, 1, 1, 2, 2, 3, 3])
+        _ = machine.handle(.begin)
+        _ = machine.handle(.held)
+        #expect(machine.handle(.frozen(refused: [0: refusal])) == [.offer([2, 3, 4, 5, 6, 7])])
+        #expect(machine.handle(.answered(declined: [3: decline])) == [.verify([4, 5, 6, 7])])
+        #expect(
+            machine.handle(.verified(changed: [4]))
+                == [.commit([6, 7]), .takeBack([1, 2, 3, 4, 5]), .release(forwarding: [6, 7]), .close([6, 7])])
+        #expect(machine.handle(.confirmed(lost: [])) == [.finish])
+        #expect(
+            machine.outcomes == [
+                0: .stayed(refusal), 1: partner, 2: partner, 3: .stayed(decline),
+                4: .stayed(MigrationError(.changedAfterFreezing)), 5: partner, 6: .moved, 7: .moved,
+            ])
+    }
+
+    @Test("a group of which the other host lost one is in doubt as a whole")
+    func lostPartner() {
+        var machine = SocketMigration(groups: [7, 7, 9])
+        for event in happy.prefix(5) { _ = machine.handle(event) }
+        #expect(machine.handle(.confirmed(lost: [1])) == [.finish])
+        #expect(machine.outcomes == [0: .inDoubt, 1: .inDoubt, 2: .moved])
+    }
+
+    @Test("a batch of which nothing is left to offer is taken back without an offer")
+    func nothingLeft() {
+        var machine = SocketMigration(groups: [0, 0])
+        _ = machine.handle(.begin)
+        _ = machine.handle(.held)
+        #expect(
+            machine.handle(.frozen(refused: [1: MigrationError(.urgentData)]))
+                == [.takeBack([0]), .release(forwarding: []), .finish])
+        #expect(machine.outcomes[0] == .stayed(MigrationError(.partnerStayed)))
+    }
+
     /// Every sequence of up to six events: those that fit, those that do not, failures at any point.
     @Test("never takes back what was committed, commits once, and lets go of what it holds, whatever happens")
     func everyInterleaving() {
@@ -56,6 +96,14 @@ struct SocketMigrationTests {
             check(machine, actions)
         }
         #expect(explored > 10_000)
+    }
+
+    @Test("of a group never one member is committed without the other, whatever happens")
+    func everyInterleavingOfGroups() {
+        explore(SocketMigration(groups: [0, 0]), [], depth: 6) { machine, actions in
+            check(machine, actions)
+            for case .commit(let members) in actions where members != [0, 1] { Issue.record("\(actions)") }
+        }
     }
 
     private let happy: [SocketMigration.Event] = [

@@ -10,6 +10,7 @@ package final class NetworkServer {
     private let channel: NetworkChannel
     /// Made at first need: another server may still hold the device while this one starts to replace it.
     private var steering: FlowSteering?
+    private var areNewcomersSteered = false
     /// Of the request being answered.
     private var number: UInt32 = 0
     /// Addresses to be announced once more, and when.
@@ -66,6 +67,15 @@ package final class NetworkServer {
         }
     }
 
+    /// Waits for the second announcement, at most a second, and makes it.
+    private func announceAgain() {
+        guard let (due, addresses) = announcements else { return }
+        announcements = nil
+        let left = ContinuousClock.now.duration(to: due) / .milliseconds(1)
+        _ = poll(nil, 0, Int32(max(0, min(left.rounded(.up), 10_000))))
+        for address in addresses { try? takeover(of: address).announce(address) }
+    }
+
     private func answer(_ request: NetworkRequest, _ descriptors: [Int32]) -> NetworkReply {
         do throws(MigrationError) {
             switch request {
@@ -95,15 +105,20 @@ package final class NetworkServer {
     private func change(_ request: NetworkRequest) throws(MigrationError) -> NetworkReply {
         switch request {
         case .steerNewcomers(let ports, let host):
+            // The other host ends its own forwarding now: whoever has not heard where the addresses are must have.
+            announceAgain()
             try openSteering().steerNewcomers(to: policy.addresses, ports: ports, via: host)
+            areNewcomersSteered = true
         case .keepNewcomers:
             try steering?.keepNewcomers()
+            areNewcomersSteered = false
         case .leaveAddresses:
             return .addresses(try leaveAddresses())
         case .takeAddresses(let addresses, let flows, let host):
             guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
             let steering = try openSteering()
             try steering.keepNewcomers()
+            areNewcomersSteered = false
             try steering.steerOnly(flows, to: host)
             try takeAddresses(addresses)
         case .keepAddresses(let addresses):
@@ -180,9 +195,12 @@ package final class NetworkServer {
     private func arrive(_ descriptor: Int32) throws(MigrationError) {
         let transport = StreamTransport(owning: descriptor)
         let policy = policy
+        // What comes back may have begun while new connections were forwarded.
+        let steering = try openSteering()
+        if areNewcomersSteered { try steering.learnNewcomers() }
         // The kernel does not ask of every kind of socket whether its address is here.
         let carried = Set(InterfaceAddress.all().map(\.address))
-        let target = MigrationTarget(transport: transport, steering: try openSteering()) { flow in
+        let target = MigrationTarget(transport: transport, steering: steering) { flow in
             if !policy.permits(flow) { return .addressNotPermitted }
             return carried.contains(flow.local.address) ? nil : .addressNotLocal
         }
@@ -224,7 +242,7 @@ package final class NetworkServer {
                 try takeover(of: address).take(address)
             }
         }
-        if policy.takeCommand == nil { announcements = (.now + .seconds(1), addresses) }
+        if policy.takeCommand == nil { announcements = (.now + .milliseconds(1100), addresses) }
     }
 
     /// On the interface whose link the address belongs to.

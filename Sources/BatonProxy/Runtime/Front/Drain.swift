@@ -9,8 +9,11 @@ final class Drain: @unchecked Sendable {
     static let batch = 32
     /// How long a worker may be asked again that has connections it cannot take out of their channels just now.
     static let patience: UInt64 = 5_000_000_000
-    /// Sweeps after which what still comes is left to itself.
-    private static let mostSweeps = 50
+    /// How long nothing may have come before the addresses move: longer than a client takes from its SYN to its first data,
+    /// nanoseconds.
+    private static let quiet: UInt64 = 400_000_000
+    /// After this long what still comes is left to itself.
+    private static let followingLimit: UInt64 = 15_000_000_000
 
     private enum Step {
         case beginning
@@ -31,7 +34,6 @@ final class Drain: @unchecked Sendable {
     let asked: JSONLink<ControlResponse>
     private var step = Step.beginning
     private var sweep: UInt64 = 0
-    private var sweeps = 0
     /// Workers that have not been asked, or have more.
     private var queue: [WorkerHandle] = []
     private var current: WorkerHandle?
@@ -47,6 +49,7 @@ final class Drain: @unchecked Sendable {
     private var failure: String?
     private let startedAt = MonotonicTime.now
     private var sweepsSince: UInt64 = 0
+    private var quietSince: UInt64 = 0
 
     init(_ front: Front, to peer: String, isDryRun: Bool, asked: JSONLink<ControlResponse>) {
         self.front = front
@@ -78,6 +81,7 @@ final class Drain: @unchecked Sendable {
             failure = why
             step = .following
             sweepsSince = MonotonicTime.now
+            quietSince = sweepsSince
             why == nil ? beginSweep() : end()
         case .addressesMoved(let addresses, let why):
             self.addresses = addresses
@@ -141,7 +145,6 @@ final class Drain: @unchecked Sendable {
 
     private func beginSweep() {
         sweep = .random(in: 1 ... .max)
-        sweeps += 1
         busy = 0
         waiting = 0
         movedBeforeSweep = tally.moved
@@ -187,8 +190,11 @@ final class Drain: @unchecked Sendable {
             let hasMore =
                 front.connections.load(ordering: .relaxed) > 0 || tally.moved > movedBeforeSweep
                 || front.workers.contains { !$0.underWay.isEmpty }
-            let isLate = MonotonicTime.now > sweepsSince + 15_000_000_000 || sweeps > Self.mostSweeps
-            if hasMore, !isLate {
+            let now = MonotonicTime.now
+            if hasMore { quietSince = now }
+            // Whose SYN was answered before the rule may still be on the way to the front.
+            let isQuiet = now >= quietSince + Self.quiet
+            if !isQuiet, now < sweepsSince + Self.followingLimit {
                 front.loop.scheduleTask(in: .milliseconds(20)) { [self] in
                     if step == .following { isStopping ? end() : beginSweep() }
                 }

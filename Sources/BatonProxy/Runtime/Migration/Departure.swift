@@ -15,6 +15,7 @@ final class Departure {
     private(set) var tally = DrainTally()
     /// The flows of what stays, with the service addresses at this end.
     private(set) var staying: Set<Flow> = []
+    private var haveAddressesMoved = false
     /// Once the link has failed nothing more leaves.
     private(set) var failure: LinkError?
 
@@ -287,15 +288,24 @@ final class Departure {
             try? network.keepAddresses(addresses)
             throw error
         }
+        haveAddressesMoved = true
         return addresses.map(\.proxy)
     }
 
     /// Forwards what begins at these ports.
-    func steerNewcomers(_ ports: [UInt16]) throws { try network.steerNewcomers(ports: ports, to: peer.hop) }
+    func steerNewcomers(_ ports: [UInt16]) throws {
+        if let failure { throw failure }
+        // After an earlier move of the addresses the peer still forwards to this host what comes to the wrong one.
+        try link.queue(.newcomers)
+        try link.flush()
+        guard try link.receive().kind == .taken else { throw LinkError.violation }
+        try network.steerNewcomers(ports: ports, to: peer.hop)
+    }
 
-    /// Says good-bye.
+    /// Says good-bye. Unless the addresses have moved, connections begin here again. If they have, clients and switches may
+    /// not know yet, and new connections are forwarded on.
     func end() {
-        try? network.keepNewcomers()
+        if !haveAddressesMoved { try? network.keepNewcomers() }
         try? link.queue(.bye)
         try? link.flush(within: 1000)
     }

@@ -21,6 +21,8 @@ enum LinkFrame: UInt8 {
     case failed = 9
     /// Nothing more.
     case bye = 10
+    /// New connections are about to be forwarded to the receiving host, which must not forward them any more.
+    case newcomers = 11
 
     /// The longest body of this kind in bytes.
     var limit: Int {

@@ -55,6 +55,10 @@ final class PeerArrivals {
                 else { throw LinkError.violation }
                 try receiveBatch(count)
             case .takeAddresses: try takeAddresses(frame)
+            case .newcomers:
+                try network.keepNewcomers()
+                try link.queue(.taken)
+                try link.flush()
             case .bye: return
             // A batch of which every parcel was too large ends without having begun.
             case .batchEnd:
