@@ -11,13 +11,13 @@ extension DrainTests {
             let hosts = try await Hosts()
             let crowd = try Clients.crowd(500)
             try crowd.expect("READY 0 failed")
-            let before = try await Lab.shared.run(in: .client) { try TCPCounters.read() }
+            let before = try await Lab.draining.run(in: .client) { try TCPCounters.read() }
             let there = try hosts.a.drain()
             #expect(there.isComplete && there.moved == 500, "\(there)")
             #expect(try hosts.a.status().connections == 0)
             let back = try hosts.b.drain()
             #expect(back.isComplete && back.moved == 500, "\(back)")
-            let counted = try await Lab.shared.run(in: .client) { try TCPCounters.read() } - before
+            let counted = try await Lab.draining.run(in: .client) { try TCPCounters.read() } - before
             try crowd.endInput()
             try crowd.expect("WHOLE 500 of 500")
             #expect(counted.resets == 0)

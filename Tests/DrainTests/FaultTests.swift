@@ -12,7 +12,7 @@ extension DrainTests {
 
         @Test("leaves those that have not moved when the link is cut, and in doubt at most a batch")
         func linkCut() async throws {
-            let hosts = try await Hosts()
+            let hosts = try await Hosts(a: Self.slow)
             let report = try await drain(hosts) { try Self.cutLink(true) }
             try Self.cutLink(false)
             #expect(report.failure != nil, "\(report)")
@@ -20,7 +20,7 @@ extension DrainTests {
 
         @Test("leaves those that have not moved when the receiver is killed")
         func receiverKilled() async throws {
-            let hosts = try await Hosts()
+            let hosts = try await Hosts(a: Self.slow)
             let report = try await drain(hosts) { try Self.kill(hosts.b, "serve-migration") }
             #expect(report.failure != nil, "\(report)")
             try hosts.b.log("the migration process has died")
@@ -28,23 +28,24 @@ extension DrainTests {
 
         @Test("leaves those that have not moved when the privileged process of the receiver is killed")
         func receiverNetworkKilled() async throws {
-            let hosts = try await Hosts()
+            let hosts = try await Hosts(a: Self.slow)
             let report = try await drain(hosts) { try Self.kill(hosts.b, "serve-network") }
-            #expect(report.failure != nil, "\(report)")
+            #expect(report.failure != nil || report.remaining == 0, "\(report)")
         }
 
         @Test("leaves those that have not moved when the sender is killed")
         func senderKilled() async throws {
-            let hosts = try await Hosts()
+            let hosts = try await Hosts(a: Self.slow)
             let report = try await drain(hosts) { try Self.kill(hosts.a, "serve-migration") }
             #expect(report.failure != nil, "\(report)")
         }
 
         @Test("leaves those that have not moved when the privileged process of the sender is killed")
         func senderNetworkKilled() async throws {
-            let hosts = try await Hosts()
+            let hosts = try await Hosts(a: Self.slow)
             let report = try await drain(hosts) { try Self.kill(hosts.a, "serve-network") }
-            #expect(report.failure != nil, "\(report)")
+            // Between two batches nothing is asked of it, and the one that takes its place goes on.
+            #expect(report.failure != nil || report.remaining == 0, "\(report)")
         }
 
         @Test("is repeated after its processes have been killed, and completes")
@@ -81,10 +82,7 @@ extension DrainTests {
 
         @Test("stops after the batch under way when it is interrupted; moving on, and back, works at once")
         func interrupted() async throws {
-            // So slow that it is under way when it is interrupted.
-            var options = Host.Options()
-            options.migration = "  bandwidth: 64K\n"
-            let hosts = try await Hosts(a: options)
+            let hosts = try await Hosts(a: Self.slow)
             let crowd = try Clients.crowd(Self.count)
             try crowd.expect("READY 0 failed")
             let drain = try hosts.a.startDrain()
@@ -103,6 +101,13 @@ extension DrainTests {
         }
 
         // MARK: Doing harm
+
+        /// So slow that the drain is under way when harm is done.
+        private static var slow: Host.Options {
+            var options = Host.Options()
+            options.migration = "  bandwidth: 64K\n"
+            return options
+        }
 
         /// Drains A of many connections, and does harm when some have moved. Every connection that the report does not give
         /// up must be alive.

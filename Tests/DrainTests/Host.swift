@@ -81,7 +81,7 @@ final class Host {
 
     /// How a program is started in a namespace.
     static func inside(_ role: Lab.Role) -> [String] {
-        ["ip", "netns", "exec", "\(Lab.shared.prefix)\(role.rawValue)"]
+        ["ip", "netns", "exec", "\(Lab.draining.prefix)\(role.rawValue)"]
     }
 
     func status() throws -> StatusReport { try ControlClient(path: control).status() }
@@ -128,7 +128,7 @@ final class Host {
     }
 
     private static func processes(in role: Lab.Role) throws -> [Int32] {
-        let list = try PeerProcess(["ip", "netns", "pids", "\(Lab.shared.prefix)\(role.rawValue)"])
+        let list = try PeerProcess(["ip", "netns", "pids", "\(Lab.draining.prefix)\(role.rawValue)"])
         try list.expect(nil)
         return list.text.split(whereSeparator: \.isWhitespace).compactMap { Int32($0) }
     }

@@ -2,6 +2,7 @@ internal import CNamespaces
 import Foundation
 import Glibc
 package import HostMigration
+import Synchronization
 
 /// The namespaces of `scripts/lab.sh`, made once for this process and removed when it exits.
 package final class Lab: Sendable {
@@ -18,15 +19,24 @@ package final class Lab: Sendable {
         return nil
     }()
 
-    package static let shared = Lab()
+    package static let shared = Lab("")
 
     package let prefix: String
 
-    private init() {
-        prefix = "baton-\(getpid())-"
-        setenv("BATON_LAB_PREFIX", prefix, 1)
-        Lab.script("up")
-        atexit { Lab.script("down") }
+    private static let standing = Mutex<[String]>([])
+
+    /// A lab of its own, whose hosts have hold devices, rules and addresses of their own.
+    package init(_ name: String) {
+        prefix = "baton-\(getpid())\(name)-"
+        let isFirst = Lab.standing.withLock { prefixes in
+            prefixes.append(prefix)
+            return prefixes.count == 1
+        }
+        Lab.script("up", prefix)
+        guard isFirst else { return }
+        atexit {
+            for prefix in Lab.standing.withLock({ $0 }) { Lab.script("down", prefix) }
+        }
     }
 
     /// The path of the namespace.
@@ -97,12 +107,13 @@ package final class Lab: Sendable {
         return result
     }
 
-    private static func script(_ command: String) {
+    private static func script(_ command: String, _ prefix: String) {
         let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "scripts/lab.sh").path
         let process = Process()
         process.executableURL = URL(filePath: "/bin/bash")
         process.arguments = [path, command]
+        process.environment = ProcessInfo.processInfo.environment.merging(["BATON_LAB_PREFIX": prefix]) { $1 }
         try? process.run()
         process.waitUntilExit()
     }

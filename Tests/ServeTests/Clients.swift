@@ -57,8 +57,9 @@ enum Clients {
         print('WHOLE', sum(results), 'of', len(results), flush=True)
         """
 
+    /// One thread: a TLS object of Python is not to be used from two.
     private static let bulkText = """
-        import hashlib, os, socket, ssl, sys, threading
+        import hashlib, os, select, socket, ssl, sys
         s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
         size, tls = int(sys.argv[2]), sys.argv[3] == 'tls'
         if tls:
@@ -66,26 +67,32 @@ enum Clients {
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
             s = context.wrap_socket(s)
-        s.settimeout(60)
+        s.setblocking(False)
+        again = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
         sent, received, count = hashlib.sha256(), hashlib.sha256(), 0
-        blob = os.urandom(1 << 20)
-        def send():
-            left = size
-            while left > 0:
-                piece = blob[:min(left, 65536 - left % 977)]
-                s.sendall(piece)
-                sent.update(piece)
-                left -= len(piece)
-            if not tls: s.shutdown(socket.SHUT_WR)
-        thread = threading.Thread(target=send)
-        thread.start()
+        blob, piece, left, isOpen = os.urandom(1 << 20), b'', size, True
         wanted = size if tls else size + 3
         while count < wanted:
-            got = s.recv(65536)
-            if not got: break
-            received.update(got)
-            count += len(got)
-        thread.join()
+            moved = False
+            if not piece and left > 0:
+                piece = blob[:min(left, 65536 - left % 977)]
+                sent.update(piece)
+                left -= len(piece)
+            try:
+                if piece:
+                    taken = s.send(piece)
+                    piece, moved = piece[taken:], True
+            except again: pass
+            if not tls and isOpen and not piece and left == 0:
+                s.shutdown(socket.SHUT_WR)
+                isOpen = False
+            try:
+                got = s.recv(65536)
+                if not got: break
+                received.update(got)
+                count, moved = count + len(got), True
+            except again: pass
+            if not moved and not select.select([s], [s] if piece else [], [], 60)[0] and not piece: break
         if not tls: sent.update(b'END')
         print('SAME' if sent.digest() == received.digest() else 'DIFFERENT', count, 'of', wanted, flush=True)
         """
