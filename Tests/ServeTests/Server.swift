@@ -52,9 +52,9 @@ final class Server {
         try ControlClient(path: control).upgrade(binary: binary) { _ in }
     }
 
-    /// Asks until the answer is right, at most 20 s.
+    /// Asks until the answer is right, at most a minute.
     func waitUntil(_ isRight: (StatusReport) -> Bool) throws -> StatusReport {
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(60)
         while true {
             let report = try status()
             if isRight(report) { return report }
