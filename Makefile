@@ -17,7 +17,7 @@ demo: ## move a live connection between processes while you watch
 test: ## every test there is
 	@scripts/bootstrap.sh test
 	swift build --build-tests $(SWIFT_FLAGS)
-	swift test --skip-build --no-parallel
+	swift test --skip-build --no-parallel 2>&1 | tee .build-test.log || { echo "what failed:"; grep -E '✘|recorded an issue|error:' .build-test.log; exit 1; }
 
 build: ## the debug build
 	@scripts/bootstrap.sh build

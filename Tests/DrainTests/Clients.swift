@@ -22,8 +22,7 @@ enum Clients {
         try PeerProcess(Host.inside(.client) + ["python3", "-c", bulkText, address, kind])
     }
 
-    /// A WebSocket client by the package `websockets`; by hand, on a TLS socket, where that is missing. Sends each line of
-    /// its input and prints what comes back.
+    /// A WebSocket client by the package `websockets`. Sends each line of its input and prints what comes back.
     static func webSocket(_ address: String) throws -> PeerProcess {
         try PeerProcess(Host.inside(.client) + ["python3", "-c", webSocketText, address])
     }
@@ -155,29 +154,22 @@ enum Clients {
             """
 
     private static let webSocketText =
-        connectText + """
-            try:
-                from websockets.sync.client import connect as open_websocket
-                context = ssl.create_default_context()
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-                host = '[%s]' % sys.argv[1] if ':' in sys.argv[1] else sys.argv[1]
-                w = open_websocket('wss://%s:4443/' % host, ssl=context, open_timeout=60, ping_interval=None)
-                exchange = lambda line: (w.send(line), w.recv(timeout=60))[1]
-            except ImportError:
-                s = connect(sys.argv[1], 'tls13')
-                s.sendall(b'GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n'
-                          b'Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\\r\\n\\r\\n')
-                f = s.makefile('rb')
-                while f.readline() != b'\\r\\n': pass
-                def exchange(line):
-                    data = line.encode()
-                    s.sendall(bytes([0x81, 0x80 | len(data), 0, 0, 0, 0]) + data)
-                    head = f.read(2)
-                    return f.read(head[1] & 127).decode()
-            print('OPEN', flush=True)
-            for line in sys.stdin:
-                print('BACK', exchange(line.strip()), flush=True)
+        WebSocketModule.importing + """
+            import asyncio, ssl
+            for name in list(os.environ):
+                if name.lower().endswith('_proxy'): del os.environ[name]
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            host = '[%s]' % sys.argv[1] if ':' in sys.argv[1] else sys.argv[1]
+            async def run():
+                address = 'wss://%s:4443/' % host
+                async with websockets.connect(address, ssl=context, open_timeout=60, ping_interval=None) as w:
+                    print('OPEN', flush=True)
+                    while line := await asyncio.to_thread(sys.stdin.readline):
+                        await w.send(line.strip())
+                        print('BACK', await asyncio.wait_for(w.recv(), 60), flush=True)
+            asyncio.run(run())
             """
 
     private static let backendEchoText = """
@@ -235,33 +227,15 @@ enum Clients {
         sys.stdin.read()
         """
 
-    private static let backendWebSocketText = """
-        import sys, threading
-        try:
-            from websockets.sync.server import serve
-            def echo(w):
-                for message in w: w.send(message)
-            server = serve(echo, '', 7000, ping_interval=None)
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-        except ImportError:
-            import base64, hashlib, socket
-            listener = socket.create_server(('', 7000))
-            def run():
-                while True:
-                    s = listener.accept()[0]
-                    f = s.makefile('rb')
-                    key = b''
-                    while (line := f.readline()) != b'\\r\\n':
-                        if line.lower().startswith(b'sec-websocket-key:'): key = line.split(b':')[1].strip()
-                    accept = base64.b64encode(hashlib.sha1(key + b'258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest())
-                    s.sendall(b'HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\n'
-                              b'Connection: Upgrade\\r\\nSec-WebSocket-Accept: ' + accept + b'\\r\\n\\r\\n')
-                    while len(head := f.read(2)) == 2:
-                        f.read(4)
-                        data = f.read(head[1] & 127)
-                        s.sendall(bytes([0x81, len(data)]) + data)
-            threading.Thread(target=run, daemon=True).start()
-        print('LISTENING', flush=True)
-        sys.stdin.read()
-        """
+    private static let backendWebSocketText =
+        WebSocketModule.importing + """
+            import asyncio
+            async def echo(w, path=None):
+                async for message in w: await w.send(message)
+            async def run():
+                async with websockets.serve(echo, '', 7000, ping_interval=None):
+                    print('LISTENING', flush=True)
+                    await asyncio.to_thread(sys.stdin.read)
+            asyncio.run(run())
+            """
 }

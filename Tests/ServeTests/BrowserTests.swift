@@ -29,20 +29,30 @@ struct BrowserTests {
     /// Drives Chromium by its DevTools protocol: arguments are a folder for its profile, the admin page, the built-in page,
     /// the hostile name, and where to put a picture of the admin page.
     private static let script = """
-        import base64, json, subprocess, sys
-        from websockets.sync.client import connect
+        import base64, fcntl, json, os, select, subprocess, sys
         profile, admin, hello, hostile, picture = sys.argv[1:]
+        # It takes orders at its descriptor 3, and answers at 4.
+        (orders, tell), (hear, answers) = [
+            [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in os.pipe()] for _ in range(2)]
         chromium = subprocess.Popen(
             ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
-             '--ignore-certificate-errors', '--remote-debugging-port=0', '--user-data-dir=' + profile,
+             '--ignore-certificate-errors', '--remote-debugging-pipe', '--user-data-dir=' + profile,
              '--window-size=1280,1400', 'about:blank'],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for line in chromium.stderr:
-            if line.startswith('DevTools listening on '): break
-        else: sys.exit('chromium did not start')
-        import threading
-        threading.Thread(target=chromium.stderr.read, daemon=True).start()
-        browser = connect(line.split()[-1], max_size=None, open_timeout=60).__enter__()
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(3, 4),
+            preexec_fn=lambda: (os.dup2(orders, 3), os.dup2(answers, 4)))
+        os.close(orders)
+        os.close(answers)
+        # Messages end with a zero byte.
+        pending = b''
+        def receive():
+            global pending
+            while b'\\0' not in pending:
+                if not select.select([hear], [], [], 60)[0]: sys.exit('chromium says nothing')
+                part = os.read(hear, 1 << 16)
+                if not part: sys.exit('chromium has ended')
+                pending += part
+            message, pending = pending.split(b'\\0', 1)
+            return json.loads(message)
         print('STARTED', flush=True)
         last = 0
         violations = []
@@ -51,9 +61,9 @@ struct BrowserTests {
             last += 1
             message = {'id': last, 'method': method, 'params': parameters}
             if session: message['sessionId'] = session
-            browser.send(json.dumps(message))
+            os.write(tell, json.dumps(message).encode() + b'\\0')
             while True:
-                answer = json.loads(browser.recv(timeout=60))
+                answer = receive()
                 if answer.get('method') in ('Log.entryAdded', 'Runtime.exceptionThrown'):
                     violations.append(answer['params'])
                 if answer.get('id') == last:
