@@ -18,6 +18,8 @@ final class Host {
         var authority = HostCredentials.authority
         /// Connections go there; nil: the built-in echo.
         var upstream: String?
+        /// Whom the server becomes.
+        var user: String?
         /// More lines of `migration`.
         var migration = ""
     }
@@ -25,6 +27,7 @@ final class Host {
     let role: Lab.Role
     let other: Lab.Role
     let control: String
+    let configurationFile: String
     private let files: TemporaryFiles
     private let process: PeerProcess
 
@@ -32,7 +35,7 @@ final class Host {
         self.role = role
         other = role == .a ? .b : .a
         files = try TemporaryFiles()
-        control = files.path("c.sock")
+        control = files.path("control/c.sock")
         let addresses = options.addresses.map { "\"\($0)\"" }.joined(separator: ", ")
         let route =
             options.upstream.map {
@@ -46,7 +49,7 @@ final class Host {
             } ?? ""
         let configuration = """
             control: \(control)
-            workers: 2
+            \(options.user.map { "user: \($0)\n" } ?? "")workers: 2
             listeners:
               tls:
                 address: :4443
@@ -66,9 +69,16 @@ final class Host {
                 address: \(Host.links[other]!):9440
                 name: \(options.peerName ?? Host.name(other))
             """
-        let file = try files.write(configuration, "baton.yaml")
-        process = try PeerProcess(
-            Host.inside(role) + [try BuiltProgram.path("baton"), "serve", "--config", file])
+        configurationFile = try files.write(configuration, "baton.yaml")
+        var program = try BuiltProgram.path("baton")
+        if let user = options.user {
+            // An upgrade starts the program as the user, who reads the keys, too.
+            try FileManager.default.copyItem(atPath: program, toPath: files.path("baton"))
+            program = files.path("baton")
+            let give = try PeerProcess(["chown", "-R", user, files.path("")])
+            try give.expect(nil)
+        }
+        process = try PeerProcess(Host.inside(role) + [program, "serve", "--config", configurationFile])
         try process.expect("] serving")
     }
 
@@ -107,6 +117,18 @@ final class Host {
     /// `baton drain --json` to its end. What it prints instead of a report is thrown.
     func drain(_ arguments: [String] = []) throws -> DrainReport {
         try Host.report(of: try startDrain(arguments))
+    }
+
+    /// As soon as processes that were killed have been started anew.
+    func drainOnceTaken() throws -> DrainReport {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                return try drain()
+            } catch {
+                guard ContinuousClock.now < deadline else { throw error }
+            }
+        }
     }
 
     static func report(of drain: PeerProcess) throws -> DrainReport {
