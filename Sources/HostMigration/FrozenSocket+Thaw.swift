@@ -24,9 +24,15 @@ extension FrozenSocket {
                 negotiated.sendScale, negotiated.receiveScale),
             "TCP_REPAIR_OPTIONS")
         if negotiated.usesTimestamps {
-            // Reading rounds down by up to one, and the clock must never go back (RFC 7323 5.3).
-            try checked(baton_tcp_set_timestamp(descriptor, timestamp &+ 2), "TCP_TIMESTAMP")
+            try checked(baton_tcp_set_timestamp(descriptor, timestamp &+ clockAdvance), "TCP_TIMESTAMP")
         }
+    }
+
+    /// How far the timestamp clock goes ahead. It must never go back (RFC 7323 5.3), and reading it rounds down by up to one.
+    /// Where acknowledgements are delayed and the kernel cannot be asked for them, the old host may have sent one up to
+    /// 200 ms later. An odd clock is one of microseconds.
+    private var clockAdvance: UInt32 {
+        state == .finWait1 || state == .finWait2 ? (timestamp & 1 == 0 ? 250 : 250_000) : 2
     }
 
     /// Restores both queues and the windows of a connected socket in repair.
@@ -65,9 +71,11 @@ extension FrozenSocket {
     /// Whether the last byte that the peer has acknowledged is put before the send queue, as sent. The peer acknowledges it
     /// once more when this host's window probe comes, and so the kernel knows the round trip: until then its RTO is 3 s. What
     /// is unacknowledged anyway does the same. The byte's value is of no matter: a peer throws away what it has had. What was
-    /// queued in repair is measured by timestamps alone.
+    /// queued in repair is measured by timestamps alone. Nagle's algorithm would make small writes wait for the peer's answer,
+    /// which it gives twice a second at most.
     private var asksForRoundTrip: Bool {
-        negotiated.usesTimestamps && (state == .established || state == .closeWait) && sendQueue.count == unsentCount
+        negotiated.usesTimestamps && options.values[.noDelay] == 1 && (state == .established || state == .closeWait)
+            && sendQueue.count == unsentCount
     }
 
     private func setSequence(_ sequence: UInt32, of queue: Int32, _ descriptor: Int32) throws(MigrationError) {

@@ -15,6 +15,7 @@ extension MovableSocket {
         try checked(baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_ON)), "TCP_REPAIR")
         do throws(MigrationError) {
             for _ in 0..<MovableSocket.attempts {
+                acknowledge()
                 let before = try Standstill(of: descriptor)
                 if let frozen = try read(at: before) { return frozen }
             }
@@ -23,6 +24,13 @@ extension MovableSocket {
             thawInPlace()
             throw error
         }
+    }
+
+    /// Has the kernel send an acknowledgement that it delays. A socket in repair would send it up to 200 ms later, with a later
+    /// time than the new host's clock begins at, and the peer would drop what the new host sends (PAWS, RFC 7323 5.3).
+    private func acknowledge() {
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_QUICKACK, &on, socklen_t(MemoryLayout<Int32>.size))
     }
 
     /// Whether nothing has reached the socket since it was frozen. Once it is so the frozen value may be committed.

@@ -7,10 +7,14 @@ package struct TCPCounters: Sendable, Equatable {
     /// Connections that were reset, and resets sent.
     package var resets = 0
 
+    /// Segments that were dropped because their timestamps were older than one before (PAWS).
+    package var outdated = 0
+
     /// Nothing counted.
-    package init(timeouts: Int = 0, resets: Int = 0) {
+    package init(timeouts: Int = 0, resets: Int = 0, outdated: Int = 0) {
         self.timeouts = timeouts
         self.resets = resets
+        self.outdated = outdated
     }
 
     /// Reads the counters of the calling thread's namespace.
@@ -18,11 +22,14 @@ package struct TCPCounters: Sendable, Equatable {
         let extended = try table("/proc/thread-self/net/netstat", "TcpExt:")
         let basic = try table("/proc/thread-self/net/snmp", "Tcp:")
         return TCPCounters(
-            timeouts: extended["TCPTimeouts"] ?? 0, resets: (basic["EstabResets"] ?? 0) + (basic["OutRsts"] ?? 0))
+            timeouts: extended["TCPTimeouts"] ?? 0, resets: (basic["EstabResets"] ?? 0) + (basic["OutRsts"] ?? 0),
+            outdated: extended["PAWSEstab"] ?? 0)
     }
 
     package static func - (left: TCPCounters, right: TCPCounters) -> TCPCounters {
-        TCPCounters(timeouts: left.timeouts - right.timeouts, resets: left.resets - right.resets)
+        TCPCounters(
+            timeouts: left.timeouts - right.timeouts, resets: left.resets - right.resets,
+            outdated: left.outdated - right.outdated)
     }
 
     private static func table(_ path: String, _ name: String) throws -> [String: Int] {

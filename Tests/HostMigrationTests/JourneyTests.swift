@@ -59,6 +59,7 @@ extension LabTests {
             try Sockets.writeAll(pair.server, [1])
             #expect(try Sockets.readExactly(pair.client, 1) == [1])
             var server = pair.server
+            Sockets.set(server, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
             for source in [Lab.Role.a, .b] {
                 server = try #require(
                     try await Mover.shared().move([server], from: source).arrived.values.first, "\(source)")

@@ -31,6 +31,37 @@ extension LabTests {
             try await move.end()
         }
 
+        @Test("ESTABLISHED, with an acknowledgement that the kernel delays", arguments: families)
+        func delayedAcknowledgement(_ shape: Shape) async throws {
+            let pair = try await Pair(shape)
+            defer { close(pair.client) }
+            // In the midst of a conversation the kernel waits for an answer to send it with.
+            for round in 0..<20 {
+                try Sockets.writeAll(pair.client, [UInt8(round)])
+                _ = try Sockets.readExactly(pair.server, 1)
+                try Sockets.writeAll(pair.server, [UInt8(round)])
+                _ = try Sockets.readExactly(pair.client, 1)
+            }
+            try Sockets.writeAll(pair.client, [1])
+            #expect(try Sockets.readExactly(pair.server, 1) == [1])
+            let (client, server) = (pair.client, pair.server)
+            let before = try await Lab.shared.run(in: .client) { try TCPCounters.read() }
+            let thawed = try await Lab.shared.run(in: .a) {
+                let socket = try MovableSocket(examining: server)
+                let frozen = try socket.freeze()
+                // However long the move takes, nothing that the old host still sends may be later than what follows.
+                try Sockets.wait("the acknowledgement") { Sockets.information(client)?.tcpi_unacked == 0 }
+                socket.closeSilently()
+                return try ThawedSocket(restoring: frozen).activate()
+            }
+            defer { close(thawed) }
+            try Sockets.writeAll(thawed, [2])
+            #expect(try Sockets.readExactly(client, 1) == [2])
+            try Sockets.wait("the acknowledgement") { Sockets.information(thawed)?.tcpi_unacked == 0 }
+            let counted = try await Lab.shared.run(in: .client) { try TCPCounters.read() } - before
+            #expect(counted.outdated == 0)
+        }
+
         @Test("CLOSE_WAIT", arguments: families)
         func closeWait(_ shape: Shape) async throws {
             let move = try await Move(shape) { server, client in
