@@ -18,6 +18,10 @@ final class Host {
         var authority = HostCredentials.authority
         /// Connections go there; nil: the built-in echo.
         var upstream: String?
+        /// Where its migration process listens, without the port; nil: the IPv4 address on the link.
+        var listen: String?
+        /// Where it is to find the other host; nil: where that listens by default.
+        var peerAddress: String?
         /// More lines of `migration`.
         var migration = ""
     }
@@ -57,13 +61,13 @@ final class Host {
               all:
                 target: \(options.upstream == nil ? "echo" : "backend")
             \(route)migration:
-              listen: \(Host.links[role]!):9440
+              listen: "\(options.listen ?? Host.link(role)):9440"
               interface: [e0, e1]
               addresses: [\(addresses)]
             \(try HostCredentials.settings(options.name ?? Host.name(role), in: files, authority: options.authority))\
             \(options.migration)peers:
               other:
-                address: \(Host.links[other]!):9440
+                address: "\(options.peerAddress ?? "\(Host.link(other)):9440")"
                 name: \(options.peerName ?? Host.name(other))
             """
         let file = try files.write(configuration, "baton.yaml")
@@ -74,8 +78,8 @@ final class Host {
 
     deinit { try? Host.clear(role) }
 
-    /// Where its migration process listens.
-    private static let links: [Lab.Role: String] = [.a: "192.0.2.2", .b: "192.0.2.3"]
+    /// Its own IPv4 address on the link.
+    static func link(_ role: Lab.Role) -> String { role == .a ? "192.0.2.2" : "192.0.2.3" }
 
     static func name(_ role: Lab.Role) -> String { "\(role.rawValue).example" }
 
@@ -98,6 +102,10 @@ final class Host {
         }
     }
 
+    /// `baton upgrade` to its end. Its one line of failure is thrown.
+    @discardableResult
+    func upgrade() throws -> UpgradeReport { try ControlClient(path: control).upgrade(binary: nil) { _ in } }
+
     /// `baton drain --json`, started.
     func startDrain(_ arguments: [String] = []) throws -> PeerProcess {
         try PeerProcess(
@@ -107,6 +115,19 @@ final class Host {
     /// `baton drain --json` to its end. What it prints instead of a report is thrown.
     func drain(_ arguments: [String] = []) throws -> DrainReport {
         try Host.report(of: try startDrain(arguments))
+    }
+
+    /// `baton drain --json` as soon as this host and its peer are ready: processes that were killed are started anew a
+    /// moment later, and a peer may have to notice first that the link before has ended.
+    func drainOnceTaken() throws -> DrainReport {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                return try drain()
+            } catch {
+                guard ContinuousClock.now < deadline else { throw error }
+            }
+        }
     }
 
     static func report(of drain: PeerProcess) throws -> DrainReport {
@@ -124,6 +145,14 @@ final class Host {
     func processes(_ kind: String) throws -> [Int32] {
         try Host.processes(in: role).filter { pid in
             (try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8))?.contains("\0\(kind)\0") ?? false
+        }
+    }
+
+    /// Waits until no process with this argument is in the namespace, at most 60 s.
+    func awaitEnd(of argument: String) throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try !processes(argument).isEmpty {
+            guard ContinuousClock.now < deadline else { throw WireError("\(argument) does not end") }
         }
     }
 
