@@ -81,12 +81,6 @@ extension Configuration {
 
     private func checkMigration(_ found: inout Contradictions) {
         guard migration != Migration() || !peers.isEmpty else { return }
-        if user != nil {
-            found.add(
-                "user",
-                "cannot be set with migration: moving sockets takes a privilege, and the process that has it is "
-                    + "started again if it dies; leave user out")
-        }
         let wanted: [(String, Bool)] = [
             ("migration.certificate", migration.certificate != nil), ("migration.key", migration.key != nil),
             ("migration.ca", migration.ca != nil), ("migration.interface", !migration.interfaces.isEmpty),

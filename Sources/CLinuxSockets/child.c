@@ -41,6 +41,12 @@ pid_t baton_spawn(const char *path, char *const arguments[], int standard_input,
     return result == 0 ? pid : -result;
 }
 
+int baton_child_pidfd(pid_t pid) {
+    // Close-on-exec by itself.
+    int result = (int)syscall(SYS_pidfd_open, pid, 0);
+    return result >= 0 ? result : -errno;
+}
+
 int baton_run(const char *path, const char *argument, int milliseconds) {
     char *const arguments[] = {(char *)path, (char *)argument, NULL};
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);

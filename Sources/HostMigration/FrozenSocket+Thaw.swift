@@ -11,7 +11,7 @@ extension FrozenSocket {
         // Without it the first flight goes out in segments of the default 536 bytes.
         var mss = Int32(min(max(negotiated.mss, 88), 32767))
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_MAXSEG, &mss, socklen_t(MemoryLayout<Int32>.size))
-        try setSequence(sendSequence, of: Int32(BATON_SEND_QUEUE), descriptor)
+        try setSequence(sendSequence &- (asksForRoundTrip ? 1 : 0), of: Int32(BATON_SEND_QUEUE), descriptor)
         try setSequence(receiveSequence, of: Int32(BATON_RECEIVE_QUEUE), descriptor)
         try bind(descriptor)
         let connected = flow.remote.withSocketAddress(for: socketFamily) { Glibc.connect(descriptor, $0, $1) }
@@ -37,6 +37,7 @@ extension FrozenSocket {
         try checked(baton_tcp_select_queue(descriptor, Int32(BATON_RECEIVE_QUEUE)), "TCP_REPAIR_QUEUE")
         try fill(descriptor, receiveQueue, count: receiveQueue.count)
         try checked(baton_tcp_select_queue(descriptor, Int32(BATON_SEND_QUEUE)), "TCP_REPAIR_QUEUE")
+        if asksForRoundTrip { try FrozenSocket.write([0], to: descriptor) }
         try fill(descriptor, sendQueue, count: sendQueue.count - unsentCount)
         var raw = window.raw(receivedUpTo: receiveEnd)
         try checked(baton_tcp_set_window(descriptor, &raw), "TCP_REPAIR_WINDOW")
@@ -44,7 +45,7 @@ extension FrozenSocket {
         var queues = baton_tcp_queues()
         try checked(baton_tcp_get_queues(descriptor, &queues), "SIOCOUTQ")
         guard queues.unsent == 0, Int(queues.unread) == receiveQueue.count,
-            Int(queues.unacknowledged) == sendQueue.count - unsentCount
+            Int(queues.unacknowledged) == sendQueue.count - unsentCount + (asksForRoundTrip ? 1 : 0)
         else { throw MigrationError(.restoredDifferently, "\(flow)") }
         restore([.receiveBuffer, .sendBuffer], descriptor)
         keepPromisedWindow(descriptor)
@@ -59,6 +60,14 @@ extension FrozenSocket {
                 UnsafeRawBufferPointer(rebasing: queue.suffix(unsentCount)), to: descriptor, ignoringEnd: true)
         }
         restore([.sendBuffer], descriptor)
+    }
+
+    /// Whether the last byte that the peer has acknowledged is put before the send queue, as sent. The peer acknowledges it
+    /// once more when this host's window probe comes, and so the kernel knows the round trip: until then its RTO is 3 s. What
+    /// is unacknowledged anyway does the same. The byte's value is of no matter: a peer throws away what it has had. What was
+    /// queued in repair is measured by timestamps alone.
+    private var asksForRoundTrip: Bool {
+        negotiated.usesTimestamps && (state == .established || state == .closeWait) && sendQueue.count == unsentCount
     }
 
     private func setSequence(_ sequence: UInt32, of queue: Int32, _ descriptor: Int32) throws(MigrationError) {
@@ -80,6 +89,13 @@ extension FrozenSocket {
             try FrozenSocket.write(
                 UnsafeRawBufferPointer(rebasing: bytes.prefix(count)), to: descriptor, ignoringEnd: false)
         }
+    }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) throws(MigrationError) {
+        let result = bytes.withUnsafeBytes { bytes in
+            Result { () throws(MigrationError) in try write(bytes, to: descriptor, ignoringEnd: false) }
+        }
+        try result.get()
     }
 
     /// In repair and out of it the kernel takes a part at a time; with memory scarce, only small ones.

@@ -11,7 +11,7 @@ struct Baton: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, StatusCommand.self, UpgradeCommand.self, WorkersCommand.self, DrainCommand.self,
             CheckCommand.self, DemoCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
-            ServeNetworkCommand.self, ServeMigrationCommand.self,
+            ServeNetworkCommand.self, ServeKeeperCommand.self, ServeMigrationCommand.self,
         ])
 
     /// Exit status 0, 1 (it failed), 2 (wrong arguments), or 128 and the number of the signal that ended it; an error is one

@@ -22,6 +22,8 @@ final class Host {
         var listen: String?
         /// Where it is to find the other host; nil: where that listens by default.
         var peerAddress: String?
+        /// Whom the server becomes.
+        var user: String?
         /// More lines of `migration`.
         var migration = ""
     }
@@ -29,6 +31,7 @@ final class Host {
     let role: Lab.Role
     let other: Lab.Role
     let control: String
+    let configurationFile: String
     private let files: TemporaryFiles
     private let process: PeerProcess
 
@@ -36,7 +39,7 @@ final class Host {
         self.role = role
         other = role == .a ? .b : .a
         files = try TemporaryFiles()
-        control = files.path("c.sock")
+        control = files.path("control/c.sock")
         let addresses = options.addresses.map { "\"\($0)\"" }.joined(separator: ", ")
         let route =
             options.upstream.map {
@@ -50,7 +53,7 @@ final class Host {
             } ?? ""
         let configuration = """
             control: \(control)
-            workers: 2
+            \(options.user.map { "user: \($0)\n" } ?? "")workers: 2
             listeners:
               tls:
                 address: :4443
@@ -70,9 +73,16 @@ final class Host {
                 address: "\(options.peerAddress ?? "\(Host.link(other)):9440")"
                 name: \(options.peerName ?? Host.name(other))
             """
-        let file = try files.write(configuration, "baton.yaml")
-        process = try PeerProcess(
-            Host.inside(role) + [try BuiltProgram.path("baton"), "serve", "--config", file])
+        configurationFile = try files.write(configuration, "baton.yaml")
+        var program = try BuiltProgram.path("baton")
+        if let user = options.user {
+            // An upgrade starts the program as the user, who reads the keys, too.
+            try FileManager.default.copyItem(atPath: program, toPath: files.path("baton"))
+            program = files.path("baton")
+            let give = try PeerProcess(["chown", "-R", user, files.path("")])
+            try give.expect(nil)
+        }
+        process = try PeerProcess(Host.inside(role) + [program, "serve", "--config", configurationFile])
         try process.expect("] serving")
     }
 

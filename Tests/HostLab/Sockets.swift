@@ -1,5 +1,5 @@
 internal import CNamespaces
-import Glibc
+package import Glibc
 package import HostMigration
 
 /// The service addresses, and blocking TCP with a bound on every wait.
@@ -112,11 +112,14 @@ package enum Sockets {
         return recv(fd, &buffer, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
     }
 
-    package static func state(_ fd: Int32) -> TCPState? {
+    package static func state(_ fd: Int32) -> TCPState? { information(fd).flatMap { TCPState(rawValue: $0.tcpi_state) } }
+
+    /// TCP_INFO.
+    package static func information(_ fd: Int32) -> tcp_info? {
         var info = tcp_info()
         var size = socklen_t(MemoryLayout<tcp_info>.size)
         guard getsockopt(fd, Int32(IPPROTO_TCP), TCP_INFO, &info, &size) == 0 else { return nil }
-        return TCPState(rawValue: info.tcpi_state)
+        return info
     }
 
     /// Waits, awake, until the kernel reports the state: no descriptor becomes ready for these changes.

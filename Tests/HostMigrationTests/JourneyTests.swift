@@ -50,6 +50,37 @@ extension LabTests {
             #expect(outcome.isUndisturbed, "\(outcome)")
         }
 
+        @Test(
+            "an idle one with timestamps knows its round trip again without a word of either side", arguments: Shape.all
+        )
+        func roundTrip(_ shape: Shape) async throws {
+            let pair = try await Pair(shape)
+            defer { close(pair.client) }
+            try Sockets.writeAll(pair.server, [1])
+            #expect(try Sockets.readExactly(pair.client, 1) == [1])
+            var server = pair.server
+            for source in [Lab.Role.a, .b] {
+                server = try #require(
+                    try await Mover.shared().move([server], from: source).arrived.values.first, "\(source)")
+                // Until the peer has answered the RTO is that of nothing known, 3 s. It answers such a probe twice a
+                // second at most, so the second move can be too early for it.
+                let moved = server
+                if source == .a, shape.settings["tcp_timestamps"] != 0 {
+                    try Sockets.wait("the round trip") {
+                        Sockets.information(moved).map { $0.tcpi_rtt > 0 && $0.tcpi_unacked == 0 } ?? false
+                    }
+                    #expect(try #require(Sockets.information(server)).tcpi_rto < 3_000_000)
+                }
+                // The byte that asked for it is no part of the stream.
+                try Sockets.writeAll(server, [2])
+                #expect(try Sockets.readExactly(pair.client, 1) == [2])
+                try Sockets.writeAll(pair.client, [3])
+                #expect(try Sockets.readExactly(server, 1) == [3])
+            }
+            close(server)
+            try Sockets.readToEnd(pair.client) { _ in Issue.record("more bytes than were sent") }
+        }
+
         @Test("moves with two hundred others in one batch, there and back")
         func batch() async throws {
             let mover = try await Mover.shared()

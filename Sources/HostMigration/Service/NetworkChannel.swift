@@ -1,14 +1,17 @@
 internal import CLinuxSockets
 import Glibc
 
-/// One end of the socket between a server and its privileged process: whole messages with descriptors.
-struct NetworkChannel: ~Copyable {
+/// One end of the socket between a server and its privileged process: whole messages with descriptors. Each begins with the
+/// version, since the processes can be of different releases after an upgrade.
+package struct NetworkChannel: ~Copyable {
     private let socket: Descriptor
 
-    /// The descriptor, for poll(2).
-    var descriptor: Int32 { socket.number }
+    private static let version: UInt8 = 1
 
-    init(owning descriptor: Int32) {
+    /// The descriptor, for poll(2).
+    package var descriptor: Int32 { socket.number }
+
+    package init(owning descriptor: Int32) {
         socket = Descriptor(owning: descriptor)
         // What is sent is answered, so little is ever queued; but a reply may have sixty thousand bytes.
         var size: Int32 = 1 << 18
@@ -16,11 +19,12 @@ struct NetworkChannel: ~Copyable {
     }
 
     /// Sends one message; waits while the other side is slow.
-    borrowing func send(_ bytes: [UInt8], _ descriptors: [Int32] = []) throws(MigrationError) {
+    package borrowing func send(_ bytes: [UInt8], _ descriptors: [Int32] = []) throws(MigrationError) {
+        let version = [Self.version]
         while true {
             let result = bytes.withUnsafeBytes {
                 baton_send_message(
-                    socket.number, $0.baseAddress, $0.count, nil, 0, descriptors, Int32(descriptors.count))
+                    socket.number, version, 1, $0.baseAddress, $0.count, descriptors, Int32(descriptors.count))
             }
             if result == 0 { return }
             guard result == -EAGAIN else {
@@ -32,8 +36,8 @@ struct NetworkChannel: ~Copyable {
     }
 
     /// The next message with its descriptors, which are the caller's; nil at the end.
-    borrowing func receive() throws(MigrationError) -> (bytes: [UInt8], descriptors: [Int32])? {
-        var buffer = [UInt8](repeating: 0, count: NetworkRequest.longest)
+    package borrowing func receive() throws(MigrationError) -> (bytes: [UInt8], descriptors: [Int32])? {
+        var buffer = [UInt8](repeating: 0, count: NetworkRequest.longest + 1)
         var descriptors = [Int32](repeating: -1, count: Int(BATON_DESCRIPTORS_PER_MESSAGE))
         while true {
             var message = baton_message()
@@ -53,7 +57,11 @@ struct NetworkChannel: ~Copyable {
                 for descriptor in received { close(descriptor) }
                 throw MigrationError(.outOfRoom, "descriptors; raise the limit of open files")
             }
-            return (Array(buffer.prefix(count)), received)
+            guard buffer[0] == Self.version else {
+                for descriptor in received { close(descriptor) }
+                throw MigrationError(.protocolViolation, "another version of Baton; restart the server")
+            }
+            return (Array(buffer[1..<count]), received)
         }
     }
 }

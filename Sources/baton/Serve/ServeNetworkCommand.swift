@@ -5,19 +5,14 @@ import BatonProxy
 struct ServeNetworkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "serve-network", shouldDisplay: false)
 
-    @Option var interface: [String] = []
-    @Option var address: [String] = []
-    @Option var takeCommand: String?
-    @Option var leaveCommand: String?
+    @OptionGroup var options: NetworkOptions
     @Flag var restarted = false
-    @Flag var confined = false
 
     func run() async throws {
         try await OneLine.errors {
             try NetworkMain.run(
-                interfaces: interface, addresses: address, takeCommand: takeCommand, leaveCommand: leaveCommand,
-                isRestarted: restarted,
-                isConfined: confined)
+                interfaces: options.interface, addresses: options.address, takeCommand: options.takeCommand,
+                leaveCommand: options.leaveCommand, isRestarted: restarted, isConfined: options.confined)
         }
     }
 }

@@ -61,13 +61,10 @@ extension Front {
     }
 
     private func startNetwork(_ handle: MigrationHandle, isRestarted: Bool) throws(RuntimeError) {
+        guard let keeper else { throw NetworkMain.lacksPrivileges }
         handle.networkStartedAt = MonotonicTime.now
-        let pid = try ChildProcess.spawn(
-            ChildProcess.thisBinary,
-            ["serve-network"] + configuration.migration.networkArguments + (isRestarted ? ["--restarted"] : []),
-            standardInput: handle.networkEnd)
         let bound = NIOLoopBound(handle, eventLoop: loop)
-        ChildProcess.watch(pid) { [self] ending in
+        try keeper.start(at: handle.networkEnd, isRestarted: isRestarted) { [self] ending in
             loop.execute { self.networkEnded(bound.value, ending) }
         }
     }
@@ -108,14 +105,5 @@ extension Front {
             }
         case .retiring, .finishing: endIfDone()
         }
-    }
-}
-
-extension Migration {
-    /// What the privileged process is told when it starts, and holds to.
-    fileprivate var networkArguments: [String] {
-        interfaces.flatMap { ["--interface", $0] } + addresses.flatMap { ["--address", "\($0)"] }
-            + (takeCommand.map { ["--take-command", $0] } ?? [])
-            + (leaveCommand.map { ["--leave-command", $0] } ?? [])
     }
 }

@@ -27,8 +27,10 @@ extension Front {
             let inheritance = Inheritance(
                 listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
                 ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
-                counts: countsInAll, workersAsked: workersAsked)
-            let parcel = try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor))
+                counts: countsInAll, workersAsked: workersAsked,
+                networkArguments: keeper == nil ? nil : networkArguments)
+            let parcel = try inheritance.parcel(
+                control: control, sockets: sockets.map(\.descriptor), keeper: keeper?.share())
             let process = try ChildProcess.start(
                 binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
             let successor = Successor(process)

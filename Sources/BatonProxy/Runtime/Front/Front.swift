@@ -79,6 +79,10 @@ final class Front: @unchecked Sendable {
     let counts = Mutex(FrontCounts())
     /// Counted by the servers before this one.
     var predecessorCounts = FrontCounts()
+    /// Starts the privileged process; nil unless connections can move between hosts.
+    var keeper: KeeperLink?
+    /// What the keeper has been told that the privileged process may do.
+    let networkArguments: [String]
     /// The processes that move connections to and from other hosts, if that is configured.
     var migration: MigrationHandle?
     /// Connections are moving to another host.
@@ -104,6 +108,7 @@ final class Front: @unchecked Sendable {
     ) {
         self.options = options
         self.configuration = configuration
+        networkArguments = configuration.migration.networkArguments
         self.file = file
         self.group = group
         self.control = control

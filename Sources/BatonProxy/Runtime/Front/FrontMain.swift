@@ -46,8 +46,15 @@ public enum FrontMain {
         _ = BinaryPath.atStart
         ServeLog.bootstrap()
         let activated = try ActivatedSocket.takeAll()
+        let keeper = KeeperLink.takeLeft()
         guard let path = options.takeover else {
-            return try await serve(options, predecessor: nil, activated)
+            return try await serve(options, predecessor: nil, activated, keeper: keeper)
+        }
+        if keeper == nil, NetworkMain.hasPrivileges, let migration = try? options.read().configuration.migration,
+            migration.isConfigured
+        {
+            // The server before this one moves no connections. Nothing has been read from its link yet.
+            try ProgramRestart(keeper: KeeperLink.startKeeper(migration)).run(as: nil)
         }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let heir = Heir(loop)
@@ -61,7 +68,7 @@ public enum FrontMain {
             heir.predecessorEnded(nil)
         }.get()
         do {
-            try await serve(options, predecessor: (path, link, heir), activated)
+            try await serve(options, predecessor: (path, link, heir), activated, keeper: keeper)
         } catch {
             let line = JSONLink<SuccessorMessage>.line(.failed("\(error)"))
             if let line { try? await link.channel.writeAndFlush(line).get() }
@@ -71,40 +78,43 @@ public enum FrontMain {
 
     private static func serve(
         _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?,
-        _ activated: [ActivatedSocket]
+        _ activated: [ActivatedSocket], keeper: CInt?
     ) async throws {
         let (configuration, file) = try options.read()
-        if let user = configuration.user {
-            let account = try Account(user: user, group: configuration.group)
-            if !account.isCurrent {
-                guard predecessor == nil else {
-                    throw RuntimeError(.configuration, "user: an upgrade cannot change the user; restart the server")
-                }
-                try restart(as: account, configuration, activated)
-            }
+        let account = try configuration.user.map { try Account(user: $0, group: configuration.group) }
+        let changesUser = account.map { !$0.isCurrent } ?? false
+        let isPrivileged = keeper == nil && configuration.migration.isConfigured && NetworkMain.hasPrivileges
+        if predecessor == nil, changesUser || isPrivileged {
+            try restart(as: changesUser ? account : nil, configuration, activated)
+        }
+        guard !changesUser else {
+            throw RuntimeError(.configuration, "user: an upgrade cannot change the user; restart the server")
         }
         DescriptorLimit.raise()
-        var inherited: (Inheritance, ControlSocket, [CInt])?
+        var inherited: Inheritance.Received?
         if let path = predecessor?.path {
             inherited = try Inheritance.receive(from: path, control: configuration.control)
         }
-        let control = try inherited?.1 ?? ControlSocket.open(configuration.control)
+        let keeperLink = try keeperLink(keeper, inherited, configuration.migration)
+        let control = try inherited?.control ?? ControlSocket.open(configuration.control)
+        let inheritance = inherited?.inheritance
         let front: Front
         do {
-            let keys = try keys(inherited?.0)
+            let keys = try keys(inheritance)
             let sockets = try openSockets(configuration, inherited, activated)
             let policy = try FrontPolicy(configuration, keys: keys)
             front = Front(
                 options, configuration, file: file, policy: policy,
                 group: MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount), control: control, keys: keys,
-                sockets: sockets, predecessors: inherited?.0.past ?? WorkerReport())
+                sockets: sockets, predecessors: inheritance?.past ?? WorkerReport())
         } catch {
             if predecessor == nil { control.remove() }
             throw error
         }
-        front.lastWorkerNumber = inherited?.0.lastWorkerNumber ?? 0
-        front.workersAsked = inherited?.0.workersAsked
-        front.predecessorCounts = inherited?.0.counts ?? FrontCounts()
+        front.lastWorkerNumber = inheritance?.lastWorkerNumber ?? 0
+        front.workersAsked = inheritance?.workersAsked
+        front.predecessorCounts = inheritance?.counts ?? FrontCounts()
+        front.keeper = keeperLink
         front.hasPredecessor = predecessor != nil
         let signals = Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR2]) { number in
             front.loop.execute { front.received(number) }
@@ -130,25 +140,53 @@ public enum FrontMain {
         }
     }
 
-    /// Does what needs a privilege, and goes on as another user. No peer has been heard yet.
-    private static func restart(
-        as account: Account, _ configuration: Configuration, _ activated: [ActivatedSocket]
-    ) throws -> Never {
-        guard geteuid() == 0 else {
+    /// The keeper of the privileged process: this server's, or that of the server before.
+    private static func keeperLink(
+        _ own: CInt?, _ inherited: Inheritance.Received?, _ migration: Migration
+    ) throws(RuntimeError) -> KeeperLink? {
+        guard let descriptor = own ?? inherited?.keeper else { return nil }
+        guard migration.isConfigured else {
+            close(descriptor)
+            return nil
+        }
+        if own == nil, inherited?.inheritance.networkArguments != migration.networkArguments {
             throw RuntimeError(
                 .configuration,
-                "user: only root can become user \(account.name ?? "\(account.user)"); start as root, or leave user out"
-            )
+                "migration: interface, addresses and commands cannot be changed by an upgrade; restart the server")
         }
-        try ControlSocket.prepare(configuration.control, for: account)
+        return KeeperLink(owning: descriptor) {
+            Logger(label: "baton").error(
+                "the process that starts the privileged one is gone; restart the server to move connections again")
+        }
+    }
+
+    /// Does what needs a privilege, and goes on without, as another user if one is given. No peer has been heard yet.
+    private static func restart(
+        as account: Account?, _ configuration: Configuration, _ activated: [ActivatedSocket]
+    ) throws -> Never {
+        if let account {
+            guard geteuid() == 0 else {
+                throw RuntimeError(
+                    .configuration,
+                    "user: only root can become user \(account.name ?? "\(account.user)"); start as root, or leave user "
+                        + "out")
+            }
+            try ControlSocket.prepare(configuration.control, for: account)
+        }
         // Raised while it may be; the limit stays.
         DescriptorLimit.raise()
         var sockets = try openSockets(configuration, nil, activated)
         let admin = sockets.removeValue(forKey: Front.adminName)
         let named = sockets.sorted { $0.key < $1.key }.map { (name: $0.key, descriptor: $0.value.descriptor) }
-        Logger(label: "baton").notice(
-            "going on without privileges", metadata: ["user": "\(account.user)", "group": "\(account.group)"])
-        try account.becomeAndRestart(with: named + (admin.map { [(name: "admin", descriptor: $0.descriptor)] } ?? []))
+        let migration = configuration.migration
+        let keeper = migration.isConfigured && NetworkMain.hasPrivileges ? try KeeperLink.startKeeper(migration) : nil
+        if let account {
+            Logger(label: "baton").notice(
+                "going on without privileges", metadata: ["user": "\(account.user)", "group": "\(account.group)"])
+        }
+        try ProgramRestart(
+            sockets: named + (admin.map { [(name: "admin", descriptor: $0.descriptor)] } ?? []), keeper: keeper
+        ).run(as: account)
     }
 
     private static func keys(_ inheritance: Inheritance?) throws -> TicketKeysBox {
@@ -161,12 +199,12 @@ public enum FrontMain {
     ///
     /// - Returns: by the names of listeners, and `Front.adminName`.
     private static func openSockets(
-        _ configuration: Configuration, _ inherited: (Inheritance, ControlSocket, [CInt])?,
+        _ configuration: Configuration, _ inherited: Inheritance.Received?,
         _ activated: [ActivatedSocket]
     ) throws -> [String: ListeningSocket] {
         var received: [String: (address: String, descriptor: CInt)] = [:]
-        if let (inheritance, _, descriptors) = inherited {
-            for (socket, descriptor) in zip(inheritance.listeners, descriptors) {
+        if let inherited {
+            for (socket, descriptor) in zip(inherited.inheritance.listeners, inherited.listening) {
                 received[socket.name] = (socket.address, descriptor)
             }
         }

@@ -18,25 +18,38 @@ struct Inheritance: Codable, Sendable {
     var counts: FrontCounts?
     /// The number of workers that a command has set; absent from an older version.
     var workersAsked: Int?
+    /// What the privileged process may do. If this is set, a link to its keeper is the last descriptor.
+    var networkArguments: [String]?
+
+    /// What a new server has in hand.
+    struct Received {
+        let inheritance: Inheritance
+        let control: ControlSocket
+        let listening: [CInt]
+        let keeper: CInt?
+    }
 
     /// Marks the parcel.
     static let annotation = "baton.inheritance"
 
     /// The parcel. Its descriptors are copies: the old server keeps its own until the new one is ready.
-    func parcel(control: ControlSocket, sockets: [CInt]) throws -> Parcel {
+    ///
+    /// - Parameter keeper: which is taken over.
+    func parcel(control: ControlSocket, sockets: [CInt], keeper: CInt?) throws -> Parcel {
         var set = DescriptorSet()
         for descriptor in [control.descriptor, control.lock] + sockets {
             let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
             guard copy >= 0 else { throw RuntimeError.system("cannot copy a listening socket") }
             set.append(owning: copy)
         }
+        if let keeper { set.append(owning: keeper) }
         var parcel = Parcel(sockets: set, applicationState: Array(try JSONEncoder().encode(self)))
         parcel.metadata.annotations[Self.annotation] = [1]
         return parcel
     }
 
     /// Receives it from the server that listens at `path`.
-    static func receive(from path: String, control: String) throws -> (Inheritance, ControlSocket, [CInt]) {
+    static func receive(from path: String, control: String) throws -> Received {
         var channel = ReceiverChannel(try .connect(to: path, deadline: .after(.seconds(10))))
         var received = try channel.receive(deadline: .after(.seconds(10))) { parcel in
             parcel.metadata.annotations[annotation] == nil ? .decline(.unsupportedParcel) : .accept
@@ -47,13 +60,16 @@ struct Inheritance: Codable, Sendable {
         let state = Data(parcel.applicationState)
         let sockets = parcel.sockets.takeAll()
         guard let inheritance = try? JSONDecoder().decode(Inheritance.self, from: state),
-            sockets.count == inheritance.listeners.count + 2
+            sockets.count == inheritance.listeners.count + (inheritance.networkArguments == nil ? 2 : 3)
         else {
             for socket in sockets { close(socket) }
             throw RuntimeError(
                 .processFailed, "the running server handed over what this version does not know; restart")
         }
         let socket = ControlSocket(path: control, descriptor: sockets[0], lock: sockets[1])
-        return (inheritance, socket, Array(sockets[2...]))
+        let count = inheritance.listeners.count
+        return Received(
+            inheritance: inheritance, control: socket, listening: Array(sockets[2..<2 + count]),
+            keeper: inheritance.networkArguments == nil ? nil : sockets[2 + count])
     }
 }

@@ -2,12 +2,16 @@ internal import CLinuxSockets
 internal import Glibc
 internal import HostMigration
 
-/// `baton serve-network`, the privileged process, which only a front starts.
+/// The two processes that have privileges while connections can move between hosts: `baton serve-keeper`, which a server
+/// starts before it gives its own up, and `baton serve-network`, which the keeper starts.
 public enum NetworkMain {
     /// CAP_NET_BIND_SERVICE, to restore connections of ports below 1024; CAP_NET_ADMIN; CAP_NET_RAW.
     private static let capabilities: [CInt] = [10, 12, 13]
+    /// What the rest of the server does not keep: CAP_NET_ADMIN and CAP_NET_RAW.
+    private static let surrendered: Set<CInt> = [12, 13]
+    private static let mostCapabilities: CInt = 64
 
-    /// Serves over standard input until its other end is gone.
+    /// `baton serve-network`: moves connections, over standard input, until its other end is gone.
     ///
     /// - Parameters:
     ///   - isRestarted: whether an earlier one with the same standard input has died.
@@ -17,36 +21,70 @@ public enum NetworkMain {
         interfaces: [String], addresses: [String], takeCommand: String?, leaveCommand: String?, isRestarted: Bool,
         isConfined: Bool
     ) throws {
-        var kind: CInt = 0
-        var length = socklen_t(MemoryLayout<CInt>.size)
-        guard getsockopt(0, SOL_SOCKET, SO_TYPE, &kind, &length) == 0 else {
-            throw RuntimeError(.processFailed, "serve-network is started by baton serve; start that instead")
-        }
-        guard isConfined else { throw confine(keeping: capabilities) }
-        guard capabilities.allSatisfy({ baton_has_capability($0) == 1 }) else {
-            throw RuntimeError(
-                .system,
-                "migration takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; start the server with them")
-        }
+        let descriptor = try prepare("serve-network", isConfined: isConfined)
         let policy = NetworkPolicy(
             interfaces: interfaces, addresses: addresses.compactMap { HostMigration.IPAddress($0) },
             takeCommand: takeCommand, leaveCommand: leaveCommand)
-        let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
+        try NetworkServer(policy, owning: descriptor).run(isRestarted: isRestarted)
+    }
+
+    /// `baton serve-keeper`: starts the privileged process for the fronts of a server, the first of which is at standard
+    /// input, until all are gone.
+    ///
+    /// - Parameters:
+    ///   - arguments: those of the privileged process.
+    ///   - isConfined: as for `run`.
+    /// - Throws: `RuntimeError` when standard input is no such socket.
+    public static func keep(_ arguments: [String], isConfined: Bool) throws {
+        NetworkKeeper(arguments, owning: try prepare("serve-keeper", isConfined: isConfined)).run()
+    }
+
+    /// Returns what was standard input.
+    private static func prepare(_ name: String, isConfined: Bool) throws -> CInt {
+        var kind: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        guard getsockopt(0, SOL_SOCKET, SO_TYPE, &kind, &length) == 0 else {
+            throw RuntimeError(.processFailed, "\(name) is started by baton serve; start that instead")
+        }
+        guard isConfined else { throw confine(keeping: capabilities) }
+        guard hasPrivileges else { throw lacksPrivileges }
         // A terminal's or a service manager's word to end is the front's to act upon.
         for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
-        try NetworkServer(policy, owning: descriptor).run(isRestarted: isRestarted)
+        return fcntl(0, F_DUPFD_CLOEXEC, 3)
+    }
+
+    /// Whether this process may move connections.
+    static var hasPrivileges: Bool { capabilities.allSatisfy { baton_has_capability($0) == 1 } }
+
+    static var lacksPrivileges: RuntimeError {
+        RuntimeError(
+            .system,
+            "migration takes CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE; start the server with them")
+    }
+
+    /// Gives up, for this thread and what it executes, what only the privileged process needs.
+    static func surrender() throws(RuntimeError) {
+        try keep((0..<mostCapabilities).filter { !surrendered.contains($0) })
     }
 
     /// Gives up every privilege but those, and executes this program anew: capabilities belong to threads, and only what is
     /// executed has them on all. Returns only an error.
     static func confine(keeping capabilities: [CInt]) -> RuntimeError {
-        let result = baton_keep_capabilities(capabilities, CInt(capabilities.count))
-        guard result == 0 else {
-            return RuntimeError(.system, "cannot give up privileges: \(String(cString: strerror(-result)))")
+        do throws(RuntimeError) {
+            try keep(capabilities)
+        } catch {
+            return error
         }
         var words = (CommandLine.arguments + ["--confined"]).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         execv(ChildProcess.thisBinary, &words)
         return .system("cannot start anew without privileges")
+    }
+
+    private static func keep(_ capabilities: [CInt]) throws(RuntimeError) {
+        let result = baton_keep_capabilities(capabilities, CInt(capabilities.count))
+        guard result == 0 else {
+            throw RuntimeError(.system, "cannot give up privileges: \(String(cString: strerror(-result)))")
+        }
     }
 }

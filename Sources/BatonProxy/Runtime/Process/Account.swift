@@ -39,23 +39,14 @@ struct Account: Sendable, Equatable {
     /// Whether this process is it already, as one that its predecessor has started.
     var isCurrent: Bool { geteuid() == user && getuid() == user && getegid() == group && getgid() == group }
 
-    /// Becomes it, and starts this program anew with the listening sockets, as a service manager would start it: the same
-    /// process, with nothing of root's left in any thread.
+    /// Becomes it, in this thread. The program must be executed anew then: see `ProgramRestart`.
     ///
-    /// - Parameter sockets: with the names by which `ActivatedSocket` finds them.
-    /// - Throws: `system`; the process must not go on then. It never returns.
-    func becomeAndRestart(with sockets: [(name: String, descriptor: CInt)]) throws(RuntimeError) -> Never {
-        setenv("LISTEN_PID", "\(getpid())", 1)
-        setenv("LISTEN_FDS", "\(sockets.count)", 1)
-        setenv("LISTEN_FDNAMES", sockets.map(\.name).joined(separator: ":"), 1)
+    /// - Throws: `system`; the process must not go on then.
+    func become() throws(RuntimeError) {
         let result = name.map { baton_become(user, group, $0) } ?? baton_become(user, group, nil)
         guard result == 0 else {
             errno = -result
             throw .system("cannot become user \(name ?? "\(user)") with group \(group)")
         }
-        var words = CommandLine.arguments.map { strdup($0) } + [nil]
-        let descriptors = sockets.map(\.descriptor)
-        errno = -baton_execute(BinaryPath.atStart, &words, descriptors, CInt(descriptors.count))
-        throw .system("cannot start \(BinaryPath.atStart) as user \(name ?? "\(user)")")
     }
 }
