@@ -112,7 +112,9 @@ package enum Sockets {
         return recv(fd, &buffer, buffer.count, Int32(MSG_PEEK | MSG_DONTWAIT))
     }
 
-    package static func state(_ fd: Int32) -> TCPState? { information(fd).flatMap { TCPState(rawValue: $0.tcpi_state) } }
+    package static func state(_ fd: Int32) -> TCPState? {
+        information(fd).flatMap { TCPState(rawValue: $0.tcpi_state) }
+    }
 
     /// TCP_INFO.
     package static func information(_ fd: Int32) -> tcp_info? {
