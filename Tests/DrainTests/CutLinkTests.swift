@@ -90,14 +90,18 @@ extension DrainTests {
 
         /// New connections are accepted, and a drain without a fault brings all to the other host.
         private static func complete(_ hosts: Hosts, _ from: Lab.Role, _ population: Population) async throws {
-            try population.renew()
+            // Where the answer to the move of the addresses was lost both hosts have them until the next drain, and a
+            // connection that begins can be reset by the one that clients turn to meanwhile.
+            let (target, isPlain) = (hosts[from].other, try await Hosts.serviceAddresses(of: hosts[from].other).isEmpty)
+            if isPlain { try population.renew() }
             let report = try hosts[from].drainOnceTaken()
             #expect(report.isComplete, "\(report)")
+            if !isPlain { try population.renew() }
             #expect(try population.alive() == count)
-            try hosts[hosts[from].other].waitUntil { $0.connections == count }
+            try hosts[target].waitUntil { $0.connections == count }
             #expect(try hosts[from].status().connections == 0)
             #expect(try await Hosts.serviceAddresses(of: from) == [])
-            #expect(try await Hosts.serviceAddresses(of: hosts[from].other).count == 4)
+            #expect(try await Hosts.serviceAddresses(of: target).count == 4)
         }
 
         /// Drops whatever passes the proxy of A, both ways, or no longer.
