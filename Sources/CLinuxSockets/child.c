@@ -4,6 +4,7 @@
 #include "child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -48,15 +49,19 @@ int baton_child_pidfd(pid_t pid) {
 
 int baton_run(const char *path, const char *argument, int milliseconds) {
     char *const arguments[] = {(char *)path, (char *)argument, NULL};
-    pid_t pid = 0;
-    int result = posix_spawn(&pid, path, NULL, NULL, arguments, environ);
-    if (result != 0) return -result;
+    int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (nothing < 0) return -errno;
+    pid_t pid = baton_spawn(path, arguments, nothing, -1);
+    close(nothing);
+    if (pid < 0) return pid;
+    int result = 0;
     struct pollfd process = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
     if (process.fd >= 0) {
         do {
             result = poll(&process, 1, milliseconds);
         } while (result < 0 && errno == EINTR);
-        if (result == 0) kill(pid, SIGKILL);
+        // What it has started, too: its process group is its own.
+        if (result == 0) kill(-pid, SIGKILL);
         close(process.fd);
     }
     int status = 0;

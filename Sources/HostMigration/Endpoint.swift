@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 
 /// One end of a TCP connection: an address and a port.
 public struct Endpoint: Hashable, Sendable {
@@ -55,7 +55,7 @@ extension Endpoint {
     }
 
     /// Lends the socket address a socket of `socketFamily` takes for this endpoint.
-    func withSocketAddress<R>(
+    package func withSocketAddress<R>(
         for socketFamily: IPAddress.Family, _ body: (UnsafePointer<sockaddr>, socklen_t) -> R
     ) -> R {
         var bytes = [UInt8](repeating: 0, count: socketFamily == .ipv4 ? 16 : 28)

@@ -16,7 +16,7 @@ extension FlowSteering {
             text += "tcp dport { \(list) } tcp flags & (fin|syn|rst|ack) == syn "
             text += "update @\(FlowSet.begun.name(family)) { \(FlowSteering.key(family)) }\n"
             text += "add rule netdev \(FlowSteering.table) \(FlowSteering.newcomers) "
-            text += forwardingBegun(family, to: hop)
+            text += FlowSteering.forwardingBegun(family, to: hop, by: interfaces[0])
         }
         try tables.run(text)
     }
@@ -32,25 +32,36 @@ extension FlowSteering {
 
     /// Connections begin here again. What has begun since `steerNewcomers` stays steered.
     public func keepNewcomers() throws(MigrationError) {
-        var text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
         // Those that begin from here on are not forwarded; those that were are known before their set goes.
-        for family in IPAddress.Family.allCases {
-            guard let host = FlowSteering.newcomersHost(family, tables) else { continue }
-            text += "add rule netdev \(FlowSteering.table) \(FlowSteering.newcomers) "
-            text += forwardingBegun(family, to: host)
-        }
-        try tables.run(text)
+        try FlowSteering.endNewcomers(interfaces, tables)
         try learnNewcomers()
-        text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
+        var text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
         for family in IPAddress.Family.allCases {
             text += "flush set netdev \(FlowSteering.table) \(FlowSet.begun.name(family))\n"
         }
         try tables.run(text)
     }
 
-    private func forwardingBegun(_ family: IPAddress.Family, to host: IPAddress) -> String {
-        "\(FlowSteering.key(family)) @\(FlowSet.begun.name(family)) "
-            + "fwd \(family.keyword) to \(host) device \"\(interfaces[0])\"\n"
+    /// Whether connections that begin are forwarded, by this process or one before it.
+    static func areNewcomersSteered() throws(MigrationError) -> Bool {
+        let tables = try NFTables()
+        return IPAddress.Family.allCases.contains { newcomersHost($0, tables) != nil }
+    }
+
+    /// Connections that begin are not forwarded any more, and those that have begun are, by their set.
+    static func endNewcomers(_ interfaces: [String], _ tables: NFTables) throws(MigrationError) {
+        var text = ""
+        for family in IPAddress.Family.allCases {
+            guard let host = newcomersHost(family, tables) else { continue }
+            text += "add rule netdev \(table) \(newcomers) \(forwardingBegun(family, to: host, by: interfaces[0]))"
+        }
+        guard !text.isEmpty else { return }
+        try tables.run("flush chain netdev \(table) \(newcomers)\n" + text)
+    }
+
+    private static func forwardingBegun(_ family: IPAddress.Family, to host: IPAddress, by interface: String) -> String
+    {
+        "\(key(family)) @\(FlowSet.begun.name(family)) fwd \(family.keyword) to \(host) device \"\(interface)\"\n"
     }
 
     /// Forwards these flows and no others. For the host that takes the service address: what the other host could not move

@@ -44,8 +44,8 @@ extension FlowSteering {
             "\(key(family)) @\(FlowSet.held.name(family)) fwd to \"\(HoldDevice.name)\"\n"
         }.joined()
         text += "chain \(newcomers) { }\n"
-        text += chain("arrivals", interfaces) + holding + "jump \(newcomers)\n" + forwarding + "}\n"
-        text += chain("releases", [HoldDevice.name]) + forwarding + "}\n"
+        text += chain("arrivals", interfaces) + holding + hasGoneRound + "jump \(newcomers)\n" + forwarding + "}\n"
+        text += chain("releases", [HoldDevice.name]) + hasGoneRound + forwarding + "}\n"
         return text + "}\n"
     }
 
@@ -85,6 +85,14 @@ extension FlowSteering {
 
     /// The chain of the rules for connections that begin.
     static let newcomers = "newcomers"
+
+    /// Forwarding counts as a hop. A packet with next to none left has gone round between two hosts that take each other
+    /// for the owner: the connection was committed, and the other host, which had it before and forwards it back, has
+    /// never heard so. Delivered here it is answered by a reset, as it is without the earlier move.
+    private static let hasGoneRound = "ip ttl < \(fewestHops) accept\nip6 hoplimit < \(fewestHops) accept\n"
+
+    /// The packet filter drops what it is to forward with one hop left.
+    private static let fewestHops = 4
 
     private static let mostBegun = 1 << 20
 

@@ -34,6 +34,8 @@ public final class FlowSteering {
         self.interfaces = interfaces
         device = try HoldDevice()
         tables = try NFTables()
+        // What begins between the reading and the new rules would be nobody's.
+        try? FlowSteering.endNewcomers(interfaces, tables)
         moved = FlowSteering.movedFlows(tables)
         try tables.run(FlowSteering.rules(interfaces, moved: moved))
     }

@@ -34,6 +34,7 @@ public struct MigrationError: Error, Sendable, Equatable {
         case deviceBusy = 45
         case notPermitted = 46
         case systemCall = 47
+        case hookFailed = 48
     }
 
     /// What went wrong.
@@ -96,6 +97,7 @@ extension MigrationError.Code {
         case .deviceBusy: "another Baton holds flows on this host; stop it first"
         case .notPermitted: "moving connections takes CAP_NET_ADMIN and CAP_NET_RAW"
         case .systemCall: "the kernel refused a call"
+        case .hookFailed: "a program that moves service addresses failed; run it by hand to see why"
         }
     }
 }

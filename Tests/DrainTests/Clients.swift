@@ -43,7 +43,7 @@ enum Clients {
         return process
     }
 
-    private static let connectText = """
+    static let connectText = """
         import hashlib, os, socket, ssl, sys, threading
         def connect(address, kind):
             s = socket.create_connection((address, 4444 if kind == 'plain' else 4443), timeout=60)

@@ -57,7 +57,7 @@ extension DrainTests {
             try hosts.b.log("the migration process has died")
             try Self.kill(hosts.a, "serve-network")
             try hosts.a.log("the privileged process has died")
-            let report = try Self.drainOnceReady(hosts.a)
+            let report = try hosts.a.drainOnceTaken()
             #expect(report.isComplete && report.moved == 8, "\(report)")
             try crowd.endInput()
             try crowd.expect("WHOLE 8 of 8")
@@ -145,18 +145,6 @@ extension DrainTests {
                 : "add table \(table); delete table \(table)"
             let process = try PeerProcess(Host.inside(.a) + ["nft", commands])
             try process.expect(nil)
-        }
-
-        /// Processes that were killed are started anew a moment later.
-        private static func drainOnceReady(_ host: Host) throws -> DrainReport {
-            let deadline = ContinuousClock.now + .seconds(60)
-            while true {
-                do {
-                    return try host.drain()
-                } catch {
-                    guard ContinuousClock.now < deadline else { throw error }
-                }
-            }
         }
     }
 }

@@ -18,6 +18,10 @@ final class Host {
         var authority = HostCredentials.authority
         /// Connections go there; nil: the built-in echo.
         var upstream: String?
+        /// Where its migration process listens, without the port; nil: the IPv4 address on the link.
+        var listen: String?
+        /// Where it is to find the other host; nil: where that listens by default.
+        var peerAddress: String?
         /// Whom the server becomes.
         var user: String?
         /// More lines of `migration`.
@@ -60,13 +64,13 @@ final class Host {
               all:
                 target: \(options.upstream == nil ? "echo" : "backend")
             \(route)migration:
-              listen: \(Host.links[role]!):9440
+              listen: "\(options.listen ?? Host.link(role)):9440"
               interface: [e0, e1]
               addresses: [\(addresses)]
             \(try HostCredentials.settings(options.name ?? Host.name(role), in: files, authority: options.authority))\
             \(options.migration)peers:
               other:
-                address: \(Host.links[other]!):9440
+                address: "\(options.peerAddress ?? "\(Host.link(other)):9440")"
                 name: \(options.peerName ?? Host.name(other))
             """
         configurationFile = try files.write(configuration, "baton.yaml")
@@ -84,8 +88,8 @@ final class Host {
 
     deinit { try? Host.clear(role) }
 
-    /// Where its migration process listens.
-    private static let links: [Lab.Role: String] = [.a: "192.0.2.2", .b: "192.0.2.3"]
+    /// Its own IPv4 address on the link.
+    static func link(_ role: Lab.Role) -> String { role == .a ? "192.0.2.2" : "192.0.2.3" }
 
     static func name(_ role: Lab.Role) -> String { "\(role.rawValue).example" }
 
@@ -108,6 +112,10 @@ final class Host {
         }
     }
 
+    /// `baton upgrade` to its end. Its one line of failure is thrown.
+    @discardableResult
+    func upgrade() throws -> UpgradeReport { try ControlClient(path: control).upgrade(binary: nil) { _ in } }
+
     /// `baton drain --json`, started.
     func startDrain(_ arguments: [String] = []) throws -> PeerProcess {
         try PeerProcess(
@@ -119,7 +127,8 @@ final class Host {
         try Host.report(of: try startDrain(arguments))
     }
 
-    /// As soon as processes that were killed have been started anew.
+    /// `baton drain --json` as soon as this host and its peer are ready: processes that were killed are started anew a
+    /// moment later, and a peer may have to notice first that the link before has ended.
     func drainOnceTaken() throws -> DrainReport {
         let deadline = ContinuousClock.now + .seconds(60)
         while true {
@@ -146,6 +155,14 @@ final class Host {
     func processes(_ kind: String) throws -> [Int32] {
         try Host.processes(in: role).filter { pid in
             (try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8))?.contains("\0\(kind)\0") ?? false
+        }
+    }
+
+    /// Waits until no process with this argument is in the namespace, at most 60 s.
+    func awaitEnd(of argument: String) throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try !processes(argument).isEmpty {
+            guard ContinuousClock.now < deadline else { throw WireError("\(argument) does not end") }
         }
     }
 

@@ -40,6 +40,14 @@ final class Hosts {
         }
     }
 
+    /// The service addresses that the host answers for, sorted.
+    static func serviceAddresses(of role: Lab.Role) async throws -> [String] {
+        try await Lab.draining.run(in: role) {
+            InterfaceAddress.all().filter { service[$0.interface]?.contains("\($0.address)") ?? false }
+                .map { "\($0.address)" }.sorted()
+        }
+    }
+
     private static let service = [
         "e0": ["192.0.2.100", "2001:db8::100"], "e1": ["198.51.100.100", "2001:db8:1::100"],
     ]

@@ -79,12 +79,59 @@ extension DrainTests {
             try crowd.expect("WHOLE 4 of 4")
         }
 
-        @Test("a peer that is not in the configuration, and one that is being drained itself")
-        func wrongMoment() async throws {
+        @Test("a peer that is not in the configuration")
+        func notConfigured() async throws {
             let hosts = try await Hosts()
             let unknown = try PeerProcess(
                 [try BuiltProgram.path("baton"), "drain", "--control", hosts.a.control, "--to", "nobody"])
             try unknown.expect("there is no peers.nobody")
+        }
+
+        @Test("a peer that is being drained itself")
+        func peerLeaves() async throws {
+            let hosts = try await Hosts(a: .linked(.a), b: .linked(.b))
+            let (own, others) = (try LinkProxy(at: .a), try LinkProxy(at: .b))
+            let population = try Population(4)
+            // B's drain has begun and has not reached A yet.
+            try others.hold(after: 0)
+            let drain = try hosts.b.startDrain()
+            try others.awaitHold()
+            try refuses(hosts.a, "the other host takes no connections now")
+            try others.free()
+            try drain.expect(nil)
+            try stays(hosts, population)
+            withExtendedLifetime(own) {}
+        }
+
+        @Test("to be drained while connections come to it, and to be drained twice at a time")
+        func takes() async throws {
+            let hosts = try await Hosts(a: .linked(.a), b: .linked(.b))
+            let (own, others) = (try LinkProxy(at: .a), try LinkProxy(at: .b))
+            let population = try Population(4)
+            // B has been greeted, and its answer is on the way.
+            try own.hold(after: 3)
+            let drain = try hosts.a.startDrain()
+            try own.awaitHold()
+            try refuses(hosts.b, "connections are coming from another host")
+            try refuses(hosts.a, "the server is being drained")
+            #expect(try population.alive() == 4)
+            try own.free()
+            let report = try Host.report(of: drain)
+            #expect(report.isComplete && report.moved == 4, "\(report)")
+            #expect(try population.alive() == 4)
+            withExtendedLifetime(others) {}
+        }
+
+        private func refuses(_ host: Host, _ why: String) throws {
+            let drain = try host.startDrain()
+            try drain.expect(nil)
+            #expect(drain.text.contains(why) && drain.text.split(separator: "\n").count == 1, "\(drain.text)")
+        }
+
+        private func stays(_ hosts: Hosts, _ population: Population) throws {
+            #expect(try population.alive() == population.count)
+            #expect(try hosts.a.status().connections == population.count)
+            #expect(try hosts.b.status().connections == 0)
         }
 
         private func setting(_ text: String) throws {

@@ -12,8 +12,8 @@ pid_t baton_spawn(const char *path, char *const arguments[], int standard_input,
 // A descriptor that becomes readable when the child ends. Returns it or a negative errno value.
 int baton_child_pidfd(pid_t pid);
 
-// Runs `path` with one argument and waits for its end, at most `milliseconds`; then it is killed. Returns its wait status
-// or a negative errno value.
+// Runs `path` with one argument, started as by baton_spawn with nothing to read, and waits for its end, at most
+// `milliseconds`; then its process group is killed. Returns its wait status or a negative errno value.
 int baton_run(const char *path, const char *argument, int milliseconds);
 
 #endif

@@ -1,4 +1,4 @@
-import Glibc
+package import Glibc
 
 /// An address of an interface of this host.
 package struct InterfaceAddress: Hashable, Sendable {
@@ -44,6 +44,17 @@ package struct InterfaceAddress: Hashable, Sendable {
         host.ipv4 = own.first { $0.family == .ipv4 }
         host.ipv6 = own.first { $0.family == .ipv6 }
         return host
+    }
+
+    /// This host's own address on a link that it shares with `peer`: no service address. The kernel could choose one of
+    /// those (IPv6: the longest common prefix), and the peer, which carries it, too, would answer itself.
+    package static func own(
+        towards peer: UnsafeMutablePointer<sockaddr>, except service: [IPAddress]
+    ) -> IPAddress? {
+        guard let peer = bytes(peer).flatMap({ IPAddress($0) }) else { return nil }
+        return all().first {
+            !service.contains($0.address) && !$0.address.isLinkLocal && $0.isOnLink(peer)
+        }?.address
     }
 
     private static func bytes(_ address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {

@@ -45,8 +45,16 @@ package final class NetworkServer {
             }
             try reply(answer(request, descriptors))
         }
+        guard let steering else { return }
+        // The server has died in the midst of leaving: whoever asks for the addresses asks here.
+        if areNewcomersSteered, !heldAddresses.isEmpty { keepNewcomers(steering) }
         // While the device is ours nobody else's rules are there to be removed.
-        if let steering, steering.moved.isEmpty { try? FlowSteering.cleanUp() }
+        if steering.moved.isEmpty, !areNewcomersSteered { try? FlowSteering.cleanUp() }
+    }
+
+    private func keepNewcomers(_ steering: FlowSteering) {
+        guard (try? steering.keepNewcomers()) != nil else { return }
+        areNewcomersSteered = false
     }
 
     private func reply(_ reply: NetworkReply, _ descriptors: [Int32] = []) throws(MigrationError) {
@@ -110,7 +118,10 @@ package final class NetworkServer {
             try openSteering().steerNewcomers(to: policy.addresses, ports: ports, via: host)
             areNewcomersSteered = true
         case .keepNewcomers:
-            try steering?.keepNewcomers()
+            // A process before this one may have steered them.
+            var mustEnd = steering != nil
+            if !mustEnd { mustEnd = try FlowSteering.areNewcomersSteered() }
+            if mustEnd { try openSteering().keepNewcomers() }
             areNewcomersSteered = false
         case .leaveAddresses:
             return .addresses(try leaveAddresses())
@@ -123,7 +134,7 @@ package final class NetworkServer {
             try takeAddresses(addresses)
         case .keepAddresses(let addresses):
             guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
-            try takeAddresses(addresses)
+            try keepAddresses(addresses)
         case .countSteered:
             return .count(steering?.moved.count ?? 0)
         case .examine, .move, .arrive, .reset:
@@ -217,40 +228,95 @@ package final class NetworkServer {
 
     // MARK: Addresses
 
-    private func leaveAddresses() throws(MigrationError) -> [IPAddress] {
+    /// The service addresses that this host answers for.
+    private var heldAddresses: [(address: IPAddress, interface: String)] {
         let held = InterfaceAddress.all()
+        return policy.addresses.flatMap { address in
+            policy.interfaces.filter { interface in
+                held.contains { $0.interface == interface && $0.address == address }
+            }.map { (address, $0) }
+        }
+    }
+
+    /// All or none.
+    private func leaveAddresses() throws(MigrationError) -> [IPAddress] {
         var left: [IPAddress] = []
-        for address in policy.addresses {
-            for interface in policy.interfaces
-            where held.contains(where: { $0.interface == interface && $0.address == address }) {
-                if let command = policy.leaveCommand {
-                    try HookCommand.run(command, address)
-                } else {
-                    try AddressTakeover(interface: interface).give(address)
-                }
+        do throws(MigrationError) {
+            for (address, interface) in heldAddresses {
+                // One that cannot be left may be gone all the same.
                 left.append(address)
+                try leave(address, on: interface)
             }
+        } catch let failure {
+            do throws(MigrationError) {
+                try keepAddresses(left)
+            } catch {
+                throw MigrationError(
+                    failure.code, "\(failure.detail); not undone: \(error.detail); make this host answer for it")
+            }
+            throw failure
         }
         return left
     }
 
+    private func leave(_ address: IPAddress, on interface: String) throws(MigrationError) {
+        if let command = policy.leaveCommand {
+            try HookCommand.run(command, address)
+        } else {
+            try AddressTakeover(interface: interface).give(address)
+        }
+    }
+
+    /// All or none: the host that had them answers for every one again.
     private func takeAddresses(_ addresses: [IPAddress]) throws(MigrationError) {
+        var taken: [IPAddress] = []
+        do throws(MigrationError) {
+            for address in addresses {
+                taken.append(address)
+                try take(address)
+            }
+        } catch {
+            for address in taken { try? leave(address, on: interface(of: address)) }
+            throw error
+        }
+        announceSoon(addresses)
+    }
+
+    /// As many as possible.
+    private func keepAddresses(_ addresses: [IPAddress]) throws(MigrationError) {
+        var failure: MigrationError?
         for address in addresses {
-            if let command = policy.takeCommand {
-                try HookCommand.run(command, address)
-            } else {
-                try takeover(of: address).take(address)
+            do throws(MigrationError) {
+                try take(address)
+            } catch {
+                failure = failure ?? error
             }
         }
+        announceSoon(addresses)
+        if let failure { throw failure }
+    }
+
+    private func take(_ address: IPAddress) throws(MigrationError) {
+        if let command = policy.takeCommand {
+            try HookCommand.run(command, address)
+        } else {
+            try takeover(of: address).take(address)
+        }
+    }
+
+    private func announceSoon(_ addresses: [IPAddress]) {
         if policy.takeCommand == nil { announcements = (.now + .milliseconds(1100), addresses) }
     }
 
-    /// On the interface whose link the address belongs to.
     private func takeover(of address: IPAddress) throws(MigrationError) -> AddressTakeover {
+        try AddressTakeover(interface: interface(of: address))
+    }
+
+    /// The one whose link the address belongs to.
+    private func interface(of address: IPAddress) -> String {
         let held = InterfaceAddress.all()
-        let interface = policy.interfaces.first { interface in
+        return policy.interfaces.first { interface in
             held.contains { $0.interface == interface && $0.isOnLink(address) }
-        }
-        return try AddressTakeover(interface: interface ?? policy.interfaces[0])
+        } ?? policy.interfaces[0]
     }
 }

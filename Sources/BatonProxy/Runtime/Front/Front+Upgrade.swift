@@ -8,7 +8,12 @@ internal import Synchronization
 extension Front {
     /// Starts a new server of `binary` and, when it is ready, hands everything to it. Until then nothing changes here.
     func upgrade(binary: String?, asked: JSONLink<ControlResponse>?) {
-        guard case .serving = phase, drain == nil else {
+        guard drain == nil else {
+            asked?.finish(
+                .failed("connections are moving to another host; upgrade when baton drain has ended, or stop it"))
+            return
+        }
+        guard case .serving = phase else {
             asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
             return
         }
@@ -153,7 +158,9 @@ extension Front {
         successor.total = connectionCount
         successor.movesFailedBefore = totals.movesFailed
         phase = .retiring(successor)
-        // The successor has processes of its own for that, and only one at a time can have the hold device.
+        // The successor has processes of its own for that, and only one at a time can have the hold device. What is under
+        // way in them goes to its workers.
+        migration?.link?.send(.workers(paths))
         endMigration()
         log.notice(
             "the new server is ready; handing over",

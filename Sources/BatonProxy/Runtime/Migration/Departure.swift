@@ -144,10 +144,12 @@ final class Departure {
         return nil
     }
 
+    /// Gives it back, unless that has been done.
     private func stay(_ entry: Leaving, _ reason: String) {
+        guard let parcel = entry.reassemble() else { return }
         tally.stayed[reason, default: 0] += 1
         staying.formUnion(entry.sockets.compactMap { Flow(of: $0) })
-        if let parcel = entry.reassemble() { keep(parcel) }
+        keep(parcel)
     }
 
     private func moveBatch(_ entries: [Leaving]) {
@@ -236,8 +238,10 @@ final class Departure {
             try link.queue(.batchEnd)
             try link.flush()
             var answer = try link.receive(within: 3 * LinkProtocol.patience)
-            // Unless the relay has seen it.
-            if answer.kind == .batchEnd { answer = try link.receive(within: 3 * LinkProtocol.patience) }
+            // What the relay has not seen of this batch: its end, and before it an answer that came too late.
+            while answer.kind == .relay || answer.kind == .batchEnd {
+                answer = try link.receive(within: 3 * LinkProtocol.patience)
+            }
             let counts = answer.withBytes { bytes -> (UInt16, UInt64)? in
                 var reader = WireReader(bytes)
                 guard let lost = reader.uint16(), let lag = reader.uint64(), reader.isAtEnd else { return nil }
@@ -248,13 +252,17 @@ final class Departure {
         } catch {
             failure = error
             tally.linkFailure = error.description
+            // The other host's kernel has them; whether a worker took them it could not say.
+            tally.inDoubt += moved.count
+            for entry in moved { entry.forget(reset: false) }
+            return
         }
         let now = MonotonicTime.now
         tally.moved += moved.count - lost
         tally.lost += lost
         for entry in moved {
             entry.forget(reset: false)
-            guard failure == nil, let then = entry.detachedAt, now > then + lag else { continue }
+            guard let then = entry.detachedAt, now > then + lag else { continue }
             tally.pauses.record(nanoseconds: now - then - lag)
         }
     }
@@ -278,14 +286,20 @@ final class Departure {
             for flow in staying.sorted(by: { "\($0)" < "\($1)" }) { body.append(flow) }
             try link.queue(.takeAddresses, body)
             try link.flush()
-            let answer = try link.receive(within: 3 * LinkProtocol.patience)
+            // A program may take each of them, and where one fails leave each of them again.
+            let patience = LinkProtocol.patience + 2 * addresses.count * LinkProtocol.hookPatience
+            let answer = try link.receive(within: patience)
             guard answer.kind == .taken else {
                 let why = answer.withBytes { String(decoding: $0.prefix(500), as: UTF8.self) }
                 throw LinkError("the other host does not take the addresses: \(why.printable)")
             }
         } catch {
             // Answering for them twice is better than not at all, and the last word counts.
-            try? network.keepAddresses(addresses)
+            do {
+                try network.keepAddresses(addresses)
+            } catch let second {
+                throw LinkError("\(error); nor does this host answer for all of them again: \(second)")
+            }
             throw error
         }
         haveAddressesMoved = true

@@ -52,4 +52,6 @@ enum LinkProtocol {
 
     /// How long a peer may take to connect, to complete its handshake, or to answer, in milliseconds.
     static let patience = 10_000
+    /// How long a program that takes or leaves an address may need, in milliseconds.
+    static let hookPatience = 10_000
 }

@@ -30,6 +30,7 @@ final class MigrationProcess: @unchecked Sendable {
     private let activity = Mutex(Activity.none)
     private let counts = Mutex(MigrationCounts())
     private let settlement = PlacementCount()
+    private let underWay = UnderWay()
     private var placer: ParcelPlacer?
     private var inbox: ParcelInbox?
     /// Used on `work` only, and on the inbox's thread while a worker offers, which the front asks of one at a time.
@@ -65,6 +66,7 @@ final class MigrationProcess: @unchecked Sendable {
     func frontEnded() {
         work.async { [self] in
             endDeparture()
+            underWay.finish()
             ended.succeed()
         }
     }
@@ -107,7 +109,10 @@ final class MigrationProcess: @unchecked Sendable {
             configuration = try Configuration(file: setup.file, arguments: setup.flags)
             log.logLevel = configuration.logLevel.swiftLog
             handshake = try PeerHandshake(configuration)
-            placer = ParcelPlacer(log: log) { [settlement] in settlement.add(placed: $0, lost: $1) }
+            placer = ParcelPlacer(log: log) { [settlement, underWay] placed, lost in
+                settlement.add(placed: placed, lost: lost)
+                underWay.end(placed + lost)
+            }
             let inbox = try ParcelInbox(at: setup.socket) { [self] parcel in
                 verdict(on: parcel)
             } received: { [self] boxes in
@@ -179,7 +184,10 @@ final class MigrationProcess: @unchecked Sendable {
         }
     }
 
-    private func keep(_ parcel: consuming Parcel) { placer?.place(parcel) }
+    private func keep(_ parcel: consuming Parcel) {
+        underWay.add()
+        placer?.place(parcel)
+    }
 
     @discardableResult
     private func endDeparture() -> DrainTally {
@@ -216,7 +224,10 @@ final class MigrationProcess: @unchecked Sendable {
             guard let (link, peer) = try handshake?.accept(descriptor), let placer else { return }
             let isTaken = take(.arriving)
             defer { if isTaken { activity.withLock { $0 = .none } } }
-            let arrivals = PeerArrivals(link, network, settlement: settlement, log: log) { parcel in
+            let arrivals = PeerArrivals(
+                link, network, settlement: settlement, underWay: underWay, log: log
+            ) { [underWay] parcel in
+                underWay.add()
                 placer.place(parcel)
             } counted: { [self] arrived, failed in
                 counts.withLock { counts in

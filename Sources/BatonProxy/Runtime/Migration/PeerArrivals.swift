@@ -14,16 +14,18 @@ final class PeerArrivals {
     private let log: Logger
     private let place: (consuming Parcel) -> Void
     private let settlement: PlacementCount
+    private let underWay: UnderWay
     private let counted: (_ arrived: Int, _ failed: Int) -> Void
     private var hop = NextHop()
 
     init(
-        _ link: PeerLink, _ network: NetworkClient, settlement: PlacementCount, log: Logger,
+        _ link: PeerLink, _ network: NetworkClient, settlement: PlacementCount, underWay: UnderWay, log: Logger,
         place: @escaping (consuming Parcel) -> Void, counted: @escaping (_ arrived: Int, _ failed: Int) -> Void
     ) {
         self.link = link
         self.network = network
         self.settlement = settlement
+        self.underWay = underWay
         self.log = log
         self.place = place
         self.counted = counted
@@ -48,6 +50,8 @@ final class PeerArrivals {
             // A drain can be slow at the other host, which finds connections one batch after another; the kernel notices a
             // host that is gone (TCP keep-alive).
             let frame = try link.receive(within: 3_600_000)
+            guard underWay.begin() else { throw LinkError("this server has been replaced by an upgrade") }
+            defer { underWay.end() }
             switch frame.kind {
             case .batch:
                 guard let count = frame.withBytes({ $0.count == 1 ? Int($0[0]) : nil }),

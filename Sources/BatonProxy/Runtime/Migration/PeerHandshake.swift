@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HostMigration
 internal import TLSHandshake
 internal import TLSRecords
 
@@ -8,6 +9,7 @@ struct PeerHandshake: Sendable {
     private let server: ServerContext
     private let client: ClientContext
     private let peers: [String: Peer]
+    private let service: [HostMigration.IPAddress]
     private let bandwidth: Int?
 
     /// Reads the certificates.
@@ -28,13 +30,14 @@ struct PeerHandshake: Sendable {
         client = try ClientContext(
             ClientConfiguration(verification: .roots(.file(ca)), options: options, identity: identity))
         peers = configuration.peers
+        service = migration.addresses.map(\.migration)
         bandwidth = migration.bandwidth
     }
 
     /// Connects to a peer, which must show the name it is configured with.
     func connect(to name: String) throws -> PeerLink {
         guard let peer = peers[name] else { throw LinkError("there is no peers.\(name) in the configuration") }
-        let descriptor = try LinkSocket.connect(peer.address)
+        let descriptor = try LinkSocket.connect(peer.address, service: service)
         do {
             return try link(Handshake(client: client, serverName: peer.name), descriptor) { _ in true }
         } catch {
