@@ -24,10 +24,13 @@ extension FrozenSocket {
                 negotiated.sendScale, negotiated.receiveScale),
             "TCP_REPAIR_OPTIONS")
         if negotiated.usesTimestamps {
-            // Reading rounds down by up to one, and the clock must never go back (RFC 7323 5.3).
-            try checked(baton_tcp_set_timestamp(descriptor, timestamp &+ 2), "TCP_TIMESTAMP")
+            try checked(baton_tcp_set_timestamp(descriptor, timestamp &+ clockAdvance), "TCP_TIMESTAMP")
         }
     }
+
+    /// How far the timestamp clock goes ahead. It must never go back, or the peer drops what comes (RFC 7323 5.3); and a
+    /// socket in repair still sends the acknowledgement it has delayed, up to 200 ms after it was read.
+    private var clockAdvance: UInt32 { timestamp & 1 == 0 ? 250 : 250_000 }
 
     /// Restores both queues and the windows of a connected socket in repair.
     func fillQueues(of descriptor: Int32) throws(MigrationError) {
