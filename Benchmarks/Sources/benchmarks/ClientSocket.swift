@@ -17,6 +17,9 @@ final class ClientSocket: Sendable {
             }
         }
         guard result == 0 else { throw BenchmarkError("no connection to \(address):\(port): errno \(errno)") }
+        // Whoever waits longer than that waits in vain.
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
     }

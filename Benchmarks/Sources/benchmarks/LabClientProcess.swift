@@ -74,9 +74,12 @@ enum LabClientProcess {
         return []
     }
 
+    /// The times so far, with that of the round trip under way: it may be the one that is looked for.
     private static func taken() -> [UInt32] {
         var next: [UInt32] = []
         next.reserveCapacity(room)
+        let count = trips.withLock(\.count)
+        while trips.withLock({ $0.count == count }) { usleep(200) }
         return trips.withLock { trips in
             swap(&trips, &next)
             return next
