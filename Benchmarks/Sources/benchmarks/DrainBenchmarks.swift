@@ -33,7 +33,6 @@ struct DrainBenchmarks {
         var quiet: [RoundTrips] = []
         // The first drain there and back sets up what stays: processes, rules, neighbours.
         for round in -2..<drains {
-            _ = try client.roundTrips()
             let stopwatch = Stopwatch()
             let report = try lab.drain(there: round.isMultiple(of: 2), expecting: others + 1)
             let during = try client.roundTrips()
@@ -86,7 +85,7 @@ struct DrainBenchmarks {
             var pause_us: Pause
         }
         let path = ProcessInfo.processInfo.environment["HOST_MOVER"] ?? "../.build/release/HostMover"
-        let text = try Program([path, "bench", "200"], isHeard: true).text()
+        let text = try Program(DrainLab.undisturbed + [path, "bench", "200"], isHeard: true).text()
         guard let measured = try? JSONDecoder().decode(Measured.self, from: Data(text.utf8)) else {
             throw BenchmarkError("\(path) bench failed; is it built?")
         }
