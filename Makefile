@@ -39,7 +39,7 @@ fuzz: ## a short run of every fuzz target (FUZZ_SECONDS each, 20 unless set)
 
 bench: ## the table of figures; BENCH_JSON=FILE writes them as JSON too
 	@scripts/bootstrap.sh bench
-	@swift build -c release --product baton $(SWIFT_FLAGS) >.build-bench.log 2>&1 || { cat .build-bench.log; exit 1; }
+	@for product in baton HostMover; do swift build -c release --product $$product $(SWIFT_FLAGS) >.build-bench.log 2>&1 || { cat .build-bench.log; exit 1; }; done
 	@cd Benchmarks && { swift build -c release $(SWIFT_FLAGS) >../.build-bench.log 2>&1 || { cat ../.build-bench.log; exit 1; }; } && .build/release/benchmarks $(if $(BENCH_JSON),--json $(abspath $(BENCH_JSON)))
 
 lab: ## network namespaces to move connections between (root)

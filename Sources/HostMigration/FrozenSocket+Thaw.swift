@@ -29,10 +29,13 @@ extension FrozenSocket {
     }
 
     /// How far the timestamp clock goes ahead. It must never go back (RFC 7323 5.3), and reading it rounds down by up to one.
-    /// Where acknowledgements are delayed and the kernel cannot be asked for them, the old host may have sent one up to
-    /// 200 ms later. An odd clock is one of microseconds.
-    private var clockAdvance: UInt32 {
-        state == .finWait1 || state == .finWait2 ? (timestamp & 1 == 0 ? 250 : 250_000) : 2
+    /// What is unacknowledged the old host may send once more until the commit, and in other states than these two it may
+    /// send an acknowledgement that it has delayed. An odd clock is one of microseconds.
+    private var clockAdvance: UInt32 { isSilent ? 2 : timestamp & 1 == 0 ? 250 : 250_000 }
+
+    /// Whether the old host's TCP has nothing to send of its own accord after freezing.
+    private var isSilent: Bool {
+        (state == .established || state == .closeWait) && sendQueue.count == unsentCount
     }
 
     /// Restores both queues and the windows of a connected socket in repair.
@@ -74,8 +77,7 @@ extension FrozenSocket {
     /// queued in repair is measured by timestamps alone. Nagle's algorithm would make small writes wait for the peer's answer,
     /// which it gives twice a second at most.
     private var asksForRoundTrip: Bool {
-        negotiated.usesTimestamps && options.values[.noDelay] == 1 && (state == .established || state == .closeWait)
-            && sendQueue.count == unsentCount
+        negotiated.usesTimestamps && options.values[.noDelay] == 1 && isSilent
     }
 
     private func setSequence(_ sequence: UInt32, of queue: Int32, _ descriptor: Int32) throws(MigrationError) {

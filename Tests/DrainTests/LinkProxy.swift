@@ -46,6 +46,8 @@ final class LinkProxy {
 
     private static let text = """
         import fcntl, select, socket, struct, sys, termios, threading
+        # In one piece: several threads say something.
+        def say(words): print(words + '\\n', end='', flush=True)
         def server(host):
             family = socket.AF_INET6 if ':' in host else socket.AF_INET
             return socket.create_server((host, 9441), family=family)
@@ -67,7 +69,7 @@ final class LinkProxy {
                         other = far if s is near else near
                         piece = s.recv(1 << 20)
                         if not piece:
-                            print('PASSED %d:' % number, *passed, 'end', flush=True)
+                            say(' '.join(['PASSED %d:' % number, *passed, 'end']))
                             return
                         what, limit, half = order
                         if what != 'free' and len(passed) >= limit:
@@ -76,7 +78,7 @@ final class LinkProxy {
                                 reset(other)
                                 reset(s)
                                 return
-                            print('HOLDING %d' % number, flush=True)
+                            say('HOLDING %d' % number)
                             with news: news.wait_for(lambda: order[0] == 'free')
                         other.sendall(piece)
                         passed.append('<>'[s is near] + str(len(piece)))
@@ -87,13 +89,13 @@ final class LinkProxy {
         def accept():
             while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
         threading.Thread(target=accept, daemon=True).start()
-        print('LISTENING', flush=True)
+        say('LISTENING')
         for line in sys.stdin:
             words = line.split()
             with news:
                 order = (words[0], int(words[1]), int(words[2]))
                 number += 1
                 news.notify_all()
-            print('DONE %d' % number, flush=True)
+            say('DONE %d' % number)
         """
 }

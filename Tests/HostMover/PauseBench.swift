@@ -24,7 +24,7 @@ enum PauseBench {
         pauses.sort()
         return """
             {"moves":\(moves),"round_trip_us":\(Int(trips[trips.count / 2])),"pause_us":\
-            {"p50":\(Int(pauses[moves / 2])),"p99":\(Int(pauses[min(moves - 1, moves * 99 / 100)])),\
+            {"min":\(Int(pauses[0])),"p50":\(Int(pauses[moves / 2])),"p99":\(Int(pauses[min(moves - 1, moves * 99 / 100)])),\
             "max":\(Int(pauses[moves - 1]))},"timeouts":\(counted.timeouts),"resets":\(counted.resets)}
             """
     }

@@ -7,6 +7,7 @@ struct Benchmarks {
     static func main() {
         var words = Array(CommandLine.arguments.dropFirst())
         if words.first == HandoffReceiver.argument { exit(HandoffReceiver.run()) }
+        if words.first == LabClientProcess.argument { exit(LabClientProcess.run(words.dropFirst())) }
         var json: String?
         if let index = words.firstIndex(of: "--json") {
             guard index + 1 < words.count else { fail("--json needs the name of a file", status: 2) }
@@ -29,6 +30,7 @@ struct Benchmarks {
         let all =
             RecordBenchmarks.all(credentials) + MoveBenchmarks.all(credentials) + HandoffBenchmarks.all(credentials)
             + MemoryBenchmarks.all(credentials) + ProxyBenchmarks.all() + UpgradeBenchmarks.all()
+            + DrainBenchmarks.all()
         let chosen = all.filter { benchmark in
             words.isEmpty || words.contains { benchmark.name.localizedCaseInsensitiveContains($0) }
         }
@@ -39,6 +41,10 @@ struct Benchmarks {
         table.printHead()
         var rows: [Row] = []
         for benchmark in chosen {
+            if let obstacle = benchmark.obstacle {
+                table.print("\(benchmark.name): skipped, \(obstacle)")
+                continue
+            }
             for row in try benchmark.run() {
                 table.print(row)
                 rows.append(row)

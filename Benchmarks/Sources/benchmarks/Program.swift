@@ -31,6 +31,13 @@ final class Program {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Waits until it ends; whether its exit status was 0.
+    func succeeded() throws -> Bool {
+        _ = try text()
+        process.waitUntilExit()
+        return process.terminationStatus == 0
+    }
+
     func say(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
 
     /// Reads what it prints until it has printed `words`.
@@ -41,6 +48,19 @@ final class Program {
             printed += more
         }
         printed = []
+    }
+
+    /// The next line that it prints.
+    func line() throws -> String {
+        while true {
+            if let end = printed.firstIndex(of: UInt8(ascii: "\n")) {
+                defer { printed.removeFirst(end + 1) }
+                return String(decoding: printed[..<end], as: UTF8.self)
+            }
+            let more = output.fileHandleForReading.availableData
+            guard !more.isEmpty else { throw BenchmarkError("a program ended before it had said a line") }
+            printed += more
+        }
     }
 
     var family: [pid_t] { Program.family(of: process.processIdentifier) }

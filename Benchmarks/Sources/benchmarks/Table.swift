@@ -29,7 +29,8 @@ struct Table {
         print(text)
     }
 
-    private func print(_ text: String) {
+    /// A line of its own.
+    func print(_ text: String) {
         Swift.print(text)
     }
 }

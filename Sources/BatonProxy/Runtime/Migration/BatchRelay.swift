@@ -39,11 +39,12 @@ final class BatchRelay {
     /// - Parameter watched: another descriptor to wait for.
     /// - Returns: whether it is readable.
     func step(watching watched: CInt) -> Bool {
+        // What was read with the parcels, or stayed behind a full backlog, wakes no poll(2).
+        var limit: Int32 = takeFrames() ? 0 : 1000
         var polled = [
             pollfd(fd: watched, events: Int16(POLLIN), revents: 0), pollfd(fd: -1, events: 0, revents: 0),
             pollfd(fd: local, events: 0, revents: 0),
         ]
-        var limit: Int32 = 1000
         if linkError == nil {
             let (events, delay) = link.interest()
             polled[1].fd = link.descriptor
@@ -57,19 +58,35 @@ final class BatchRelay {
         _ = poll(&polled, 3, limit)
         do throws(LinkError) {
             if polled[2].revents != 0 { try readLocal() }
-            if linkError == nil {
-                try link.step()
-                while !hasPeerEnded, backlog.count < Self.mostBacklog, let frame = try link.nextFrame() {
-                    try handle(frame)
-                }
-            }
+            if linkError == nil { try link.step() }
             if MonotonicTime.now > lastProgress + Self.silence { throw .silent }
         } catch {
-            linkError = error
-            endLocal()
+            fail(error)
         }
+        takeFrames()
         writeLocal()
         return polled[0].revents != 0
+    }
+
+    /// Takes what the link has read; whether there was anything.
+    @discardableResult
+    private func takeFrames() -> Bool {
+        var isAny = false
+        do throws(LinkError) {
+            while linkError == nil, !hasPeerEnded, backlog.count < Self.mostBacklog, let frame = try link.nextFrame() {
+                isAny = true
+                try handle(frame)
+            }
+        } catch {
+            fail(error)
+            isAny = true
+        }
+        return isAny
+    }
+
+    private func fail(_ error: LinkError) {
+        linkError = error
+        endLocal()
     }
 
     private func handle(_ frame: PeerLink.Frame) throws(LinkError) {
