@@ -39,9 +39,15 @@ public struct FlowHold: ~Copyable {
 
 extension FlowSteering {
     /// Waits until no processor is still handling a packet under rules that have been changed, some milliseconds, and
-    /// lets go of what such packets have left on the hold device. Off the path of any pause.
+    /// lets go of what such packets have left on the hold device. A loop that polls `leftover` instead need not wait.
     public func settle() throws(MigrationError) {
         _ = baton_wait_for_packets_in_flight()
-        _ = try device.releaseWaiting()
+        try releaseLeftover()
     }
+
+    /// Readable while packets wait. Without a hold they are some that were handled under rules that have been changed since.
+    package var leftover: Int32 { device.pollDescriptor }
+
+    /// Lets go of what waits. Not during a hold.
+    package func releaseLeftover() throws(MigrationError) { _ = try device.releaseWaiting() }
 }

@@ -19,11 +19,11 @@ extension FlowSteering {
             text += FlowSteering.forwardingBegun(family, to: hop, by: interfaces[0])
         }
         try tables.run(text)
+        steersNewcomers = true
     }
 
-    /// Puts what has begun since `steerNewcomers` among `moved`. A connection that comes back must be, for its packets to be
-    /// held while it arrives.
-    public func learnNewcomers() throws(MigrationError) {
+    /// Puts what has begun since `steerNewcomers` among `moved`. It reads the kernel's sets, which takes milliseconds.
+    func learnNewcomers() throws(MigrationError) {
         let known = FlowSteering.movedFlows(tables)
         for (host, flows) in Dictionary(grouping: known.keys.filter { moved[$0] == nil }, by: { known[$0] }) {
             if let host { try steer(flows, to: NextHop(host)) }
@@ -40,6 +40,7 @@ extension FlowSteering {
             text += "flush set netdev \(FlowSteering.table) \(FlowSet.begun.name(family))\n"
         }
         try tables.run(text)
+        steersNewcomers = false
     }
 
     /// Whether connections that begin are forwarded, by this process or one before it.

@@ -21,6 +21,9 @@ public final class FlowSteering {
     /// The flows that are forwarded, and where to.
     public internal(set) var moved: [Flow: IPAddress]
 
+    /// Whether connections that begin are forwarded: then a flow can be that is not among `moved`.
+    public internal(set) var steersNewcomers = false
+
     let device: HoldDevice
     let tables: NFTables
     private var held: Set<Flow> = []
@@ -92,11 +95,14 @@ public final class FlowSteering {
         for flow in flows { moved[flow] = host.address(for: flow.family) }
     }
 
+    /// Whether packets of the flow may be forwarded.
+    func isForwarded(_ flow: Flow) -> Bool { steersNewcomers || moved[flow] != nil }
+
     /// Ends the forwarding of flows that have come back, or ended.
     public func forget(_ flows: [Flow]) throws(MigrationError) {
-        let flows = flows.filter { moved[$0] != nil }
+        let flows = flows.filter(isForwarded)
         var batch = SetElementBatch(table: FlowSteering.table)
-        batch.remove(flows, from: .moved)
+        batch.remove(flows.filter { moved[$0] != nil }, from: .moved)
         // Adding first makes removing succeed for one that is not there.
         batch.add(flows, to: .begun)
         batch.remove(flows, from: .begun)

@@ -39,7 +39,7 @@ extension FrozenSocket {
     }
 
     /// Restores both queues and the windows of a connected socket in repair.
-    func fillQueues(of descriptor: Int32) throws(MigrationError) {
+    func fillQueues(of descriptor: Int32, _ settings: TCPSettings) throws(MigrationError) {
         // The queue's buffers may be cut otherwise here, and then take more of the allowance.
         grow(.receiveBuffer, toHold: receiveQueue.count, descriptor)
         grow(.sendBuffer, toHold: sendQueue.count, descriptor)
@@ -57,7 +57,7 @@ extension FrozenSocket {
             Int(queues.unacknowledged) == sendQueue.count - unsentCount + (asksForRoundTrip ? 1 : 0)
         else { throw MigrationError(.restoredDifferently, "\(flow)") }
         restore([.receiveBuffer, .sendBuffer], descriptor)
-        keepPromisedWindow(descriptor)
+        keepPromisedWindow(descriptor, settings)
     }
 
     /// Writes what the peer has never been sent, on a socket that has left repair.
@@ -146,9 +146,9 @@ extension FrozenSocket {
     /// The peer may send all that the old host promised. Here it can take more memory than it took there: a held segment
     /// comes back in one piece of a power of two, up to twice its length. So the buffer is made to hold that, or the kernel
     /// would drop what is within the window; and the window is kept as large as it was, or it would grow with each move.
-    private func keepPromisedWindow(_ descriptor: Int32) {
+    private func keepPromisedWindow(_ descriptor: Int32, _ settings: TCPSettings) {
         let promised = receiveQueue.count + Int(window.receive)
-        let bound = 4 * (NetworkSetting.tcpReceiveBuffer.values.last ?? 6 << 20)
+        let bound = 4 * settings.largestReceiveBuffer
         let size = min(2 * promised, bound)
         guard size > Int(options.values[.receiveBuffer] ?? 0) else { return }
         _ = SocketOption.receiveBuffer.write(Int32(clamping: size), to: descriptor)

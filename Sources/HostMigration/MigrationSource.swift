@@ -22,7 +22,8 @@ package struct MigrationSource {
     }
 
     /// Moves the connections, and says of each, in the same order, what became of it. A descriptor whose connection
-    /// did not stay is closed. `groups` says which move together or not at all: those with equal elements.
+    /// did not stay is closed. `groups` says which move together or not at all: those with equal elements. Let the
+    /// steering settle before the next batch.
     package func move(_ sockets: [MovableSocket], groups: [Int]? = nil) -> [SocketMigration.Outcome] {
         guard !sockets.isEmpty else { return [] }
         guard sockets.count <= MigrationMessage.batchLimit else {
@@ -36,8 +37,6 @@ package struct MigrationSource {
             event = perform(migration.handle(current), &departure)
             if event == nil, !migration.isFinished { event = .failed(MigrationError(.protocolViolation)) }
         }
-        // A packet that was between the hook and the closed socket must find the steering, not a closed port.
-        try? steering.settle()
         return sockets.indices.map { migration.outcomes[$0] ?? .inDoubt }
     }
 

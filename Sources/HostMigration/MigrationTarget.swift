@@ -21,7 +21,7 @@ package struct MigrationTarget {
     }
 
     /// Waits for one batch and takes it. `adopt` gets each connection as soon as it is this host's; the descriptor is
-    /// its own.
+    /// its own. Let the steering settle before the next batch.
     ///
     /// - Throws: why nothing came. The source owns the connections then, or they are in doubt, and none is left here.
     package func receive(adopt: (Int32, Flow) -> Void) throws(MigrationError) {
@@ -41,8 +41,7 @@ package struct MigrationTarget {
             }
             event = next ?? .failed(MigrationError(.protocolViolation))
         }
-        batch.endHold()
-        try? steering?.settle()
+        batch.endHold(steering)
         if let failure = arrival.failure { throw failure }
     }
 
@@ -94,7 +93,7 @@ package struct MigrationTarget {
             }
         }
         try? steering?.forget(flows)
-        batch.endHold()
+        batch.endHold(steering, arrived: Set(flows))
         return lost
     }
 }
@@ -137,10 +136,11 @@ private struct Batch: ~Copyable {
             for member in frozen.keys { declined[member] = error }
             frozen = [:]
         }
+        let settings = TCPSettings()
         for (member, box) in frozen {
             guard let socket = box.take() else { continue }
             do throws(MigrationError) {
-                thawed[member] = Thawed(try ThawedSocket(restoring: socket))
+                thawed[member] = Thawed(try ThawedSocket(restoring: socket, settings: settings))
             } catch {
                 declined[member] = error
             }
@@ -152,14 +152,18 @@ private struct Batch: ~Copyable {
     /// must not reach a socket that may yet be discarded.
     private mutating func holdForwarded(_ flows: [Flow], _ steering: FlowSteering?) throws(MigrationError) {
         guard let steering else { return }
-        let forwarded = flows.filter { steering.moved[$0] != nil }
+        let forwarded = flows.filter(steering.isForwarded)
         guard !forwarded.isEmpty else { return }
         hold = try FlowHold(forwarded, with: steering)
     }
 
     /// Lets the held packets go: to the sockets that have arrived, and on to the other host for those that have not.
-    mutating func endHold() {
+    mutating func endHold(_ steering: FlowSteering?, arrived: Set<Flow> = []) {
         guard let hold = hold.take() else { return }
+        // One that began while new ones were forwarded is forwarded by another rule than what has been held.
+        if let steering, steering.steersNewcomers, !arrived.isSuperset(of: hold.flows) {
+            try? steering.learnNewcomers()
+        }
         _ = try? hold.end(forwarding: [], to: NextHop())
     }
 }

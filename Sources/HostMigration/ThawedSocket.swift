@@ -14,19 +14,23 @@ public struct ThawedSocket: ~Copyable, Sendable {
     /// Both ends of the connection.
     public var flow: Flow { frozen.flow }
 
-    /// Restores the connection on this host, which must carry its local address, and need not answer for it.
+    /// Restores the connection on this host, which must carry its local address, and need not answer for it. `settings` are
+    /// those of the network namespace.
     ///
     /// - Throws: `.addressNotLocal`, `.addressInUse`, `.timestampsOff`, `.outOfRoom`, `.notPermitted`,
     ///   `.restoredDifferently` or `.systemCall`; nothing is left behind then.
-    public init(restoring frozen: consuming FrozenSocket) throws(MigrationError) {
+    public init(
+        restoring frozen: consuming FrozenSocket, settings: TCPSettings = TCPSettings()
+    ) throws(MigrationError) {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let number = socket(frozen.socketFamily.number, kind, Int32(IPPROTO_TCP))
         let descriptor = Descriptor(owning: try checkedErrno(number, "socket"))
         // Made now because nothing may fail for want of permission or memory after the commit.
         let injector = frozen.state.needsInjection ? try SegmentInjector(family: frozen.flow.family) : nil
-        try ThawedSocket.requireTimestamps(frozen.negotiated)
+        // The kernel fixes the length of a header by this setting when a socket connects.
+        if frozen.negotiated.usesTimestamps, !settings.usesTimestamps { throw MigrationError(.timestampsOff) }
         try frozen.connect(descriptor.number)
-        try frozen.fillQueues(of: descriptor.number)
+        try frozen.fillQueues(of: descriptor.number, settings)
         frozen.options.apply(to: descriptor.number, at: .connected)
         self.descriptor = descriptor
         self.frozen = frozen
@@ -79,12 +83,6 @@ public struct ThawedSocket: ~Copyable, Sendable {
 
     private consuming func takeDescriptor() -> Int32 {
         descriptor.release()
-    }
-
-    /// The kernel fixes the length of a header by this setting when a socket connects.
-    private static func requireTimestamps(_ negotiated: NegotiatedOptions) throws(MigrationError) {
-        guard negotiated.usesTimestamps else { return }
-        if NetworkSetting.tcpTimestamps.value == 0 { throw MigrationError(.timestampsOff) }
     }
 }
 

@@ -48,6 +48,7 @@ package final class Mover: @unchecked Sendable {
             let transport = StreamTransport(owning: far)
             let endpoint = MigrationTarget(transport: transport, steering: steering(target))
             try? endpoint.receive { arrived[$1] = $0 }
+            try? steering(target).settle()
             return arrived
         }
         var result = try await Lab.shared.run(in: source) { [self] in
@@ -57,6 +58,7 @@ package final class Mover: @unchecked Sendable {
             let clock = ContinuousClock()
             var result = Result()
             result.duration = clock.measure { result.outcomes = mover.move(sockets) }
+            try? steering(source).settle()
             return result
         }
         result.arrived = try await receiving.value

@@ -73,6 +73,7 @@ extension LabTests {
                 #expect(commit == .commit([0]))
             }
             let outcomes = try await Lab.shared.run(in: .a) {
+                defer { try? mover.steering(.a).settle() }
                 let source = MigrationSource(
                     steering: mover.steering(.a), transport: StreamTransport(owning: near), to: Mover.hosts[.b]!)
                 return source.move([try MovableSocket(examining: pair.server)])
@@ -93,6 +94,7 @@ extension LabTests {
             try Sockets.writeAll(pair.server, Bulk.bytes(20_000, seed: 2))
             let link = Unshared(transport)
             let outcomes = try await Lab.shared.run(in: .a) {
+                defer { try? mover.steering(.a).settle() }
                 let source = MigrationSource(
                     steering: mover.steering(.a), transport: link.value, to: Mover.hosts[.b]!,
                     answerMilliseconds: 200)

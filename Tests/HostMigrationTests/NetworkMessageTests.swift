@@ -11,8 +11,9 @@ struct NetworkMessageTests {
 
     private static let requests: [NetworkRequest] = [
         .examine, .move(host: host, groups: [0, 0, 1]), .arrive, .steerNewcomers(ports: [443, 8443], host: host),
-        .keepNewcomers, .leaveAddresses, .countSteered, .reset,
-        .takeAddresses([IPAddress("192.0.2.100")!], forwarding: [flow], host: NextHop(IPAddress("192.0.2.3")!)),
+        .keepNewcomers, .leaveAddresses, .countSteered, .reset, .prepare,
+        .takeAddresses([IPAddress("192.0.2.100")!]),
+        .forward([flow], host: NextHop(IPAddress("192.0.2.3")!), alone: true), .forward([], host: host, alone: false),
         .keepAddresses([IPAddress("2001:db8::100")!]),
     ]
 

@@ -47,6 +47,7 @@ enum PauseBench {
             try echo(pair.server, half)
             let flow = try MovableSocket(examining: pair.server)
             guard departures.move([flow]) == [.moved] else { throw LabError("move") }
+            try mover.steering(.a).settle()
         }
         let times = try await Lab.shared.run(in: .client) {
             let clock = ContinuousClock()

@@ -66,6 +66,9 @@ package final class NetworkClient {
         }
     }
 
+    /// Makes ready for the first batch.
+    package func prepare() throws(MigrationError) { try expectDone(.prepare) }
+
     /// Forwards new connections to these ports from now on.
     package func steerNewcomers(ports: [UInt16], to host: NextHop) throws(MigrationError) {
         try expectDone(.steerNewcomers(ports: ports, host: host))
@@ -82,11 +85,19 @@ package final class NetworkClient {
         return addresses
     }
 
-    /// Answers for the addresses, and forwards `flows` to `host`, which still has them.
+    /// Answers for the addresses, and forwards `flows` alone to `host`, which still has them.
     package func takeAddresses(
         _ addresses: [IPAddress], forwarding flows: [Flow], to host: NextHop
     ) throws(MigrationError) {
-        try expectDone(.takeAddresses(addresses, forwarding: flows, host: host))
+        var rest = flows[...]
+        var isAlone = true
+        repeat {
+            let part = rest.prefix(NetworkRequest.mostFlows)
+            rest = rest.dropFirst(part.count)
+            try expectDone(.forward(Array(part), host: host, alone: isAlone))
+            isAlone = false
+        } while !rest.isEmpty
+        try expectDone(.takeAddresses(addresses))
     }
 
     /// Answers for addresses again that this host has left and nobody has taken.

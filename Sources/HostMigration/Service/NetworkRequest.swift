@@ -17,17 +17,24 @@ enum NetworkRequest: Equatable {
     case keepNewcomers
     /// Answer for the service addresses no more.
     case leaveAddresses
-    /// Answer for these service addresses, and forward these flows, alone, to `host`.
-    case takeAddresses([IPAddress], forwarding: [Flow], host: NextHop)
+    /// Forward these flows to `host`, beside those that are forwarded already or, with `alone`, no other and nothing that
+    /// begins.
+    case forward([Flow], host: NextHop, alone: Bool)
+    /// Answer for these service addresses.
+    case takeAddresses([IPAddress])
     /// Answer for these service addresses again, which another host has not taken after all.
     case keepAddresses([IPAddress])
     /// How many flows are forwarded.
     case countSteered
     /// Reset the connections of all descriptors, which a privileged process that died may have left in repair.
     case reset
+    /// Install the rules, so that the first batch need not wait for them.
+    case prepare
 
     /// The most descriptors of one message: the kernel's limit is 253.
     static let mostSockets = 240
+    /// The most flows of one message.
+    static let mostFlows = 1000
     /// The longest message in bytes.
     static let longest = 1 << 16
 
@@ -46,14 +53,17 @@ enum NetworkRequest: Equatable {
             for port in ports { bytes.append(bigEndian: port) }
         case .keepNewcomers: bytes.append(5)
         case .leaveAddresses: bytes.append(6)
-        case .takeAddresses(let addresses, let flows, let host):
+        case .takeAddresses(let addresses):
             bytes.append(7)
+            for address in addresses { bytes.append(address) }
+        case .forward(let flows, let host, let isAlone):
+            bytes.append(12)
             bytes.append(host)
-            bytes.append(UInt8(clamping: addresses.count))
-            for address in addresses.prefix(255) { bytes.append(address) }
+            bytes.append(isAlone ? 1 : 0)
             for flow in flows { bytes.append(flow) }
         case .countSteered: bytes.append(8)
         case .reset: bytes.append(10)
+        case .prepare: bytes.append(11)
         case .keepAddresses(let addresses):
             bytes.append(9)
             for address in addresses { bytes.append(address) }
@@ -86,20 +96,23 @@ enum NetworkRequest: Equatable {
         case 5: self = .keepNewcomers
         case 6: self = .leaveAddresses
         case 7:
-            guard let host = reader.nextHop(), let count = reader.uint8() else { return nil }
             var addresses: [IPAddress] = []
-            for _ in 0..<count {
+            while !reader.isAtEnd {
                 guard let address = reader.address() else { return nil }
                 addresses.append(address)
             }
+            self = .takeAddresses(addresses)
+        case 8: self = .countSteered
+        case 10: self = .reset
+        case 11: self = .prepare
+        case 12:
+            guard let host = reader.nextHop(), let isAlone = reader.uint8(), isAlone <= 1 else { return nil }
             var flows: [Flow] = []
             while !reader.isAtEnd {
                 guard let flow = reader.flow() else { return nil }
                 flows.append(flow)
             }
-            self = .takeAddresses(addresses, forwarding: flows, host: host)
-        case 8: self = .countSteered
-        case 10: self = .reset
+            self = .forward(flows, host: host, alone: isAlone == 1)
         case 9:
             var addresses: [IPAddress] = []
             while !reader.isAtEnd {

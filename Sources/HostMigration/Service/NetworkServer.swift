@@ -10,7 +10,6 @@ package final class NetworkServer {
     private let channel: NetworkChannel
     /// Made at first need: another server may still hold the device while this one starts to replace it.
     private var steering: FlowSteering?
-    private var areNewcomersSteered = false
     /// Of the request being answered.
     private var number: UInt32 = 0
     /// Addresses to be announced once more, and when.
@@ -47,14 +46,9 @@ package final class NetworkServer {
         }
         guard let steering else { return }
         // The server has died in the midst of leaving: whoever asks for the addresses asks here.
-        if areNewcomersSteered, !heldAddresses.isEmpty { keepNewcomers(steering) }
+        if steering.steersNewcomers, !heldAddresses.isEmpty { try? steering.keepNewcomers() }
         // While the device is ours nobody else's rules are there to be removed.
-        if steering.moved.isEmpty, !areNewcomersSteered { try? FlowSteering.cleanUp() }
-    }
-
-    private func keepNewcomers(_ steering: FlowSteering) {
-        guard (try? steering.keepNewcomers()) != nil else { return }
-        areNewcomersSteered = false
+        if steering.moved.isEmpty, !steering.steersNewcomers { try? FlowSteering.cleanUp() }
     }
 
     private func reply(_ reply: NetworkReply, _ descriptors: [Int32] = []) throws(MigrationError) {
@@ -63,13 +57,19 @@ package final class NetworkServer {
         try channel.send(bytes + reply.encoded, descriptors)
     }
 
-    /// Tells the link of a moved address once more when it is time (RFC 5227 2.3).
+    /// Meanwhile lets go of packets that have come to be held too late, and tells the link of a moved address once more when
+    /// it is time (RFC 5227 2.3).
     private func waitForRequest() {
-        while let (due, addresses) = announcements {
-            let left = ContinuousClock.now.duration(to: due) / .milliseconds(1)
-            var request = pollfd(fd: channel.descriptor, events: Int16(POLLIN), revents: 0)
-            if poll(&request, 1, Int32(max(0, min(left.rounded(.up), 10_000)))) != 0 { return }
-            guard ContinuousClock.now >= due else { continue }
+        while true {
+            var polled = [
+                pollfd(fd: channel.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: steering?.leftover ?? -1, events: Int16(POLLIN), revents: 0),
+            ]
+            let left = announcements.map { ContinuousClock.now.duration(to: $0.due) / .milliseconds(1) }
+            _ = poll(&polled, 2, left.map { Int32(max(0, min($0.rounded(.up), 10_000))) } ?? -1)
+            if polled[1].revents != 0 { try? steering?.releaseLeftover() }
+            if polled[0].revents != 0 { return }
+            guard let (due, addresses) = announcements, ContinuousClock.now >= due else { continue }
             announcements = nil
             for address in addresses { try? takeover(of: address).announce(address) }
         }
@@ -112,25 +112,30 @@ package final class NetworkServer {
 
     private func change(_ request: NetworkRequest) throws(MigrationError) -> NetworkReply {
         switch request {
+        case .prepare: _ = try openSteering()
         case .steerNewcomers(let ports, let host):
             // The other host ends its own forwarding now: whoever has not heard where the addresses are must have.
             announceAgain()
             try openSteering().steerNewcomers(to: policy.addresses, ports: ports, via: host)
-            areNewcomersSteered = true
         case .keepNewcomers:
             // A process before this one may have steered them.
             var mustEnd = steering != nil
             if !mustEnd { mustEnd = try FlowSteering.areNewcomersSteered() }
             if mustEnd { try openSteering().keepNewcomers() }
-            areNewcomersSteered = false
         case .leaveAddresses:
             return .addresses(try leaveAddresses())
-        case .takeAddresses(let addresses, let flows, let host):
-            guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
+        case .forward(let flows, let host, let isAlone):
+            // Whatever the other host says: connections of this host's own addresses stay here.
+            let flows = flows.filter(policy.permits)
             let steering = try openSteering()
-            try steering.keepNewcomers()
-            areNewcomersSteered = false
-            try steering.steerOnly(flows, to: host)
+            if isAlone {
+                try steering.keepNewcomers()
+                try steering.steerOnly(flows, to: host)
+            } else {
+                try steering.steer(flows, to: host)
+            }
+        case .takeAddresses(let addresses):
+            guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
             try takeAddresses(addresses)
         case .keepAddresses(let addresses):
             guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
@@ -206,9 +211,7 @@ package final class NetworkServer {
     private func arrive(_ descriptor: Int32) throws(MigrationError) {
         let transport = StreamTransport(owning: descriptor)
         let policy = policy
-        // What comes back may have begun while new connections were forwarded.
         let steering = try openSteering()
-        if areNewcomersSteered { try steering.learnNewcomers() }
         // The kernel does not ask of every kind of socket whether its address is here.
         let carried = Set(InterfaceAddress.all().map(\.address))
         let target = MigrationTarget(transport: transport, steering: steering) { flow in

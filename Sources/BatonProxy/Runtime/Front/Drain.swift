@@ -6,7 +6,7 @@ internal import Synchronization
 /// then connections that begin go to the other host, then the service addresses. Used on the front's loop only.
 final class Drain: @unchecked Sendable {
     /// Connections that stand still at once.
-    static let batch = 32
+    static let batch = 8
     /// How long a worker may be asked again that has connections it cannot take out of their channels just now.
     static let patience: UInt64 = 5_000_000_000
     /// How long nothing may have come before the addresses move: longer than a client takes from its SYN to its first data,

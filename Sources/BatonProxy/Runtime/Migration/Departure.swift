@@ -40,6 +40,14 @@ final class Departure {
         self.peer = peer
     }
 
+    /// Has both hosts make ready, so that the first batch need not wait for it.
+    func prepare() throws {
+        try network.prepare()
+        try link.queue(.prepare)
+        try link.flush()
+        guard try link.receive().kind == .taken else { throw LinkError.violation }
+    }
+
     /// The peer's addresses on the shared link.
     var host: NextHop { peer.hop }
 
@@ -117,7 +125,7 @@ final class Departure {
         for box in boxes {
             guard let parcel = box.take() else { continue }
             tally.handled += 1
-            if let entry = examined(parcel) { leaving.append(entry) }
+            if let entry = opened(parcel) { leaving.append(entry) }
         }
         var rest = leaving[...]
         while !rest.isEmpty {
@@ -127,19 +135,15 @@ final class Departure {
         }
     }
 
-    private func examined(_ parcel: consuming Parcel) -> Leaving? {
+    /// Takes the parcel apart. Whether its sockets can move is examined when they are about to.
+    private func opened(_ parcel: consuming Parcel) -> Leaving? {
         let stamp = parcel.metadata.annotations.removeValue(forKey: SessionAnnotation.detachedAt)
         let detachedAt = stamp.map { $0.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
         let sockets = parcel.sockets.takeAll()
-        var obstacle = failure?.description
-        var flows: [Flow] = []
-        if obstacle == nil {
-            let results = (try? network.examine(sockets)) ?? []
-            obstacle = Self.obstacle(results, sockets.count)
-            flows = results.compactMap { try? $0.get() }
-        }
+        let flows = sockets.compactMap { Flow(of: $0) }
         let entry = Leaving(parcel, sockets: sockets, flows: flows, detachedAt: detachedAt)
-        guard let obstacle else { return entry }
+        let obstacle = flows.count == sockets.count ? nil : MigrationError.Code.notTCP.explanation
+        guard let obstacle = failure?.description ?? obstacle else { return entry }
         stay(entry, obstacle)
         return nil
     }

@@ -23,6 +23,8 @@ enum LinkFrame: UInt8 {
     case bye = 10
     /// New connections are about to be forwarded to the receiving host, which must not forward them any more.
     case newcomers = 11
+    /// Batches are about to come.
+    case prepare = 12
 
     /// The longest body of this kind in bytes.
     var limit: Int {
@@ -43,8 +45,8 @@ enum LinkProtocol {
     static let mostParcels = 64
     /// The longest parcel in bytes; a connection with more to carry stays.
     static let longestParcel = 64 << 20
-    /// A list of flows.
-    static let longestList = 32 << 10
+    /// A list of flows: more than a hundred thousand.
+    static let longestList = 4 << 20
     /// Length of a frame's header.
     static let header = 5
     /// ALPN: whoever listens for something else is not mistaken for a peer.

@@ -151,6 +151,7 @@ final class MigrationProcess: @unchecked Sendable {
         do {
             let link = try handshake.connect(to: peer)
             let departure = try Departure(link, network, hop: hop) { [self] parcel in keep(parcel) }
+            if !isDryRun { try departure.prepare() }
             self.departure.withLock { $0 = DepartureBox(departure, isDryRun: isDryRun) }
             tell(.begun)
         } catch {

@@ -59,6 +59,11 @@ final class PeerArrivals {
                 else { throw LinkError.violation }
                 try receiveBatch(count)
             case .takeAddresses: try takeAddresses(frame)
+            case .prepare:
+                // If it cannot be, the batches are declined with the reason.
+                try? network.prepare()
+                try link.queue(.taken)
+                try link.flush()
             case .newcomers:
                 try network.keepNewcomers()
                 try link.queue(.taken)

@@ -7,52 +7,54 @@ internal import NIOCore
 extension Worker {
     /// Offers connections that have not been offered in this sweep to the migration process, and tells the front how that
     /// ended and how many are left to be offered.
-    func migrate(to path: String, sweep: UInt64, limit: Int) {
-        guard case .serving = phase else { return answer(sweep, handedOver: 0, returned: 0) }
-        let mark = withUnsafeBytes(of: sweep.bigEndian) { Array($0) }
+    func migrate(to path: String, sweep number: UInt64, limit: Int) {
+        guard case .serving = phase else { return answer(number, handedOver: 0, returned: 0) }
+        var sweep = self.sweep.flatMap { $0.number == number ? $0 : nil } ?? begin(number, to: path)
         var boxes: [DetachedConnection] = []
-        for session in Array(sessions.values) where boxes.count < limit {
-            guard session.mayLeaveHost, isUnmarked(session, mark), var parcel = detach(session)?.take() else {
+        var busy: [UInt64] = []
+        while boxes.count < limit, let id = sweep.waiting.popLast() {
+            guard let session = sessions[id] else { continue }
+            guard session.mayLeaveHost, var parcel = detach(session)?.take() else {
+                busy.append(id)
                 continue
             }
-            parcel.metadata.annotations[SessionAnnotation.sweep] = mark
+            parcel.metadata.annotations[SessionAnnotation.sweep] = Self.mark(number)
             boxes.append(DetachedConnection(parcel))
         }
-        guard !boxes.isEmpty else { return answer(sweep, handedOver: 0, returned: 0) }
-        migrationCourier(to: path, sweep).send(boxes)
+        sweep.waiting.insert(contentsOf: busy, at: 0)
+        self.sweep = sweep
+        guard !boxes.isEmpty else { return answer(number, handedOver: 0, returned: 0) }
+        sweep.courier.send(boxes)
     }
 
-    private func isUnmarked(_ session: Session, _ mark: [UInt8]) -> Bool {
-        guard let handler = try? session.clientHandler() else { return true }
-        return handler.metadata.annotations[SessionAnnotation.sweep] != mark
-    }
-
-    private func migrationCourier(to path: String, _ sweep: UInt64) -> ParcelCourier {
-        if let (courier, current) = migrator, courier.path == path, current == sweep { return courier }
-        let courier = ParcelCourier(path: path) { [self] delivery in
-            loop.execute { self.migrated(delivery, sweep) }
+    /// What another worker has offered in this sweep and what stayed is not offered again.
+    private func begin(_ number: UInt64, to path: String) -> MigrationSweep {
+        let mark = Self.mark(number)
+        let waiting = sessions.filter { _, session in
+            (try? session.clientHandler())?.metadata.annotations[SessionAnnotation.sweep] != mark
         }
-        migrator = (courier, sweep)
-        return courier
+        let courier = ParcelCourier(path: path) { [self] delivery in
+            loop.execute { self.migrated(delivery, number) }
+        }
+        return MigrationSweep(number: number, courier: courier, waiting: Array(waiting.keys))
     }
 
-    private func migrated(_ delivery: ParcelCourier.Delivery, _ sweep: UInt64) {
+    private static func mark(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
+
+    private func migrated(_ delivery: ParcelCourier.Delivery, _ number: UInt64) {
         underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
         report.movesFailed += delivery.lost
         for box in delivery.returned {
             if let parcel = box.take() { serve(parcel) }
         }
-        answer(sweep, handedOver: delivery.handedOver, returned: delivery.returned.count)
+        answer(number, handedOver: delivery.handedOver, returned: delivery.returned.count)
         endIfDone()
     }
 
-    private func answer(_ sweep: UInt64, handedOver: Int, returned: Int) {
-        let mark = withUnsafeBytes(of: sweep.bigEndian) { Array($0) }
+    private func answer(_ number: UInt64, handedOver: Int, returned: Int) {
         report.connections = sessions.count + underWay
         link?.send(.report(report))
-        link?.send(
-            .migrated(
-                sweep: sweep, handedOver: handedOver, returned: returned,
-                left: sessions.values.count { isUnmarked($0, mark) }))
+        let left = sweep.map { $0.number == number ? $0.waiting.count : 0 } ?? 0
+        link?.send(.migrated(sweep: number, handedOver: handedOver, returned: returned, left: left))
     }
 }

@@ -32,8 +32,8 @@ final class Worker: @unchecked Sendable {
     var report = WorkerReport()
     var inbox: ParcelInbox?
     var couriers: [String: ParcelCourier] = [:]
-    /// The one to the migration process, and the sweep it is for.
-    var migrator: (ParcelCourier, UInt64)?
+    /// The drain of this host, as far as it has come.
+    var sweep: MigrationSweep?
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     var recentPauses = RecentPauses()
@@ -138,17 +138,32 @@ final class Worker: @unchecked Sendable {
     }
 
     func forget(_ session: Session, isMoved: Bool) {
-        if sessions.removeValue(forKey: session.id) != nil { sourceChanges[session.source, default: 0] -= 1 }
+        if sessions.removeValue(forKey: session.id) != nil {
+            // Its next owner counts it by then. Counted by nobody in between, it would let one too many in.
+            let source = session.source
+            if isMoved {
+                loop.scheduleTask(in: Self.reportDelay * 10) { self.discount(source) }
+            } else {
+                discount(source)
+            }
+        }
         reportSoon()
         if !isMoved { endIfDone() }
     }
+
+    private func discount(_ source: IPAddress?) {
+        sourceChanges[source, default: 0] -= 1
+        reportSoon()
+    }
+
+    private static let reportDelay = TimeAmount.milliseconds(20)
 
     /// Tells the front, not more often than it can matter.
     func reportSoon() {
         report.connections = sessions.count + underWay
         guard !reportIsDue else { return }
         reportIsDue = true
-        loop.scheduleTask(in: .milliseconds(20)) { [self] in
+        loop.scheduleTask(in: Self.reportDelay) { [self] in
             reportIsDue = false
             report.connections = sessions.count + underWay
             sendReport()
