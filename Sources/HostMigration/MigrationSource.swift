@@ -49,7 +49,7 @@ package struct MigrationSource {
         for action in actions {
             let isOwed =
                 switch action {
-                case .release, .takeBack, .close, .cancel: true
+                case .release, .takeBack, .close, .disown, .cancel: true
                 default: false
                 }
             guard failure == nil || isOwed else { continue }
@@ -90,10 +90,13 @@ package struct MigrationSource {
         case .release(let members):
             guard let hold = departure.hold.take() else { return nil }
             _ = try hold.end(forwarding: members.map { departure.sockets[$0].flow }, to: host)
-        case .close(let members):
-            for member in members { departure.sockets[member].closeSilently() }
+        case .awaitConfirmation:
             guard case .confirm(let lost) = try receive() else { throw MigrationError(.protocolViolation) }
             return .confirmed(lost: departure.members(lost))
+        case .close(let members):
+            for member in members { departure.sockets[member].closeSilently() }
+        case .disown(let members):
+            for member in members { departure.sockets[member].disown() }
         case .finish:
             break
         }

@@ -10,7 +10,8 @@
 ///
 /// The rule it serves: a connection is taken back only if its commit has not been sent, and the action that sends it
 /// comes after the machine has passed that point. If the link fails later the connection is in doubt. Its packets are
-/// steered to the new host by then, whose answer is the truth: alive if the commit arrived, else reset by its kernel.
+/// steered to the new host by then, whose answer is the truth: alive if the commit arrived, else reset by its kernel. So that
+/// a peer that waits in silence hears it, too, it is made to send a packet.
 ///
 /// Members can form groups, as the two connections of a proxied session do: they move together or not at all. One that
 /// cannot move keeps its partners here.
@@ -47,7 +48,7 @@ public struct SocketMigration: Sendable {
     }
 
     /// What to do. If an action fails, report `failed` and drop the rest of the list, except for `release`,
-    /// `takeBack` and `close`, which are performed whatever happens.
+    /// `takeBack`, `close` and `disown`, which are performed whatever happens.
     public enum Action: Sendable, Equatable {
         /// Hold the packets of all members.
         case hold
@@ -65,8 +66,12 @@ public struct SocketMigration: Sendable {
         case takeBack(Set<Member>)
         /// Steer these to the other host, and let go of everything that was held.
         case release(forwarding: Set<Member>)
+        /// Wait for the confirmation of the commit.
+        case awaitConfirmation
         /// Close these silently.
         case close(Set<Member>)
+        /// Make the peers of these say something, which goes to the other host, and close them silently.
+        case disown(Set<Member>)
         /// Report the outcomes.
         case finish
     }
@@ -132,10 +137,10 @@ public struct SocketMigration: Sendable {
         case (.committed(let committed), .confirmed(let lost)):
             let lostGroups = Set(lost.intersection(committed).map { groups[$0] })
             for member in committed { outcomes[member] = lostGroups.contains(groups[member]) ? .inDoubt : .moved }
-            return finish([])
+            return finish([.close(committed)])
         case (.committed(let committed), .failed):
             for member in committed { outcomes[member] = .inDoubt }
-            return finish([])
+            return finish([.disown(committed)])
         case (.holding, .failed(let error)):
             keepRest(error)
             return finish([.release(forwarding: [])])
@@ -154,7 +159,7 @@ public struct SocketMigration: Sendable {
         guard !chosen.isEmpty else { return finish([.takeBack(frozen), .release(forwarding: []), .cancel]) }
         phase = .committed(chosen)
         let kept = frozen.subtracting(chosen)
-        return [.commit(chosen)] + takingBack(kept) + [.release(forwarding: chosen), .close(chosen)]
+        return [.commit(chosen)] + takingBack(kept) + [.release(forwarding: chosen), .awaitConfirmation]
     }
 
     private mutating func finish(_ actions: [Action]) -> [Action] {

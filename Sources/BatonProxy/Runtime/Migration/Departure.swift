@@ -156,6 +156,8 @@ final class Departure {
         keep(parcel)
     }
 
+    private static let little = 1 << 15
+
     private func moveBatch(_ entries: [Leaving]) {
         var sent: [Leaving] = []
         do {
@@ -175,7 +177,8 @@ final class Departure {
                 }
                 if !link.hasRoom { try link.flush() }
             }
-            try link.flush()
+            // A little leaves while the sockets are frozen; much would keep the offer of them waiting.
+            if link.waiting > Self.little { try link.flush() }
         } catch {
             return fail(error, keeping: entries)
         }

@@ -42,6 +42,9 @@ final class PeerLink {
 
     // MARK: For loops
 
+    /// How much waits to be written, in bytes.
+    var waiting: Int { connection.outgoingCount }
+
     /// Whether more frames should be sent now.
     var hasRoom: Bool { connection.outgoingCount < Self.highWater }
 
