@@ -96,7 +96,7 @@ package struct MigrationSource {
         case .close(let members):
             for member in members { departure.sockets[member].closeSilently() }
         case .disown(let members):
-            for member in members { departure.sockets[member].disown() }
+            for member in members { departure.disown(member) }
         case .finish:
             break
         }
@@ -114,6 +114,7 @@ private struct Departure: ~Copyable {
     var hold: FlowHold?
     private var frozen: [Int: FrozenBox] = [:]
     private var standstills: [Int: Standstill] = [:]
+    private var probes: [Int: PeerProbe] = [:]
     /// Members by their position in the offer.
     private var offered: [Int] = []
 
@@ -127,6 +128,7 @@ private struct Departure: ~Copyable {
             do throws(MigrationError) {
                 let value = try socket.freeze()
                 standstills[member] = value.standstill
+                probes[member] = PeerProbe(value)
                 frozen[member] = FrozenBox(value)
             } catch {
                 refused[member] = error
@@ -144,6 +146,11 @@ private struct Departure: ~Copyable {
         }
         frozen = [:]
         return offer.encoded()
+    }
+
+    func disown(_ member: Int) {
+        sockets[member].closeSilently()
+        probes[member]?.send()
     }
 
     func isUnchanged(_ member: Int) -> Bool {

@@ -66,6 +66,8 @@ package struct MigrationTarget {
             return .activated(lost: activate(members, &batch, adopt))
         case .discard(let members):
             for member in members { batch.thawed[member]?.drop() }
+        case .disown(let members):
+            for member in members { batch.thawed[member]?.disown() }
         case .confirm(let lost):
             try? transport.send(.confirm(lost: lost))
         case .finish:
@@ -184,11 +186,19 @@ private final class Frozen {
 /// As `Frozen`.
 private final class Thawed {
     private var socket: ThawedSocket?
+    private let probe: PeerProbe
 
     init(_ socket: consuming ThawedSocket) {
+        probe = socket.probe
         self.socket = consume socket
     }
 
     func take() -> ThawedSocket? { socket.take() }
     func drop() { socket = nil }
+
+    /// The probe leaves when the socket is gone, which would swallow the answer.
+    func disown() {
+        socket = nil
+        probe.send()
+    }
 }

@@ -59,14 +59,6 @@ extension MovableSocket {
         close(descriptor)
     }
 
-    /// As `closeSilently`, after a window probe: the peer answers to where its packets go now. If nobody has the connection
-    /// there, it is told by a reset, and does not wait in vain.
-    func disown() {
-        _ = baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_OFF))
-        _ = baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_ON))
-        closeSilently()
-    }
-
     /// Reads everything; nil if a packet arrived meanwhile.
     private func read(at before: Standstill) throws(MigrationError) -> FrozenSocket? {
         guard let state = TCPState(rawValue: before.state), state.isMovable else {

@@ -31,8 +31,10 @@ public struct SocketArrival: Sendable {
         case answer(declined: [Member: MigrationError])
         /// Leave repair: these are ours now.
         case activate(Set<Member>)
-        /// Drop these without a trace.
+        /// Drop these without a trace: the other host has them.
         case discard(Set<Member>)
+        /// Drop these, and make their peers say something: nobody may have them, if a commit was lost.
+        case disown(Set<Member>)
         /// Send the confirmation.
         case confirm(lost: Set<Member>)
         /// Nothing of this batch remains to be done.
@@ -75,24 +77,24 @@ public struct SocketArrival: Sendable {
             phase = .finished
             return [.confirm(lost: lost), .finish]
         case (.waiting(let accepted), .cancel):
-            return end(MigrationError(.declined, "cancelled"), discarding: accepted)
+            return end(MigrationError(.declined, "cancelled"), accepted.isEmpty ? [] : [.discard(accepted)])
         case (.waiting(let accepted), .failed(let error)):
-            return end(error, discarding: accepted)
+            return end(error, accepted.isEmpty ? [] : [.disown(accepted)])
         case (.waiting(let accepted), _):
-            return end(MigrationError(.protocolViolation), discarding: accepted)
+            return end(MigrationError(.protocolViolation), accepted.isEmpty ? [] : [.disown(accepted)])
         case (.activating, _), (.finished, _):
             // The commit has come: what the link does now changes nothing.
             return []
         case (_, .failed(let error)):
-            return end(error, discarding: [])
+            return end(error, [])
         default:
-            return end(MigrationError(.protocolViolation), discarding: [])
+            return end(MigrationError(.protocolViolation), [])
         }
     }
 
-    private mutating func end(_ error: MigrationError, discarding members: Set<Member>) -> [Action] {
+    private mutating func end(_ error: MigrationError, _ actions: [Action]) -> [Action] {
         phase = .finished
         failure = error
-        return members.isEmpty ? [.finish] : [.discard(members), .finish]
+        return actions + [.finish]
     }
 }

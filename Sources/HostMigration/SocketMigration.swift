@@ -70,7 +70,7 @@ public struct SocketMigration: Sendable {
         case awaitConfirmation
         /// Close these silently.
         case close(Set<Member>)
-        /// Make the peers of these say something, which goes to the other host, and close them silently.
+        /// Close these silently, and make their peers say something, which goes to the other host.
         case disown(Set<Member>)
         /// Report the outcomes.
         case finish

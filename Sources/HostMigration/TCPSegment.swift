@@ -1,4 +1,4 @@
-/// A TCP segment without data or options (RFC 9293 3.1).
+/// A TCP segment without options (RFC 9293 3.1).
 struct TCPSegment: Sendable, Equatable {
     struct Flags: OptionSet, Sendable, Equatable {
         let rawValue: UInt8
@@ -11,6 +11,8 @@ struct TCPSegment: Sendable, Equatable {
     var acknowledgement: UInt32
     var flags: Flags
     var window: UInt16
+    /// A few bytes at most.
+    var payload: [UInt8] = []
 
     private static let headerLength = 20
 
@@ -25,24 +27,25 @@ struct TCPSegment: Sendable, Equatable {
         segment.append(flags.rawValue)
         segment.append(bigEndian: window)
         segment.append(bigEndian: UInt32(0))
+        segment += payload
         var pseudoHeader = source.address.bytes + destination.address.bytes
-        pseudoHeader.append(bigEndian: UInt32(TCPSegment.headerLength))
+        pseudoHeader.append(bigEndian: UInt32(segment.count))
         pseudoHeader.append(bigEndian: UInt32(6))
         let sum = InternetChecksum.of(pseudoHeader + segment)
         segment[16] = UInt8(sum >> 8)
         segment[17] = UInt8(sum & 0xFF)
-        return TCPSegment.header(from: source.address, to: destination.address) + segment
+        return TCPSegment.header(from: source.address, to: destination.address, segment.count) + segment
     }
 
-    private static func header(from source: IPAddress, to destination: IPAddress) -> [UInt8] {
+    private static func header(from source: IPAddress, to destination: IPAddress, _ length: Int) -> [UInt8] {
         var header: [UInt8]
         switch source.family {
         case .ipv4:
             // RFC 791 3.1. The kernel fills in identification and checksum (raw(7)).
-            header = [0x45, 0, 0, UInt8(20 + headerLength), 0, 0, 0x40, 0, 64, 6, 0, 0]
+            header = [0x45, 0, 0, UInt8(clamping: 20 + length), 0, 0, 0x40, 0, 64, 6, 0, 0]
         case .ipv6:
             // RFC 8200 3.
-            header = [0x60, 0, 0, 0, 0, UInt8(headerLength), 6, 64]
+            header = [0x60, 0, 0, 0, 0, UInt8(clamping: length), 6, 64]
         }
         header += source.bytes
         header += destination.bytes

@@ -14,6 +14,9 @@ public struct ThawedSocket: ~Copyable, Sendable {
     /// Both ends of the connection.
     public var flow: Flow { frozen.flow }
 
+    /// For when it may be nobody's.
+    var probe: PeerProbe { PeerProbe(frozen) }
+
     /// Restores the connection on this host, which must carry its local address, and need not answer for it. `settings` are
     /// those of the network namespace.
     ///

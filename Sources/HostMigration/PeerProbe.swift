@@ -1,0 +1,27 @@
+internal import CLinuxSockets
+
+/// Makes the peer of a connection say something: the byte before those that it has acknowledged last, sent once more. It
+/// throws the byte away and acknowledges at once (RFC 9293 3.10.7.4), however often it is asked.
+///
+/// Whoever has the connection hears nothing new in that, and if nobody has it the peer is told by a reset. Two hosts that
+/// cannot know whether the other one has it both ask, each when it holds nothing of it any more.
+struct PeerProbe: Sendable {
+    private let flow: Flow
+    private let segment: TCPSegment
+
+    init(_ frozen: borrowing FrozenSocket) {
+        flow = frozen.flow
+        segment = TCPSegment(
+            sequence: frozen.sendSequence &- 1, acknowledgement: frozen.receiveEnd, flags: .acknowledge,
+            window: UInt16(clamping: frozen.window.receive >> UInt32(frozen.negotiated.receiveScale)), payload: [0])
+    }
+
+    /// Nobody answers for its arrival: it is the last attempt to tell the peer.
+    func send() {
+        guard let number = try? checked(baton_raw_socket(flow.family.number), "raw socket") else { return }
+        let descriptor = Descriptor(owning: number)
+        let packet = segment.packet(from: flow.local, to: flow.remote)
+        _ = baton_raw_send(
+            descriptor.number, flow.family.number, flow.remote.address.bytes, packet, packet.count)
+    }
+}
