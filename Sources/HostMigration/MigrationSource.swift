@@ -96,7 +96,7 @@ package struct MigrationSource {
         case .close(let members):
             for member in members { departure.sockets[member].closeSilently() }
         case .disown(let members):
-            for member in members { departure.disown(member) }
+            for member in members { departure.probes[member]?.send() }
         case .finish:
             break
         }
@@ -114,7 +114,7 @@ private struct Departure: ~Copyable {
     var hold: FlowHold?
     private var frozen: [Int: FrozenBox] = [:]
     private var standstills: [Int: Standstill] = [:]
-    private var probes: [Int: PeerProbe] = [:]
+    private(set) var probes: [Int: PeerProbe] = [:]
     /// Members by their position in the offer.
     private var offered: [Int] = []
 
@@ -146,11 +146,6 @@ private struct Departure: ~Copyable {
         }
         frozen = [:]
         return offer.encoded()
-    }
-
-    func disown(_ member: Int) {
-        sockets[member].closeSilently()
-        probes[member]?.send()
     }
 
     func isUnchanged(_ member: Int) -> Bool {

@@ -82,6 +82,8 @@ extension MovableSocket {
         try checked(baton_tcp_get_sequence(descriptor, &sendNext), "TCP_QUEUE_SEQ")
         try checked(baton_tcp_get_queues(descriptor, &queues), "SIOCOUTQ")
         try checked(baton_tcp_get_timestamp(descriptor, &timestamp), "TCP_TIMESTAMP")
+        // A kernel before 6.7 knows no microseconds, and its clock is odd half of the time.
+        if info.options & UInt8(BATON_TCP_MICROSECONDS) == 0 { timestamp &= ~1 }
         let unacknowledged = Int(queues.unacknowledged) - (state.hasUnacknowledgedFIN ? 1 : 0)
         let unsent = Int(queues.unsent) - (state.hasLocalFIN && queues.unsent > 0 ? 1 : 0)
         guard unacknowledged >= 0, unsent >= 0 else { return nil }

@@ -13,7 +13,17 @@ struct PeerProbe: Sendable {
         flow = frozen.flow
         segment = TCPSegment(
             sequence: frozen.sendSequence &- 1, acknowledgement: frozen.receiveEnd, flags: .acknowledge,
-            window: UInt16(clamping: frozen.window.receive >> UInt32(frozen.negotiated.receiveScale)), payload: [0])
+            window: UInt16(clamping: frozen.window.receive >> UInt32(frozen.negotiated.receiveScale)),
+            options: frozen.negotiated.usesTimestamps ? PeerProbe.timestamps(frozen.timestamp) : [], payload: [0])
+    }
+
+    /// Two NOPs and the timestamps option, without which a peer may drop the segment (RFC 7323 3.2). One that is out of date
+    /// is answered, too (5.3).
+    private static func timestamps(_ value: UInt32) -> [UInt8] {
+        var option: [UInt8] = [1, 1, 8, 10]
+        option.append(bigEndian: value)
+        option.append(bigEndian: UInt32(0))
+        return option
     }
 
     /// Nobody answers for its arrival: it is the last attempt to tell the peer.

@@ -70,7 +70,7 @@ public struct SocketMigration: Sendable {
         case awaitConfirmation
         /// Close these silently.
         case close(Set<Member>)
-        /// Close these silently, and make their peers say something, which goes to the other host.
+        /// Make the peers of these, which are closed, say something: it goes to the other host.
         case disown(Set<Member>)
         /// Report the outcomes.
         case finish
@@ -137,7 +137,7 @@ public struct SocketMigration: Sendable {
         case (.committed(let committed), .confirmed(let lost)):
             let lostGroups = Set(lost.intersection(committed).map { groups[$0] })
             for member in committed { outcomes[member] = lostGroups.contains(groups[member]) ? .inDoubt : .moved }
-            return finish([.close(committed)])
+            return finish([])
         case (.committed(let committed), .failed):
             for member in committed { outcomes[member] = .inDoubt }
             return finish([.disown(committed)])
@@ -159,7 +159,9 @@ public struct SocketMigration: Sendable {
         guard !chosen.isEmpty else { return finish([.takeBack(frozen), .release(forwarding: []), .cancel]) }
         phase = .committed(chosen)
         let kept = frozen.subtracting(chosen)
-        return [.commit(chosen)] + takingBack(kept) + [.release(forwarding: chosen), .awaitConfirmation]
+        return [.commit(chosen)] + takingBack(kept) + [
+            .release(forwarding: chosen), .close(chosen), .awaitConfirmation,
+        ]
     }
 
     private mutating func finish(_ actions: [Action]) -> [Action] {

@@ -1,4 +1,4 @@
-/// A TCP segment without options (RFC 9293 3.1).
+/// A TCP segment (RFC 9293 3.1).
 struct TCPSegment: Sendable, Equatable {
     struct Flags: OptionSet, Sendable, Equatable {
         let rawValue: UInt8
@@ -11,6 +11,8 @@ struct TCPSegment: Sendable, Equatable {
     var acknowledgement: UInt32
     var flags: Flags
     var window: UInt16
+    /// Padded to a multiple of four bytes.
+    var options: [UInt8] = []
     /// A few bytes at most.
     var payload: [UInt8] = []
 
@@ -23,11 +25,11 @@ struct TCPSegment: Sendable, Equatable {
         segment.append(bigEndian: destination.port)
         segment.append(bigEndian: sequence)
         segment.append(bigEndian: acknowledgement)
-        segment.append(UInt8(TCPSegment.headerLength / 4) << 4)
+        segment.append(UInt8((TCPSegment.headerLength + options.count) / 4) << 4)
         segment.append(flags.rawValue)
         segment.append(bigEndian: window)
         segment.append(bigEndian: UInt32(0))
-        segment += payload
+        segment += options + payload
         var pseudoHeader = source.address.bytes + destination.address.bytes
         pseudoHeader.append(bigEndian: UInt32(segment.count))
         pseudoHeader.append(bigEndian: UInt32(6))

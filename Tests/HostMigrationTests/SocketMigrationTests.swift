@@ -14,9 +14,9 @@ struct SocketMigrationTests {
         #expect(machine.handle(.answered(declined: [:])) == [.verify([0, 1])])
         #expect(
             machine.handle(.verified(changed: [])) == [
-                .commit([0, 1]), .release(forwarding: [0, 1]), .awaitConfirmation,
+                .commit([0, 1]), .release(forwarding: [0, 1]), .close([0, 1]), .awaitConfirmation,
             ])
-        #expect(machine.handle(.confirmed(lost: [])) == [.close([0, 1]), .finish])
+        #expect(machine.handle(.confirmed(lost: [])) == [.finish])
         #expect(machine.outcomes == [0: .moved, 1: .moved])
     }
 
@@ -31,8 +31,8 @@ struct SocketMigrationTests {
         #expect(machine.handle(.answered(declined: [1: decline])) == [.verify([2, 3])])
         #expect(
             machine.handle(.verified(changed: [2]))
-                == [.commit([3]), .takeBack([1, 2]), .release(forwarding: [3]), .awaitConfirmation])
-        #expect(machine.handle(.confirmed(lost: [])) == [.close([3]), .finish])
+                == [.commit([3]), .takeBack([1, 2]), .release(forwarding: [3]), .close([3]), .awaitConfirmation])
+        #expect(machine.handle(.confirmed(lost: [])) == [.finish])
         #expect(
             machine.outcomes == [
                 0: .stayed(refusal), 1: .stayed(decline), 2: .stayed(MigrationError(.changedAfterFreezing)), 3: .moved,
@@ -59,8 +59,11 @@ struct SocketMigrationTests {
         #expect(machine.handle(.answered(declined: [3: decline])) == [.verify([4, 5, 6, 7])])
         #expect(
             machine.handle(.verified(changed: [4]))
-                == [.commit([6, 7]), .takeBack([1, 2, 3, 4, 5]), .release(forwarding: [6, 7]), .awaitConfirmation])
-        #expect(machine.handle(.confirmed(lost: [])) == [.close([6, 7]), .finish])
+                == [
+                    .commit([6, 7]), .takeBack([1, 2, 3, 4, 5]), .release(forwarding: [6, 7]), .close([6, 7]),
+                    .awaitConfirmation,
+                ])
+        #expect(machine.handle(.confirmed(lost: [])) == [.finish])
         #expect(
             machine.outcomes == [
                 0: .stayed(refusal), 1: partner, 2: partner, 3: .stayed(decline),
@@ -72,7 +75,7 @@ struct SocketMigrationTests {
     func lostPartner() {
         var machine = SocketMigration(groups: [7, 7, 9])
         for event in happy.prefix(5) { _ = machine.handle(event) }
-        #expect(machine.handle(.confirmed(lost: [1])) == [.close([0, 1, 2]), .finish])
+        #expect(machine.handle(.confirmed(lost: [1])) == [.finish])
         #expect(machine.outcomes == [0: .inDoubt, 1: .inDoubt, 2: .moved])
     }
 
@@ -141,9 +144,10 @@ struct SocketMigrationTests {
                 commits += 1
                 committed = members
             case .takeBack(let members): if !members.isDisjoint(with: committed) { Issue.record("\(actions)") }
-            case .close(let members), .disown(let members):
+            case .close(let members):
                 closes += 1
                 if members != committed { Issue.record("\(actions)") }
+            case .disown(let members): if closes == 0 || members != committed { Issue.record("\(actions)") }
             case .release(let members):
                 isHolding = false
                 if members != committed { Issue.record("\(actions)") }

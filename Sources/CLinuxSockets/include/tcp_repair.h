@@ -14,7 +14,7 @@ enum { BATON_REPAIR_OFF_SILENTLY = -1, BATON_REPAIR_OFF = 0, BATON_REPAIR_ON = 1
 enum { BATON_NO_QUEUE = 0, BATON_RECEIVE_QUEUE = 1, BATON_SEND_QUEUE = 2 };
 
 // tcpi_options.
-enum { BATON_TCP_TIMESTAMPS = 1, BATON_TCP_SACK = 2, BATON_TCP_WINDOW_SCALING = 4 };
+enum { BATON_TCP_TIMESTAMPS = 1, BATON_TCP_SACK = 2, BATON_TCP_WINDOW_SCALING = 4, BATON_TCP_MICROSECONDS = 64 };
 
 // The parts of struct tcp_info that describe the connection itself.
 typedef struct {

@@ -12,6 +12,8 @@ package final class NetworkServer {
     private var steering: FlowSteering?
     /// Of the request being answered.
     private var number: UInt32 = 0
+    /// Whether somebody has removed the hold device: every move fails from then on.
+    private var isDeviceLost = false
     /// Addresses to be announced once more, and when.
     private var announcements: (due: ContinuousClock.Instant, addresses: [IPAddress])?
 
@@ -63,11 +65,11 @@ package final class NetworkServer {
         while true {
             var polled = [
                 pollfd(fd: channel.descriptor, events: Int16(POLLIN), revents: 0),
-                pollfd(fd: steering?.leftover ?? -1, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: isDeviceLost ? -1 : steering?.leftover ?? -1, events: Int16(POLLIN), revents: 0),
             ]
             let left = announcements.map { ContinuousClock.now.duration(to: $0.due) / .milliseconds(1) }
             _ = poll(&polled, 2, left.map { Int32(max(0, min($0.rounded(.up), 10_000))) } ?? -1)
-            if polled[1].revents != 0 { try? steering?.releaseLeftover() }
+            if polled[1].revents != 0, (try? steering?.releaseLeftover()) == nil { isDeviceLost = true }
             if polled[0].revents != 0 { return }
             guard let (due, addresses) = announcements, ContinuousClock.now >= due else { continue }
             announcements = nil

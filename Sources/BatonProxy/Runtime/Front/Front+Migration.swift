@@ -60,6 +60,13 @@ extension Front {
         }
     }
 
+    /// Without its keeper a server goes on, and moves connections as long as the privileged process lives.
+    func keeperLost() {
+        log.error("the process that starts the privileged one is gone; restart the server when it can be")
+        keeper = nil
+        migration?.closeNetworkEnd()
+    }
+
     private func startNetwork(_ handle: MigrationHandle, isRestarted: Bool) throws(RuntimeError) {
         guard let keeper else { throw NetworkMain.lacksPrivileges }
         handle.networkStartedAt = MonotonicTime.now

@@ -24,13 +24,14 @@ extension Front {
         do {
             let listener = try HandoffListener(at: path)
             let sockets = listeners.values.map(\.socket).sorted { $0.name < $1.name } + (adminSocket.map { [$0] } ?? [])
+            let keeperLink = try? keeper?.share()
             let inheritance = Inheritance(
                 listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
                 ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
                 counts: countsInAll, workersAsked: workersAsked,
-                networkArguments: keeper == nil ? nil : networkArguments)
+                networkArguments: keeperLink == nil ? nil : networkArguments)
             let parcel = try inheritance.parcel(
-                control: control, sockets: sockets.map(\.descriptor), keeper: keeper?.share())
+                control: control, sockets: sockets.map(\.descriptor), keeper: keeperLink)
             let process = try ChildProcess.start(
                 binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
             let successor = Successor(process)

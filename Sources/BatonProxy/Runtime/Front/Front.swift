@@ -133,7 +133,14 @@ final class Front: @unchecked Sendable {
         loop.execute { [self] in
             readiness = promise
             for _ in 0..<workerCount { startWorker() }
-            if configuration.migration.isConfigured { startMigration() }
+            keeper?.listen { [self] in loop.execute { self.keeperLost() } }
+            if configuration.migration.isConfigured {
+                if keeper == nil, hasPredecessor {
+                    log.error("connections cannot move between hosts: the server before had no privileges to hand on")
+                } else {
+                    startMigration()
+                }
+            }
             loop.scheduleTask(in: Self.startLimit) { [self] in
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }

@@ -154,10 +154,7 @@ public enum FrontMain {
                 .configuration,
                 "migration: interface, addresses and commands cannot be changed by an upgrade; restart the server")
         }
-        return KeeperLink(owning: descriptor) {
-            Logger(label: "baton").error(
-                "the process that starts the privileged one is gone; restart the server to move connections again")
-        }
+        return KeeperLink(owning: descriptor)
     }
 
     /// Does what needs a privilege, and goes on without, as another user if one is given. No peer has been heard yet.

@@ -37,12 +37,15 @@ struct Inheritance: Codable, Sendable {
     /// - Parameter keeper: which is taken over.
     func parcel(control: ControlSocket, sockets: [CInt], keeper: CInt?) throws -> Parcel {
         var set = DescriptorSet()
+        var isKeeperTaken = false
+        defer { if let keeper, !isKeeperTaken { close(keeper) } }
         for descriptor in [control.descriptor, control.lock] + sockets {
             let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
             guard copy >= 0 else { throw RuntimeError.system("cannot copy a listening socket") }
             set.append(owning: copy)
         }
         if let keeper { set.append(owning: keeper) }
+        isKeeperTaken = true
         var parcel = Parcel(sockets: set, applicationState: Array(try JSONEncoder().encode(self)))
         parcel.metadata.annotations[Self.annotation] = [1]
         return parcel

@@ -4,8 +4,8 @@ internal import Glibc
 final class MigrationHandle {
     let pid: Int32
     let socket: String
-    /// The end of their socket that is the privileged process's. Kept for one that takes its place.
-    let networkEnd: CInt
+    /// The end of their socket that is the privileged process's. Kept for one that takes its place; -1: none will.
+    private(set) var networkEnd: CInt
     /// When the privileged process was started last, on the monotonic clock in nanoseconds.
     var networkStartedAt: UInt64 = 0
     var link: JSONLink<MigrationOrder>?
@@ -18,5 +18,11 @@ final class MigrationHandle {
         self.networkEnd = networkEnd
     }
 
-    deinit { close(networkEnd) }
+    /// No other privileged process will come: the migration process is to hear it when this one ends.
+    func closeNetworkEnd() {
+        if networkEnd >= 0 { close(networkEnd) }
+        networkEnd = -1
+    }
+
+    deinit { closeNetworkEnd() }
 }

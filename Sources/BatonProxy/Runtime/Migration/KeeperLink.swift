@@ -12,9 +12,11 @@ final class KeeperLink: @unchecked Sendable {
     /// Where a program executed anew finds its descriptor.
     private static let variable = "BATON_KEEPER"
 
-    /// Takes the socket over. `lost` is called when the keeper is gone.
-    init(owning descriptor: CInt, lost: @escaping @Sendable () -> Void) {
-        channel = NetworkChannel(owning: descriptor)
+    /// Takes the socket over.
+    init(owning descriptor: CInt) { channel = NetworkChannel(owning: descriptor) }
+
+    /// Begins to hear the keeper. `lost` is called, from another thread, when it is gone.
+    func listen(lost: @escaping @Sendable () -> Void) {
         startThread("baton-keeper") { [self] in
             while let message = try? channel.receive() {
                 for descriptor in message.descriptors { close(descriptor) }

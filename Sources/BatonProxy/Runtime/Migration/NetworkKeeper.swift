@@ -51,10 +51,10 @@ final class NetworkKeeper {
 
     private func hear(_ front: Front) {
         let message = try? front.channel.receive()
-        guard let (bytes, descriptors) = message ?? nil else { return fronts.removeAll { $0 === front } }
+        guard let (bytes, descriptors) = message ?? nil else { return hangUp(front) }
         guard let order = KeeperOrder(bytes), descriptors.count == 1 else {
             for descriptor in descriptors { close(descriptor) }
-            return fronts.removeAll { $0 === front }
+            return hangUp(front)
         }
         switch order {
         case .start(let turn, let isRestarted):
@@ -67,6 +67,12 @@ final class NetworkKeeper {
             }
             fronts.append(Front(owning: descriptors[0]))
         }
+    }
+
+    private func hangUp(_ front: Front) {
+        // What it has started may be ours to reap still.
+        shutdown(front.channel.descriptor, Int32(SHUT_RDWR))
+        fronts.removeAll { $0 === front }
     }
 
     private func start(_ turn: UInt32, at socket: CInt, isRestarted: Bool, for front: Front) {

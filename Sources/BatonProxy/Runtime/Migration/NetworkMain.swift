@@ -50,7 +50,14 @@ public enum NetworkMain {
         guard hasPrivileges else { throw lacksPrivileges }
         // A terminal's or a service manager's word to end is the front's to act upon.
         for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
-        return fcntl(0, F_DUPFD_CLOEXEC, 3)
+        let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
+        // The other side is to hear of it when that is closed.
+        let nothing = open("/dev/null", O_RDWR | O_CLOEXEC)
+        if nothing >= 0 {
+            dup2(nothing, 0)
+            close(nothing)
+        }
+        return descriptor
     }
 
     /// Whether this process may move connections.
