@@ -11,9 +11,9 @@ extension Parcel {
         return writer.finish()
     }
 
-    /// Reads what `encoded` wrote, from bytes somebody else sent.
+    /// Reads what `encoded` wrote, from bytes somebody else sent. One with a second snapshot is to get two sockets.
     package static func decode(_ bytes: UnsafeRawBufferPointer) throws(ParcelError) -> Parcel {
-        var contents = try ParcelReader.read(bytes, descriptors: DescriptorSet())
+        var contents = try ParcelReader.read(bytes, descriptors: DescriptorSet(), comeLater: true)
         if let error = contents.errors.first ?? nil { throw error }
         guard contents.errors.count == 1, let parcel = contents.batch.removeLast() else { throw .wrongParcelCount }
         return parcel

@@ -10,9 +10,11 @@ enum ParcelReader {
         var errors: [ParcelError?] = []
     }
 
-    /// - Parameter descriptors: those of all parcels, in order.
+    /// - Parameters:
+    ///   - descriptors: those of all parcels, in order.
+    ///   - comeLater: whether the sockets travel by another way, and the caller sees that they are enough.
     static func read(
-        _ bytes: UnsafeRawBufferPointer, descriptors: consuming DescriptorSet
+        _ bytes: UnsafeRawBufferPointer, descriptors: consuming DescriptorSet, comeLater: Bool = false
     ) throws(ParcelError) -> Contents {
         var reader = WireReader(bytes)
         guard let version = reader.uint8() else { throw .cutOff }
@@ -25,7 +27,8 @@ enum ParcelReader {
             guard let body = reader.bytes(Int(length)) else { throw .cutOff }
             guard socketCount <= descriptors.count else { throw .wrongDescriptorCount }
             do throws(ParcelError) {
-                let parcel = try readParcel(body, sockets: descriptors.takeFirst(Int(socketCount)))
+                let parcel = try readParcel(
+                    body, sockets: descriptors.takeFirst(Int(socketCount)), comeLater: comeLater)
                 contents.batch.append(parcel)
                 contents.errors.append(nil)
             } catch {
@@ -39,7 +42,7 @@ enum ParcelReader {
     }
 
     private static func readParcel(
-        _ bytes: UnsafeRawBufferPointer, sockets: consuming DescriptorSet
+        _ bytes: UnsafeRawBufferPointer, sockets: consuming DescriptorSet, comeLater: Bool
     ) throws(ParcelError) -> Parcel {
         var parcel = Parcel(sockets: sockets)
         var reader = WireReader(bytes)
@@ -58,6 +61,9 @@ enum ParcelReader {
             }
             switch field {
             case .annotation: try readAnnotation(value, after: &previousName, into: &parcel.metadata)
+            case .secondSnapshot:
+                guard comeLater || parcel.sockets.count >= 2 else { throw .invalidField(tag) }
+                parcel.secondSnapshot = try readSnapshot(value)
             default: try read(field, value, into: &parcel)
             }
         }
@@ -70,9 +76,6 @@ enum ParcelReader {
         var reader = WireReader(value)
         switch field {
         case .snapshot: parcel.snapshot = try readSnapshot(value)
-        case .secondSnapshot:
-            guard parcel.sockets.count >= 2 else { throw .invalidField(field.rawValue) }
-            parcel.secondSnapshot = try readSnapshot(value)
         case .writePositions:
             guard !parcel.sockets.isEmpty, value.count == parcel.sockets.count * 9 else {
                 throw .invalidField(field.rawValue)
@@ -101,7 +104,7 @@ enum ParcelReader {
                 throw .invalidField(field.rawValue)
             }
             parcel.metadata.listener = name
-        case .annotation:
+        case .annotation, .secondSnapshot:
             break
         }
     }

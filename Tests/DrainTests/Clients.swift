@@ -1,4 +1,5 @@
 import HostLab
+import SelfSigned
 import StockPeers
 
 /// Programs in the client's namespace, and in the backend's.
@@ -30,6 +31,13 @@ enum Clients {
     /// A TCP echo on the backend host, port 7000.
     static func backendEcho() throws -> PeerProcess { try backend(backendEchoText) }
 
+    /// As `backendEcho`, with TLS 1.3, for any name.
+    static func backendTLSEcho(in files: TemporaryFiles) throws -> PeerProcess {
+        let issued = try HostCredentials.authority.issue(for: ["backend.example"])
+        let chain = try files.write(issued.certificatePEM + issued.privateKeyPEM, "backend.pem")
+        return try backend(backendTLSEchoText, [chain])
+    }
+
     /// An HTTP server on the backend host, port 7000, that answers GET with so many pseudo-random megabytes and PUT with
     /// the digest of what it got. It says REQUEST when a request has come.
     static func backendHTTP() throws -> PeerProcess { try backend(backendHTTPText) }
@@ -37,8 +45,8 @@ enum Clients {
     /// A server of WebSockets on the backend host, port 7000, that sends every message back.
     static func backendWebSocket() throws -> PeerProcess { try backend(backendWebSocketText) }
 
-    private static func backend(_ text: String) throws -> PeerProcess {
-        let process = try PeerProcess(Host.inside(.backend) + ["python3", "-c", text])
+    private static func backend(_ text: String, _ arguments: [String] = []) throws -> PeerProcess {
+        let process = try PeerProcess(Host.inside(.backend) + ["python3", "-c", text] + arguments)
         try process.expect("LISTENING")
         return process
     }
@@ -189,6 +197,24 @@ enum Clients {
                 s = listener.accept()[0]
                 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=serve, args=(s,), daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
+        print('LISTENING', flush=True)
+        sys.stdin.read()
+        """
+
+    private static let backendTLSEchoText = """
+        import socket, ssl, sys, threading
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(sys.argv[1])
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        listener = socket.create_server(('', 7000))
+        def serve(s):
+            try:
+                s = context.wrap_socket(s, server_side=True)
+                while piece := s.recv(65536): s.sendall(piece)
+            except OSError: pass
+        def accept():
+            while True: threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
         threading.Thread(target=accept, daemon=True).start()
         print('LISTENING', flush=True)
         sys.stdin.read()

@@ -18,6 +18,8 @@ final class Host {
         var authority = HostCredentials.authority
         /// Connections go there; nil: the built-in echo.
         var upstream: String?
+        /// More settings of the upstream.
+        var upstreamSettings: [String] = []
         /// Where its migration process listens, without the port; nil: the IPv4 address on the link.
         var listen: String?
         /// Where it is to find the other host; nil: where that listens by default.
@@ -48,7 +50,7 @@ final class Host {
                   backend:
                     addresses: \($0)
                     source-addresses: [198.51.100.100, "2001:db8:1::100"]
-
+                \(options.upstreamSettings.map { "    \($0)\n" }.joined())
                 """
             } ?? ""
         let configuration = """

@@ -91,9 +91,27 @@ extension DrainTests {
             #expect(client.text.contains("SAME"), "\(client.text)")
         }
 
-        private func proxied() async throws -> Hosts {
+        @Test("a session in which this host is a TLS client, too, moves with both of its connections")
+        func clientRole() async throws {
+            let files = try TemporaryFiles()
+            let backend = try Clients.backendTLSEcho(in: files)
+            defer { withExtendedLifetime(backend) {} }
+            let hosts = try await proxied(["tls: true", "tls-verify: false"])
+            let client = try Clients.bulk("192.0.2.100", "tls12")
+            try client.expect("FLOWING")
+            for role in [Lab.Role.a, .b] {
+                let report = try hosts[role].drain()
+                #expect(report.isComplete && report.moved == 1, "\(report)")
+            }
+            try client.endInput()
+            try client.expect(nil)
+            #expect(client.text.contains("SAME"), "\(client.text)")
+        }
+
+        private func proxied(_ settings: [String] = []) async throws -> Hosts {
             var options = Host.Options()
             options.upstream = "198.51.100.4:7000"
+            options.upstreamSettings = settings
             return try await Hosts(a: options, b: options)
         }
     }

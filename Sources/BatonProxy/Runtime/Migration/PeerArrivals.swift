@@ -181,7 +181,7 @@ final class PeerArrivals {
             flows.append(flow)
         }
         guard Set(flows).count == flows.count, let rest = reader.bytes(reader.remaining),
-            let parcel = try? Parcel.decode(rest)
+            let parcel = try? Parcel.decode(rest), parcel.secondSnapshot == nil || count == 2
         else { return nil }
         return Coming(flows, parcel)
     }
