@@ -275,7 +275,8 @@ final class Departure {
         tally.lost += lost
         for entry in moved {
             entry.forget(reset: false)
-            guard let then = entry.detachedAt, now > then + lag else { continue }
+            // The lag is the peer's word, and may be any number.
+            guard let then = entry.detachedAt, now > then, now - then > lag else { continue }
             tally.pauses.record(nanoseconds: now - then - lag)
         }
     }
