@@ -216,8 +216,6 @@ final class Departure {
         do {
             defer { close(far) }
             try network.beginMove(sockets, groups: groups, over: far, to: peer.hop)
-        } catch {
-            throw error
         }
         while !relay.step(watching: network.descriptor) {}
         let outcomes = try network.outcomes()

@@ -34,22 +34,19 @@ final class ParcelPlacer: Sendable {
         }
     }
 
-    /// Gives the connection to whom its target names, or to the next worker.
+    /// Gives the connection to the next worker. A target that names another program is no reason to give it there: what
+    /// programs were given never comes here, and another host has no say in who is connected to.
     func place(_ parcel: consuming Parcel) {
         parcel.metadata.stampDetached()
         place(parcel, since: MonotonicTime.now)
     }
 
     private func place(_ parcel: consuming Parcel, since: UInt64) {
-        var path: String?
-        if case .worker(let program)? = parcel.metadata.target { path = program }
         let box = DetachedConnection(parcel)
         let courier = state.withLock { state -> ParcelCourier? in
-            if path == nil, !state.workers.isEmpty {
-                state.turn = (state.turn + 1) % state.workers.count
-                path = state.workers[state.turn]
-            }
-            guard let path else { return nil }
+            guard !state.workers.isEmpty else { return nil }
+            state.turn = (state.turn + 1) % state.workers.count
+            let path = state.workers[state.turn]
             if let courier = state.couriers[path] { return courier }
             let courier = ParcelCourier(path: path) { [self] delivery in delivered(delivery) }
             state.couriers[path] = courier
