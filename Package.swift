@@ -33,8 +33,9 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "COpenSSLStart", dependencies: ["COpenSSL"]),
         .target(name: "CLinuxSockets"),
-        .target(name: "TLSRecords", dependencies: ["COpenSSL"], swiftSettings: settings),
+        .target(name: "TLSRecords", dependencies: ["COpenSSL", "COpenSSLStart"], swiftSettings: settings),
         .target(name: "TLSHandshake", dependencies: ["COpenSSL", "TLSRecords"], swiftSettings: settings),
         .target(
             name: "SelfSigned",

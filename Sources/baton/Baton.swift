@@ -1,4 +1,5 @@
 import ArgumentParser
+import BatonProxy
 import Foundation
 
 /// The command line. Each subcommand is a file of its own.
@@ -25,6 +26,7 @@ struct Baton: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            ProcessExit.leave(0)
         } catch {
             end(with: error)
         }
@@ -34,10 +36,10 @@ struct Baton: AsyncParsableCommand {
         let status = exitCode(for: error)
         if status == .success {
             print(fullMessage(for: error))
-            Foundation.exit(0)
+            ProcessExit.leave(0)
         }
         let message = message(for: error)
         if !message.isEmpty { try? FileHandle.standardError.write(contentsOf: Data("baton: \(message)\n".utf8)) }
-        Foundation.exit(status == .validationFailure ? 2 : status.rawValue)
+        ProcessExit.leave(status == .validationFailure ? 2 : status.rawValue)
     }
 }

@@ -3,10 +3,20 @@ import Glibc
 
 /// What every process that holds traffic secrets does first.
 enum ProcessHardening {
-    /// No core dumps, and no other process of the same user may attach or read the memory (PR_SET_DUMPABLE); writing to a
+    /// No core dumps, and no other process of the same user may attach or read the memory (PR_SET_DUMPABLE). A crash is one
+    /// line and tells nothing of memory or registers, whatever the environment asks of the Swift runtime. Writing to a
     /// closed pipe is an error to be handled and not a signal that kills.
     static func apply() {
         _ = baton_make_undumpable()
+        baton_die_quietly(role)
         signal(SIGPIPE, SIG_IGN)
+    }
+
+    /// Which of its processes this is, in the log of a server: the name of the command.
+    private static var role: String {
+        guard let word = CommandLine.arguments.dropFirst().first,
+            word.utf8.allSatisfy({ $0 == 0x2D || $0 > 0x60 && $0 < 0x7B })
+        else { return "process" }
+        return word
     }
 }

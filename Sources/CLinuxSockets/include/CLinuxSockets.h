@@ -3,6 +3,7 @@
 
 #include "capabilities.h"
 #include "child.h"
+#include "crash.h"
 #include "handoff.h"
 #include "nftables_batch.h"
 #include "packet_devices.h"

@@ -1,0 +1,15 @@
+// Preconcurrency for `stdout`, a C global.
+@preconcurrency internal import Glibc
+
+/// The one way in which a process of this program ends by itself.
+public enum ProcessExit {
+    /// Ends the process at once, with all its threads, after what was printed has been written.
+    ///
+    /// exit(3), which also follows a return from `main`, cleans up while other threads go on: it frees what libraries keep,
+    /// and libcrypto's state of each thread, under a thread that ends connections or ends itself. Nothing of that needs
+    /// doing: the kernel takes everything back. What is to be removed from the file system has been by then.
+    public static func leave(_ status: Int32) -> Never {
+        fflush(stdout)
+        _exit(status)
+    }
+}
