@@ -120,7 +120,11 @@ final class MigrationProcess: @unchecked Sendable {
             }
             inbox.start()
             self.inbox = inbox
-            if let address = configuration.migration.listen { try listen(address) }
+            if let address = configuration.migration.listen, let handshake {
+                try PeerListener(at: address, handshake, peers: configuration.peers.values, log: log) { [self] in
+                    serve($0, of: $1)
+                }.start()
+            }
             tell(.ready)
         } catch {
             tell(.failed("\(error)"))
@@ -200,29 +204,9 @@ final class MigrationProcess: @unchecked Sendable {
 
     // MARK: Coming
 
-    private func listen(_ address: Address) throws {
-        let socket = try ListeningSocket.open("migration", address, sharesPort: true)
-        log.notice("listening for other hosts", metadata: ["address": "\(socket.actualAddress)"])
-        startThread("baton-peers") { [self] in
-            let slots = DispatchSemaphore(value: 8)
-            while true {
-                var request = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
-                _ = poll(&request, 1, -1)
-                let descriptor = baton_accept(socket.descriptor)
-                guard descriptor >= 0 else { continue }
-                // Whoever connects has a time limit until it is known; the rest waits in the backlog.
-                slots.wait()
-                startThread("baton-peer") { [self] in
-                    serve(descriptor)
-                    slots.signal()
-                }
-            }
-        }
-    }
-
-    private func serve(_ descriptor: CInt) {
+    private func serve(_ link: PeerLink, of peer: String) {
+        guard let placer else { return }
         do {
-            guard let (link, peer) = try handshake?.accept(descriptor), let placer else { return }
             let isTaken = take(.arriving)
             defer { if isTaken { activity.withLock { $0 = .none } } }
             let arrivals = PeerArrivals(

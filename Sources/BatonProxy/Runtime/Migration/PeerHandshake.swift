@@ -39,35 +39,33 @@ struct PeerHandshake: Sendable {
         guard let peer = peers[name] else { throw LinkError("there is no peers.\(name) in the configuration") }
         let descriptor = try LinkSocket.connect(peer.address, service: service)
         do {
-            return try link(Handshake(client: client, serverName: peer.name), descriptor) { _ in true }
+            return try link(
+                Handshake(client: client, serverName: peer.name), descriptor, within: LinkProtocol.patience
+            ) { _ in true }
         } catch {
             close(descriptor)
             throw error
         }
     }
 
-    /// The server's side, for an accepted socket, which is closed unless a link comes of it. Who shows a certificate of the
+    /// The server's side, for an accepted socket, which stays the caller's if this throws. Who shows a certificate of the
     /// authority but no configured name is hung up on.
-    func accept(_ descriptor: CInt) throws -> (link: PeerLink, peer: String) {
+    func accept(_ descriptor: CInt, within milliseconds: Int) throws -> (link: PeerLink, peer: String) {
         var found: String?
-        do {
-            LinkSocket.prepare(descriptor)
-            let link = try link(Handshake(server: server), descriptor) { handshake in
-                found = peers.sorted { $0.key < $1.key }.first { handshake.peerCertificate(isFor: $0.value.name) }?.key
-                return found != nil
-            }
-            return (link, found ?? "")
-        } catch {
-            close(descriptor)
-            throw error
+        LinkSocket.prepare(descriptor)
+        let link = try link(Handshake(server: server), descriptor, within: milliseconds) { handshake in
+            found = peers.sorted { $0.key < $1.key }.first { handshake.peerCertificate(isFor: $0.value.name) }?.key
+            return found != nil
         }
+        return (link, found ?? "")
     }
 
     private func link(
-        _ handshake: consuming Handshake, _ descriptor: CInt, isPeer: (borrowing Handshake) -> Bool
+        _ handshake: consuming Handshake, _ descriptor: CInt, within milliseconds: Int,
+        isPeer: (borrowing Handshake) -> Bool
     ) throws -> PeerLink {
         var handshake = handshake
-        let deadline = MonotonicTime.now + UInt64(LinkProtocol.patience) * 1_000_000
+        let deadline = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
         while true {
             let progress: Handshake.Progress
             do throws(HandshakeError) {
