@@ -7,20 +7,23 @@ public struct FlowHold: ~Copyable {
     /// What is held.
     public let flows: [Flow]
     private let steering: FlowSteering
-    private let start = ContinuousClock.now
+    private let start: ContinuousClock.Instant
 
     /// How long before the kernel lets go of the flows by itself a hold no longer counts, in seconds.
     private static let margin = 5
 
-    /// Whether the kernel is certain to hold the flows for some seconds more. Nothing may be committed else.
-    public var isFresh: Bool {
-        start.duration(to: .now) < .seconds(FlowSteering.holdSeconds - FlowHold.margin)
+    /// Whether the kernel is certain at `now` to hold the flows for some seconds more. Nothing may be committed else.
+    public func isFresh(at now: ContinuousClock.Instant = .now) -> Bool {
+        start.duration(to: now) < .seconds(FlowSteering.holdSeconds - FlowHold.margin)
     }
 
-    /// Holds the flows.
-    public init(_ flows: [Flow], with steering: FlowSteering) throws(MigrationError) {
+    /// Holds the flows. `now` is a moment before that.
+    public init(
+        _ flows: [Flow], with steering: FlowSteering, now: ContinuousClock.Instant = .now
+    ) throws(MigrationError) {
         self.flows = flows
         self.steering = steering
+        start = now
         try steering.hold(flows)
     }
 

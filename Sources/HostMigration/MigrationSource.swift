@@ -9,16 +9,19 @@ package struct MigrationSource {
     private let transport: any MigrationTransport
     private let host: NextHop
     private let answerMilliseconds: Int
+    private let now: () -> ContinuousClock.Instant
 
     /// `host` is where the other end of `transport` lives. An answer that takes longer than `answerMilliseconds`
-    /// takes the batch back; it must stay well under `FlowSteering.holdSeconds`.
+    /// takes the batch back; it must stay well under `FlowSteering.holdSeconds`, which are counted by `now`.
     package init(
-        steering: FlowSteering, transport: any MigrationTransport, to host: NextHop, answerMilliseconds: Int = 5000
+        steering: FlowSteering, transport: any MigrationTransport, to host: NextHop, answerMilliseconds: Int = 5000,
+        now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.steering = steering
         self.transport = transport
         self.host = host
         self.answerMilliseconds = answerMilliseconds
+        self.now = now
     }
 
     /// Moves the connections, and says of each, in the same order, what became of it. A descriptor whose connection
@@ -67,7 +70,7 @@ package struct MigrationSource {
     ) throws(MigrationError) -> SocketMigration.Event? {
         switch action {
         case .hold:
-            departure.hold = try FlowHold(departure.sockets.map(\.flow), with: steering)
+            departure.hold = try FlowHold(departure.sockets.map(\.flow), with: steering, now: now())
             return .held
         case .freeze:
             return .frozen(refused: departure.freeze())
@@ -77,10 +80,11 @@ package struct MigrationSource {
             // The answer counts as the offer does: among those that were frozen.
             return .answered(declined: departure.members(declined))
         case .verify(let members):
-            guard departure.hold?.isFresh == true else {
-                throw MigrationError(.timedOut, "the hold is about to expire")
-            }
-            return .verified(changed: members.filter { !departure.isUnchanged($0) })
+            try requireFreshHold(departure)
+            let changed = members.filter { !departure.isUnchanged($0) }
+            // Once more, since the comparison takes time: what the machine answers with is the commit, which is sent at once.
+            try requireFreshHold(departure)
+            return .verified(changed: changed)
         case .cancel:
             try? transport.send(.cancel)
         case .commit(let members):
@@ -101,6 +105,12 @@ package struct MigrationSource {
             break
         }
         return nil
+    }
+
+    private func requireFreshHold(_ departure: borrowing Departure) throws(MigrationError) {
+        guard departure.hold?.isFresh(at: now()) == true else {
+            throw MigrationError(.timedOut, "the hold is about to expire")
+        }
     }
 
     private func receive() throws(MigrationError) -> MigrationMessage {

@@ -59,6 +59,27 @@ extension LabTests {
             close(pair.server)
         }
 
+        @Test(
+            "leaves the connection at its host when the hold has become old by the commit, also while the sockets are compared",
+            arguments: [[0, 16], [0, 14, 16]])
+        func staleHold(seconds: [Int]) async throws {
+            let (near, far) = try Mover.link()
+            let target = Lab.shared.start(in: .b) {
+                let transport = StreamTransport(owning: far)
+                _ = try transport.receive(within: 30_000)
+                try transport.send(.answer(declined: [:]))
+                let word = try transport.receiveMessage(within: 30_000)
+                #expect(word == .cancel)
+            }
+            // It is read when the flows begin to be held, and then whenever something depends on how long they have been.
+            let start = ContinuousClock.now
+            var readings = seconds.map { start + .seconds($0) }
+            try await staysAtA(.timedOut, StreamTransport(owning: near)) {
+                readings.count > 1 ? readings.removeFirst() : readings[0]
+            }
+            try await target.value
+        }
+
         @Test("is in doubt, and closed at its host, when the link is cut after the commit")
         func doubt() async throws {
             let mover = try await Mover.shared()
@@ -86,17 +107,20 @@ extension LabTests {
         }
 
         /// Moves a connection over the transport, in vain, with bytes on their way in both directions.
-        private func staysAtA(_ code: MigrationError.Code, _ transport: StreamTransport) async throws {
+        private func staysAtA(
+            _ code: MigrationError.Code, _ transport: StreamTransport,
+            now: @escaping () -> ContinuousClock.Instant = { .now }
+        ) async throws {
             let mover = try await Mover.shared()
             let pair = try await Pair()
             try Sockets.writeAll(pair.client, Bulk.bytes(20_000, seed: 1))
             try Sockets.writeAll(pair.server, Bulk.bytes(20_000, seed: 2))
-            let link = Unshared(transport)
+            let (link, now) = (Unshared(transport), Unshared(now))
             let outcomes = try await Lab.shared.run(in: .a) {
                 defer { try? mover.steering(.a).settle() }
                 let source = MigrationSource(
                     steering: mover.steering(.a), transport: link.value, to: Mover.hosts[.b]!,
-                    answerMilliseconds: 200)
+                    answerMilliseconds: 200, now: now.value)
                 return source.move([try MovableSocket(examining: pair.server)])
             }
             guard case .stayed(let error) = try #require(outcomes.first) else {
@@ -116,8 +140,8 @@ extension LabTests {
 }
 
 /// Crosses a thread boundary once.
-private struct Unshared: @unchecked Sendable {
-    let value: StreamTransport
+private struct Unshared<Value>: @unchecked Sendable {
+    let value: Value
 
-    init(_ value: StreamTransport) { self.value = value }
+    init(_ value: Value) { self.value = value }
 }

@@ -29,8 +29,9 @@ extension Front {
         case .starting, .serving, .replacing, .finishing:
             if let worker = workers.filter({ $0.state == .ready }).min(by: { $0.load < $1.load }) {
                 lastPlacement += 1
-                worker.expect(lastPlacement, from: source)
                 guard var parcel = box.take() else { return }
+                worker.underWay.add(lastPlacement, from: source, at: MonotonicTime.now)
+                sweepLater(worker)
                 parcel.metadata.mark(placement: lastPlacement)
                 return courier(to: worker.socket, target).send([DetachedConnection(parcel)])
             }
@@ -65,11 +66,30 @@ extension Front {
             let since = stamp.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             let source = parcel.metadata.source?.address
             let placement = parcel.metadata.takePlacement() ?? 0
-            let isCounted = workers.first { $0.socket == path }?.expectNoMore(placement) != nil
+            let isCounted = workers.first { $0.socket == path }?.underWay.remove(placement) != nil
             if !isCounted { admission.withLock { $0.adopt(from: source) } }
             retry(
                 DetachedConnection(parcel), target: target, source: source, since: since,
                 reason: delivery.reason ?? "the worker did not take it")
+        }
+    }
+
+    /// What a worker never tells of is not counted for ever.
+    private func sweepLater(_ worker: WorkerHandle) {
+        guard !worker.isSweepDue else { return }
+        worker.isSweepDue = true
+        let bound = NIOLoopBound(worker, eventLoop: loop)
+        loop.scheduleTask(in: .nanoseconds(Int64(Placements.patience))) { [self] in
+            let worker = bound.value
+            worker.isSweepDue = false
+            let overdue = worker.underWay.removeOverdue(at: MonotonicTime.now)
+            admission.withLock { for source in overdue { $0.release(from: source) } }
+            if !overdue.isEmpty {
+                log.warning(
+                    "connections in doubt are counted no more",
+                    metadata: ["count": "\(overdue.count)", "worker": "\(worker.number)"])
+            }
+            if !worker.underWay.isEmpty { sweepLater(worker) }
         }
     }
 

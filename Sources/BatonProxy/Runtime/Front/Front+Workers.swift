@@ -75,7 +75,7 @@ extension Front {
         case .sources(let changes, let placed):
             change(changes, of: worker)
             for placement in placed {
-                guard let source = worker.expectNoMore(placement) else { continue }
+                guard let source = worker.underWay.remove(placement) else { continue }
                 admission.withLock { $0.release(from: source) }
             }
         case .listing(let listing): listed(listing, by: worker)
@@ -129,7 +129,7 @@ extension Front {
         workers.removeAll { $0 === worker }
         admission.withLock {
             for (source, number) in worker.sources { $0.release(from: source, count: number) }
-            for source in worker.underWay.values { $0.release(from: source) }
+            for source in worker.underWay.removeAll() { $0.release(from: source) }
         }
         couriers[worker.socket] = nil
         drain?.workerEnded(worker)

@@ -15,8 +15,10 @@ final class WorkerHandle {
     var report = WorkerReport()
     /// How many other workers it knows.
     var siblings = 0
-    /// Connections given to it that its reports do not count yet: their sources by the number of the placement.
-    private(set) var underWay: [UInt64: IPAddress?] = [:]
+    /// Connections given to it that its reports do not count yet.
+    var underWay = Placements()
+    /// Whether what has been under way for too long is about to be looked for.
+    var isSweepDue = false
     /// Its connections, by source.
     private(set) var sources: [IPAddress?: Int] = [:]
     /// A process has ended when it is gone and all that it said has been read.
@@ -30,12 +32,6 @@ final class WorkerHandle {
     }
 
     var load: Int { report.connections + underWay.count }
-
-    /// A connection is given to it.
-    func expect(_ placement: UInt64, from source: IPAddress?) { underWay[placement] = .some(source) }
-
-    /// A connection that was given to it has arrived, or come back; `nil` if it was not waited for.
-    func expectNoMore(_ placement: UInt64) -> IPAddress?? { underWay.removeValue(forKey: placement) }
 
     func change(_ source: IPAddress?, by number: Int) {
         let count = sources[source, default: 0] + number
