@@ -14,6 +14,7 @@ extension Configuration {
         }
         checkCertificates(&found)
         checkRoutes(&found)
+        checkHTTP2(&found)
         for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
             check(upstream, at: "upstreams.\(name)", &found)
         }
@@ -34,6 +35,16 @@ extension Configuration {
         if listener.startTLS != nil, listener.role != .server {
             found.add("\(key).starttls", "is spoken as a server; set role to server")
         }
+        if let kind = listener.startTLS { check(listener.alpn, behind: kind, at: "\(key).alpn", &found) }
+        if !listener.proxyProtocolSources.isEmpty {
+            if listener.proxyProtocol == .off {
+                found.add("\(key).proxy-protocol-from", "is of no use, since proxy-protocol is off")
+            }
+            if case .unix = listener.address {
+                found.add(
+                    "\(key).proxy-protocol-from", "is for TCP; the directory of a Unix socket says who may connect")
+            }
+        }
         if listener.role == .server {
             if listener.peerName != nil { found.add("\(key).peer-name", "is of no use with role server") }
         } else if listener.clientAuth != .none, listener.peerName == nil {
@@ -47,6 +58,43 @@ extension Configuration {
         }
         for version in listener.versions where !listener.ciphers.contains(where: { $0.version == version }) {
             found.add("\(key).ciphers", "has none for TLS \(version); add one or take the version out of tls-versions")
+        }
+    }
+
+    private func check(
+        _ offered: [String], behind kind: PlainPreface.Kind, at key: String, _ found: inout Contradictions
+    ) {
+        for name in offered where name == "h2" || name == "http/1.1" {
+            found.add(key, "offers \(name), but starttls is \(kind.rawValue)")
+        }
+        if kind == .postgres, !offered.isEmpty, !offered.contains(PlainPreface.Kind.postgresProtocol) {
+            found.add(key, "needs postgresql, without which clients from version 17 on end; add it, or leave alpn out")
+        }
+    }
+
+    /// HTTP/2 has no request line to read, and the built-in page does not speak it. Asks the router itself, with each
+    /// name that it knows and with none.
+    private func checkHTTP2(_ found: inout Contradictions) {
+        let router = router
+        let names = Set(routes.values.flatMap(\.serverNames)).map { $0.isWildcard ? "any-name.\($0.name)" : $0.name }
+        for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) where listener.alpn.contains("h2") {
+            let decisions = ([nil] + names.sorted()).map { serverName in
+                router.decide(.init(listener: name, hello: .init(serverName: serverName, applicationProtocol: "h2")))
+            }
+            let key = "listeners.\(name).alpn"
+            if decisions.contains(.needs(.requestLine)) {
+                found.add(
+                    key,
+                    "offers h2, but a route asks for a path or a method, which only HTTP/1 connections have; set alpn: "
+                        + "[http/1.1] for that route, or take h2 out")
+            }
+            let page = decisions.compactMap { if case .target(.hello, let route) = $0 { route } else { nil } }
+            if let route = page.first {
+                found.add(
+                    key,
+                    "offers h2, which the built-in page does not speak; "
+                        + (routes.isEmpty ? "" : "set alpn: [http/1.1] for routes.\(route), or ") + "take h2 out")
+            }
         }
     }
 

@@ -40,6 +40,8 @@ package func fuzzPlainPreface(_ input: UnsafeRawBufferPointer) {
         case .read: continue
         case .beginTLS(let bytes):
             precondition(bytes.isEmpty || kind == .postgres && bytes.first == 0x16, "plain bytes passed on as TLS")
+        case .forward(let bytes):
+            precondition(kind == .postgres && 16...268 ~= bytes.count, "plain bytes passed on")
         case .close: break
         }
         precondition(preface.receive(piece.bytes).next == .close(.malformed), "goes on after its end")

@@ -39,11 +39,17 @@ extension Listener: SettingSection {
             "The key exchange groups that are offered, the preferred first."),
         Setting(
             "alpn", \.alpn, .list(of: .applicationProtocol, "ALPN protocol names"),
-            "The ALPN protocols that are offered, the preferred first. Empty: the extension is ignored."),
+            "The ALPN protocols that are offered, the preferred first. Empty: the extension is ignored, or, with `starttls: postgres`, `postgresql`."
+        ),
         Setting(
             "proxy-protocol", \.proxyProtocol, .choice,
             "The PROXY protocol header with which every connection must begin. Only behind a load balancer that sends it."
         ),
+        Setting(
+            "proxy-protocol-from", \.proxyProtocolSources,
+            .list(of: .network, "networks as 192.0.2.0/24, or addresses"),
+            "With `proxy-protocol`: where the load balancers are; connections from elsewhere are closed. Empty: whoever "
+                + "connects is believed."),
         Setting(
             "keepalive-idle", \.keepaliveIdle, .optional(.duration(.seconds(1)...(.seconds(32_767)))),
             "TCP keepalive: the silence before the first probe."),

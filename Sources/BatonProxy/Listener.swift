@@ -30,6 +30,8 @@ public struct Listener: Hashable, Sendable {
     public var alpn: [String] = []
     /// The PROXY protocol header that every connection must begin with.
     public var proxyProtocol: InboundProxyProtocol = .off
+    /// Who may send it; empty: whoever connects.
+    public var proxyProtocolSources: [Network] = []
     /// TCP keepalive: the silence before the first probe; nil: no probes.
     public var keepaliveIdle: Duration? = .seconds(60)
     /// TCP keepalive: the time between probes.
@@ -40,6 +42,11 @@ public struct Listener: Hashable, Sendable {
     public var userTimeout: Duration? = .seconds(120)
     /// How long a connection may pass no byte in either direction; nil: for ever.
     public var idleTime: Duration?
+
+    /// What is chosen from by ALPN. PostgreSQL clients from version 17 on that begin with TLS insist on their protocol.
+    var offeredProtocols: [String] {
+        alpn.isEmpty && startTLS == .postgres ? [PlainPreface.Kind.postgresProtocol] : alpn
+    }
 
     /// Creates a listener with the defaults.
     public init() {}

@@ -23,6 +23,8 @@ public struct PlainPreface: Sendable {
         case read
         /// Begin the TLS handshake with these bytes, which are part of it; usually none.
         case beginTLS([UInt8])
+        /// Give these bytes, which need no TLS, to the target, and nothing that may follow them.
+        case forward([UInt8])
         /// Close the connection, for this reason.
         case close(Ending)
     }
@@ -146,6 +148,11 @@ public struct PlainPreface: Sendable {
         case .postgres: return Step(reply: [], next: .close(.malformed))
         }
     }
+}
+
+extension PlainPreface.Kind {
+    /// The registered ALPN protocol of PostgreSQL.
+    static let postgresProtocol = "postgresql"
 }
 
 extension PlainPreface.Step {

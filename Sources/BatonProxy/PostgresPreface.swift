@@ -9,6 +9,8 @@ struct PostgresPreface: Sendable {
 
     /// PostgreSQL's own MAX_STARTUP_PACKET_LENGTH.
     private static let lengthLimit: UInt32 = 10_000
+    /// A CancelRequest names a process and its key: 4 bytes, from protocol 3.2 on up to 256.
+    private static let cancelLengths: ClosedRange<UInt32> = 16...268
     private var refusedGSS = false
 
     init() {}
@@ -37,22 +39,28 @@ struct PostgresPreface: Sendable {
             guard pending.isEmpty else { return .init(reply: [], next: .close(.pipelinedPlaintext)) }
             refusedGSS = true
             return .init(reply: [UInt8(ascii: "N")], next: .read)
-        case (Code.cancelRequest, _):
-            // A server never answers a CancelRequest. In the clear its key would be anybody's: not passed on.
-            return .init(reply: [], next: .close(.refused))
+        case (Code.cancelRequest, Self.cancelLengths):
+            // Clients before version 17 send it in the clear whatever the session uses, and servers take it so, also where
+            // they shut other plain connections out. It has no answer but the end.
+            guard pending.count >= Int(length) else { return .init(reply: [], next: .read) }
+            guard pending.count == Int(length) else { return .init(reply: [], next: .close(.pipelinedPlaintext)) }
+            defer { pending = [] }
+            return .init(reply: [], next: .forward(pending))
         case (0x0002_0000...0x0003_FFFF, _):
             return .init(reply: Self.tlsRequired, next: .close(.refused))
         default: return .init(reply: [], next: .close(.malformed))
         }
     }
 
-    /// An ErrorResponse with severity, SQLSTATE 28000 (invalid_authorization_specification) and message, the state that
-    /// PostgreSQL itself gives a client which `hostssl` shuts out.
-    private static let tlsRequired: [UInt8] = {
-        let fields = ["SFATAL", "VFATAL", "C28000", "MTLS is required; connect with sslmode=require"]
+    /// The state that PostgreSQL itself gives a client which `hostssl` shuts out: invalid_authorization_specification.
+    private static let tlsRequired = error("28000", "TLS is required; connect with sslmode=require")
+
+    /// An ErrorResponse with severity, SQLSTATE and message, of at most 200 bytes.
+    static func error(_ state: String, _ message: String) -> [UInt8] {
+        let fields = ["SFATAL", "VFATAL", "C\(state)", "M\(message)"]
         let body: [UInt8] = fields.flatMap { Array($0.utf8) + [0] as [UInt8] } + [0]
-        return [UInt8(ascii: "E"), 0, 0, 0, UInt8(body.count + 4)] + body
-    }()
+        return [UInt8(ascii: "E"), 0, 0, 0, UInt8(truncatingIfNeeded: body.count + 4)] + body
+    }
 
     private static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
         bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }

@@ -14,51 +14,65 @@ extension ProxyProtocolHeader {
         guard length <= max(limit, 232) else { throw .tooLong }
         guard bytes.byteCount >= length else { return .incomplete }
         let body = bytes.extracting(v2FixedLength..<length)
-        // LOCAL (0): the sender's own connection. Its family and endpoints are to be ignored, whatever they are.
-        let endpoints = command == 0 ? nil : try endpoints(of: body, family: bytes[13])
-        return .complete(Self(endpoints: endpoints), length: length)
+        // LOCAL (0): the sender's own connection. All that follows is to be ignored, whatever it is.
+        guard command == 1 else { return .complete(Self(endpoints: nil), length: length) }
+        let addressLength = try addressLength(family: bytes[13])
+        guard body.byteCount >= addressLength else { throw .malformed }
+        let tail = body.extracting(addressLength..<body.byteCount)
+        guard let endpoints = endpoints(of: body, family: bytes[13]) else {
+            // Of a family that is not known, what is an address and what comes behind it cannot be told for certain.
+            return .complete(
+                Self(endpoints: nil, extensions: (try? Extensions(reading: tail)) ?? .init()), length: length)
+        }
+        return .complete(Self(endpoints: endpoints, extensions: try Extensions(reading: tail)), length: length)
     }
 
-    private static func endpoints(of body: RawSpan, family: UInt8) throws(ProxyProtocolError) -> Endpoints? {
+    private static func addressLength(family: UInt8) throws(ProxyProtocolError) -> Int {
         switch family {
-        case 0x11:
-            guard body.byteCount >= 12 else { throw .malformed }
-            return Endpoints(
-                source: Endpoint(.v4(body.bigEndian32(at: 0)), port: body.bigEndian16(at: 8)),
-                destination: Endpoint(.v4(body.bigEndian32(at: 4)), port: body.bigEndian16(at: 10)))
-        case 0x21:
-            guard body.byteCount >= 36 else { throw .malformed }
-            return Endpoints(
-                source: Endpoint(body.v6Address(at: 0), port: body.bigEndian16(at: 32)),
-                destination: Endpoint(body.v6Address(at: 16), port: body.bigEndian16(at: 34)))
-        // UNSPEC, UDP and Unix sockets: 'the receiver should ignore the address information'.
-        case 0x00: return nil
-        case 0x12:
-            guard body.byteCount >= 12 else { throw .malformed }
-            return nil
-        case 0x22:
-            guard body.byteCount >= 36 else { throw .malformed }
-            return nil
-        case 0x31, 0x32:
-            guard body.byteCount >= 216 else { throw .malformed }
-            return nil
+        case 0x00: 0
+        case 0x11, 0x12: 12
+        case 0x21, 0x22: 36
+        case 0x31, 0x32: 216
         default: throw .malformed
         }
     }
 
+    private static func endpoints(of body: RawSpan, family: UInt8) -> Endpoints? {
+        switch family {
+        case 0x11:
+            Endpoints(
+                source: Endpoint(.v4(body.bigEndian32(at: 0)), port: body.bigEndian16(at: 8)),
+                destination: Endpoint(.v4(body.bigEndian32(at: 4)), port: body.bigEndian16(at: 10)))
+        case 0x21:
+            Endpoints(
+                source: Endpoint(body.v6Address(at: 0), port: body.bigEndian16(at: 32)),
+                destination: Endpoint(body.v6Address(at: 16), port: body.bigEndian16(at: 34)))
+        // UNSPEC, UDP and Unix sockets: 'the receiver should ignore the address information'.
+        default: nil
+        }
+    }
+
     func encodedV2() -> [UInt8] {
-        guard let ends = uniform else { return Self.signature + [0x20, 0x00, 0, 0] }
+        let tail = extensions.encoded
+        guard let ends = uniform else {
+            // A receiver ignores all that LOCAL says, so a connection with something to tell is PROXY from UNSPEC.
+            return tail.isEmpty ? Self.signature + [0x20, 0x00, 0, 0] : Self.packet(family: 0, tail)
+        }
         var body = ends.source.address.octets + ends.destination.address.octets
         for port in [ends.source.port, ends.destination.port] {
             body += [UInt8(port >> 8), UInt8(truncatingIfNeeded: port)]
         }
         let family: UInt8 = if case .v4 = ends.source.address { 0x11 } else { 0x21 }
-        return Self.signature + [0x21, family, 0, UInt8(body.count)] + body
+        return Self.packet(family: family, body + tail)
+    }
+
+    private static func packet(family: UInt8, _ body: [UInt8]) -> [UInt8] {
+        signature + [0x21, family, UInt8(body.count >> 8), UInt8(truncatingIfNeeded: body.count)] + body
     }
 }
 
 extension RawSpan {
-    fileprivate func bigEndian16(at offset: Int) -> UInt16 {
+    func bigEndian16(at offset: Int) -> UInt16 {
         UInt16(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))
     }
 

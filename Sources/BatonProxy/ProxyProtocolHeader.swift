@@ -2,8 +2,9 @@
 /// (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt).
 ///
 /// Only TCP over IPv4 and IPv6 names endpoints here. Everything else a sender may say (`UNKNOWN`, `LOCAL`, UDP, Unix
-/// sockets) is read correctly and comes out as no endpoints: the caller then goes by the socket's own addresses. The
-/// extensions (TLVs) of version 2 are skipped.
+/// sockets) is read correctly and comes out as no endpoints: the caller then goes by the socket's own addresses. Of the
+/// extensions (TLVs) of version 2 the unique ID is read; the others are what this server itself has to say, so a
+/// sender's are skipped.
 public struct ProxyProtocolHeader: Hashable, Sendable {
     /// The two ends of the connection as the sender saw them.
     public struct Endpoints: Hashable, Sendable {
@@ -22,9 +23,13 @@ public struct ProxyProtocolHeader: Hashable, Sendable {
     /// The ends of the connection; nil when the sender does not tell, as in its health checks.
     public var endpoints: Endpoints?
 
+    /// What else is told in version 2.
+    public var extensions: Extensions
+
     /// Creates a header.
-    public init(endpoints: Endpoints?) {
+    public init(endpoints: Endpoints?, extensions: Extensions = Extensions()) {
         self.endpoints = endpoints
+        self.extensions = extensions
     }
 }
 

@@ -1,5 +1,5 @@
-/// The beginning of an HTTP/1 request, read from the first bytes of a connection without consuming them: no more than
-/// the choice of a route needs. It is not an HTTP parser; header fields are measured, not read.
+/// The beginning of an HTTP/1 request, read from the first bytes of a connection without consuming them. It is not an
+/// HTTP parser; header fields are measured, not read.
 public struct RequestHead: Hashable, Sendable {
     /// The request line.
     public var line: RequestLine
@@ -18,9 +18,6 @@ public struct RequestHead: Hashable, Sendable {
         case tooLong
     }
 
-    /// The longest method that is looked for; the longest registered one has 16 letters.
-    static let methodLimit = 32
-
     /// Reads from the bytes that have arrived so far.
     ///
     /// - Parameters:
@@ -31,28 +28,16 @@ public struct RequestHead: Hashable, Sendable {
     }
 
     private static func read(_ bytes: UnsafeRawBufferPointer, limit: Int) -> Reading {
-        let window = UnsafeRawBufferPointer(rebasing: bytes.prefix(max(0, limit)))
-        let methodEnd = window.prefix(methodLimit + 1).firstIndex { !$0.isToken }
-        guard let methodEnd else {
-            if window.count > methodLimit { return .notHTTP }
-            return window.count < limit ? .incomplete : .tooLong
+        switch RequestLine.read(bytes, limit: limit) {
+        case .incomplete: return .incomplete
+        case .http2, .notHTTP: return .notHTTP
+        case .tooLong: return .tooLong
+        case .line(let line, let start):
+            let window = UnsafeRawBufferPointer(rebasing: bytes.prefix(max(0, limit)))
+            let length = headLength(window, from: start)
+            if length == nil, window.count >= limit { return .tooLong }
+            return .head(RequestHead(line: line, length: length))
         }
-        guard methodEnd > 0, window[methodEnd] == UInt8(ascii: " ") else { return .notHTTP }
-        let targetStart = methodEnd + 1
-        guard let targetEnd = window[targetStart...].firstIndex(where: { !(0x21...0x7E ~= $0) }) else {
-            return window.count < limit ? .incomplete : .tooLong
-        }
-        guard targetEnd > targetStart, window[targetEnd] == UInt8(ascii: " ") else { return .notHTTP }
-        let ending = window[(targetEnd + 1)...].prefix(10)
-        guard ending.matches("HTTP/1.?\r\n") else { return .notHTTP }
-        guard ending.count == 10 else { return window.count < limit ? .incomplete : .tooLong }
-        let line = RequestLine(
-            method: String(decoding: window[..<methodEnd], as: UTF8.self),
-            target: String(decoding: window[targetStart..<targetEnd], as: UTF8.self),
-            minorVersion: ending[ending.startIndex + 7] == UInt8(ascii: "0") ? 0 : 1)
-        let length = headLength(window, from: ending.endIndex)
-        if length == nil, window.count >= limit { return .tooLong }
-        return .head(RequestHead(line: line, length: length))
     }
 
     /// The offset behind the first empty line at or after `start`, where a line begins.
@@ -64,23 +49,5 @@ public struct RequestHead: Hashable, Sendable {
             lineStart = end + 1
         }
         return nil
-    }
-}
-
-extension UInt8 {
-    /// RFC 9110 section 5.6.2, `tchar`.
-    fileprivate var isToken: Bool {
-        isLetterOrDigit || "!#$%&'*+-.^_`|~".utf8.contains(self)
-    }
-}
-
-extension Slice<UnsafeRawBufferPointer> {
-    /// Whether the bytes begin `pattern`, in which `?` stands for `0` or `1`.
-    fileprivate func matches(_ pattern: StaticString) -> Bool {
-        pattern.withUTF8Buffer { pattern in
-            zip(self, pattern).allSatisfy { byte, wanted in
-                wanted == UInt8(ascii: "?") ? byte | 1 == UInt8(ascii: "1") : byte == wanted
-            }
-        }
     }
 }

@@ -19,7 +19,7 @@ extension Route: SettingSection {
     ]
 
     @Sendable private static func isMethod(_ text: String) -> Bool {
-        1...RequestHead.methodLimit ~= text.utf8.count
+        1...RequestLine.methodLimit ~= text.utf8.count
             && text.utf8.allSatisfy { $0.isLetterOrDigit || $0 == UInt8(ascii: "-") }
     }
 

@@ -18,11 +18,12 @@ public struct Router: Sendable {
         public var listener: String
         /// What its ClientHello told; nil: not read yet. Of a plain connection: an empty one.
         public var hello: Hello?
-        /// Its first request; nil: not read yet.
-        public var request: FirstRequest?
+        /// The first line of its first HTTP/1 request; nil: not read yet. What is not one cannot be routed by it, so
+        /// there is no third case.
+        public var request: RequestLine?
 
         /// Creates the facts of a connection just accepted.
-        public init(listener: String, hello: Hello? = nil, request: FirstRequest? = nil) {
+        public init(listener: String, hello: Hello? = nil, request: RequestLine? = nil) {
             self.listener = listener
             self.hello = hello
             self.request = request
@@ -41,14 +42,6 @@ public struct Router: Sendable {
             self.serverName = serverName
             self.applicationProtocol = applicationProtocol
         }
-    }
-
-    /// The first bytes of the application.
-    public enum FirstRequest: Hashable, Sendable {
-        /// An HTTP/1 request.
-        case line(RequestLine)
-        /// Something else, or nothing in time.
-        case none
     }
 
     /// What has to be read next.
@@ -82,7 +75,7 @@ public struct Router: Sendable {
     /// Chooses. With both `hello` and `request` known the answer is never `needs`.
     public func decide(_ facts: Facts) -> Decision {
         let name = facts.hello?.serverName.map { HostName($0)?.text ?? $0.lowercased() }
-        let path: Substring? = if case .line(let line)? = facts.request { line.path } else { nil }
+        let path = facts.request?.path
         for rule in rules where rule.listener == nil || rule.listener == facts.listener {
             if rule.asksHello {
                 guard let hello = facts.hello else { return .needs(.clientHello) }
@@ -93,7 +86,7 @@ public struct Router: Sendable {
                 guard let request = facts.request else {
                     return .needs(facts.hello == nil ? .clientHello : .requestLine)
                 }
-                guard case .line(let line) = request, rule.matches(method: line.method, path: path) else { continue }
+                guard rule.matches(method: request.method, path: path) else { continue }
             }
             return .target(rule.target, route: rule.route)
         }

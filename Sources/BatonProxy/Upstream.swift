@@ -16,6 +16,8 @@ public struct Upstream: Hashable, Sendable {
     public var tlsCA: String?
     /// The PROXY protocol header that it gets first; nil: none.
     public var proxyProtocol: ProxyProtocolHeader.Version?
+    /// What version 2 of the header tells beside the addresses.
+    public var proxyProtocolExtensions = ProxyProtocolExtension.allCases
 
     /// Creates an upstream without addresses.
     public init() {}
@@ -42,6 +44,12 @@ extension Upstream: SettingSection {
             "tls-ca", \.tlsCA, .optional(.path, none: "system"),
             "PEM file of the authorities that may have signed its certificate."),
         Setting(
-            "proxy-protocol", \.proxyProtocol, .optional(.choice), "The PROXY protocol header that it gets first."),
+            "proxy-protocol", \.proxyProtocol, .optional(.choice),
+            "The PROXY protocol header that it gets first, in the clear also where TLS follows."),
+        Setting(
+            "proxy-protocol-tlvs", \.proxyProtocolExtensions,
+            .list(of: .choice, ProxyProtocolExtension.allCases.map(\.rawValue).joined(separator: ", ")),
+            "With `v2`: what the header tells beside the addresses, as far as it is known. `ssl` is the client's TLS version, "
+                + "cipher and certificate; `unique-id` is passed on from a load balancer in front."),
     ]
 }

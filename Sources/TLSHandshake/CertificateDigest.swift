@@ -20,7 +20,7 @@ enum CertificateDigest {
         guard let bio = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(bio) }
         guard baton_x509_name_print(bio, X509_get_subject_name(certificate)) == 1 else { return "" }
-        let bytes = [UInt8](unsafeUninitializedCapacity: 1_024) { buffer, count in
+        let bytes = [UInt8](unsafeUninitializedCapacity: PeerCertificate.subjectLimit) { buffer, count in
             count = max(0, Int(BIO_read(bio, buffer.baseAddress, Int32(buffer.count))))
         }
         return String(decoding: bytes, as: UTF8.self)

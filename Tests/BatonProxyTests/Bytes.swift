@@ -17,6 +17,10 @@ extension PlainPreface {
     mutating func receive(_ bytes: [UInt8]) -> Step { receive(bytes.span.bytes) }
 }
 
+extension RequestLine {
+    static func read(_ bytes: [UInt8], limit: Int) -> Reading { read(bytes.span.bytes, limit: limit) }
+}
+
 extension RequestHead {
     static func read(_ bytes: [UInt8], limit: Int) -> Reading { read(bytes.span.bytes, limit: limit) }
 }

@@ -40,7 +40,7 @@ struct ConfigurationTests {
                   main:
                     address: "[::1]:8443"
                     tls-versions: [1.3]
-                    alpn: h2
+                    alpn: imap
                     idle-time: 2m
                     keepalive-idle: off
                     starttls: imap
@@ -54,7 +54,7 @@ struct ConfigurationTests {
         #expect(configuration.limits.headerSize == 65536)
         #expect(configuration.limits.connectionsPerSource == 10)
         let listener = try #require(configuration.listeners["main"])
-        #expect(listener.versions == [.tls13] && listener.ciphers == [.aes256GCM] && listener.alpn == ["h2"])
+        #expect(listener.versions == [.tls13] && listener.ciphers == [.aes256GCM] && listener.alpn == ["imap"])
         #expect(listener.idleTime == .seconds(120) && listener.keepaliveIdle == nil && listener.startTLS == .imap)
         let upstream = try #require(configuration.upstreams["web"])
         #expect(upstream.addresses.map(\.description) == ["10.0.0.1:80", "unix:/run/web"])
@@ -168,6 +168,23 @@ struct ConfigurationTests {
         arguments: [
             ("listeners.a.starttls: smtp\nlisteners.a.tls: false", "listeners.a.starttls"),
             ("listeners.a.starttls: smtp\nlisteners.a.role: detect", "listeners.a.starttls"),
+            ("listeners.a.starttls: smtp\nlisteners.a.alpn: h2\nroutes.r.target: echo", "listeners.a.alpn"),
+            ("listeners.a.starttls: postgres\nlisteners.a.alpn: db", "listeners.a.alpn"),
+            ("listeners.a.alpn: h2", "listeners.a.alpn"),
+            ("listeners.a.alpn: [h2, http/1.1]\nroutes.r.target: hello", "listeners.a.alpn"),
+            (
+                "listeners.a.alpn: h2\nroutes.r.target: echo\nroutes.s.target: echo\nroutes.s.path: /s",
+                "listeners.a.alpn"
+            ),
+            (
+                "listeners.a.alpn: h2\nroutes.r.target: echo\nroutes.s.target: hello\nroutes.s.server-names: '*.b'",
+                "listeners.a.alpn"
+            ),
+            ("listeners.a.proxy-protocol-from: 10.0.0.0/8", "listeners.a.proxy-protocol-from"),
+            (
+                "listeners.b.address: unix:/s\nlisteners.b.proxy-protocol: v1\nlisteners.b.proxy-protocol-from: ::/0",
+                "listeners.b.proxy-protocol-from"
+            ),
             ("listeners.a.role: client\nlisteners.a.tls: false", "listeners.a.role"),
             ("listeners.a.client-auth: require", "listeners.a.client-auth"),
             ("listeners.a.certificates: [x]", "listeners.a.certificates"),
@@ -186,6 +203,18 @@ struct ConfigurationTests {
     func contradictions(lines: String, key: String) {
         let found = problems(minimal.replacing("'", with: "\"") + lines)
         #expect(found.map(\.code) == [.contradiction] && found.map(\.key) == [key], "\(found)")
+    }
+
+    @Test(
+        "HTTP/2 is allowed wherever no request line is asked of it",
+        arguments: [
+            "routes.r.target: echo\nroutes.s.target: hello\nroutes.s.alpn: [http/1.1]\nroutes.s.path: /s",
+            "routes.r.target: echo\nroutes.r.listeners: a\nroutes.s.target: hello\nroutes.s.path: /s",
+            "routes.r.target: echo\nroutes.r.alpn: h2\nroutes.s.target: hello",
+        ])
+    func http2(lines: String) throws {
+        let found = problems(minimal + "listeners.a.alpn: [h2, http/1.1]\n" + lines)
+        #expect(found.isEmpty, "\(found)")
     }
 
     @Test("a check asks for every file, directory and account, and tells all that are not there")

@@ -181,10 +181,25 @@ struct PlainPrefaceTests {
         #expect(fields.prefix(3) == ["SFATAL", "VFATAL", "C28000"] && reply.suffix(2) == [0, 0])
     }
 
-    @Test("PostgreSQL: a CancelRequest gets no answer, and nonsense no patience")
+    @Test(
+        "PostgreSQL: a CancelRequest is given on as it is, in any pieces, and nothing with it", arguments: [1, 8, 300])
+    func cancel(size: Int) {
+        for count in [8, 36, 260] {
+            let request = postgres(80_877_102, body: [UInt8](repeating: 1, count: count))
+            let (reply, next) = say(.postgres, request, size: size)
+            #expect(reply.isEmpty && next == .forward(request))
+        }
+        let request = postgres(80_877_102, body: [UInt8](repeating: 1, count: 8))
+        #expect(say(.postgres, request + postgres(196_608)).next == .close(.pipelinedPlaintext))
+        for count in [0, 7, 261] {
+            #expect(
+                say(.postgres, postgres(80_877_102, body: [UInt8](repeating: 1, count: count))).next
+                    == .close(.malformed))
+        }
+    }
+
+    @Test("PostgreSQL: nonsense gets no patience")
     func refused() {
-        let (reply, next) = say(.postgres, postgres(80_877_102, body: [UInt8](repeating: 1, count: 8)))
-        #expect(reply.isEmpty && next == .close(.refused))
         for length in [0, 4, 7, 10_001, .max] as [UInt32] {
             #expect(say(.postgres, postgres(80_877_103, length: length)).next == .close(.malformed))
         }

@@ -69,9 +69,49 @@ struct ProxyProtocolTests {
             + [command, family, UInt8(length >> 8), UInt8(length & 0xFF)] + body
     }
 
+    @Test("of the extensions the unique ID is kept, and passed on as it is")
+    func uniqueID() throws {
+        let ends: [UInt8] = [192, 0, 2, 1, 198, 51, 100, 7, 0, 80, 1, 187]
+        func reading(_ tail: [UInt8]) throws -> ProxyProtocolHeader? {
+            guard case .complete(let header, _) = try Header.read(v2(family: 0x11, body: ends + tail)) else {
+                return nil
+            }
+            return header
+        }
+        let header = try #require(try reading([0x02, 0, 1, 65, 0x05, 0, 3, 1, 0, 255, 0x20, 0, 0]))
+        #expect(header.extensions.uniqueID == [1, 0, 255] && header.extensions.authority == nil)
+        #expect(Array(header.encoded(.v2).suffix(6)) == [0x05, 0, 3, 1, 0, 255])
+        #expect(header.encoded(.v1) == Array("PROXY TCP4 192.0.2.1 198.51.100.7 80 443\r\n".utf8))
+        #expect(try reading([0x05, 0, 128] + [UInt8](repeating: 9, count: 128))?.extensions.uniqueID?.count == 128)
+        for tail in [[0x05], [0x05, 0, 4, 1, 2, 3], [0x05, 0, 129] + [UInt8](repeating: 9, count: 129)] as [[UInt8]] {
+            #expect(throws: ProxyProtocolError.malformed) { try Header.read(v2(family: 0x11, body: ends + tail)) }
+        }
+    }
+
+    @Test("what is known of the client is told as the specification has it")
+    func told() {
+        var header = Header(endpoints: nil)
+        header.extensions.applicationProtocol = "h2"
+        header.extensions.authority = "a.example"
+        header.extensions.security = .init(
+            version: "TLSv1.3", cipher: "X",
+            certificate: .init(commonName: "dev", verifyResult: 0, isOfThisConnection: false))
+        let told: [UInt8] =
+            [0x01, 0, 2, 104, 50, 0x02, 0, 9] + Array("a.example".utf8) + [0x20, 0, 25, 0x05, 0, 0, 0, 0]
+            + [0x21, 0, 7] + Array("TLSv1.3".utf8) + [0x22, 0, 3] + Array("dev".utf8) + [0x23, 0, 1, 88]
+        // A receiver would ignore all that LOCAL says.
+        #expect(header.encoded(.v2) == v2(family: 0, body: told))
+        header.extensions = .init()
+        header.extensions.security = .init(version: "TLSv1.2", cipher: "X")
+        #expect(Array(header.encoded(.v2)[16..<24]) == [0x20, 0, 19, 0x01, 0, 0, 0, 1])
+        header.extensions = .init()
+        header.extensions.authority = String(repeating: "a", count: 256)
+        #expect(header.encoded(.v2) == Header(endpoints: nil).encoded(.v2))
+    }
+
     @Test("extensions are skipped, up to the limit")
     func extensions() throws {
-        let body = [UInt8](repeating: 7, count: 12 + 4000)
+        let body = [UInt8](repeating: 7, count: 12) + [0xE0, 0x0F, 0x9D] + [UInt8](repeating: 7, count: 3997)
         let bytes = v2(family: 0x11, body: body)
         guard case .complete(let header, let length) = try Header.read(bytes) else {
             Issue.record("incomplete")

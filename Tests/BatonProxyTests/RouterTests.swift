@@ -20,10 +20,9 @@ struct RouterTests {
         _ router: Router, listener: String = "a", name: String? = nil, alpn: String? = nil, method: String = "GET",
         target: String? = nil
     ) -> String? {
-        let request =
-            target.map { Router.FirstRequest.line(RequestLine(method: method, target: $0)) } ?? Router.FirstRequest.none
         let facts = Router.Facts(
-            listener: listener, hello: .init(serverName: name, applicationProtocol: alpn), request: request)
+            listener: listener, hello: .init(serverName: name, applicationProtocol: alpn),
+            request: target.map { RequestLine(method: method, target: $0) })
         if case .target(_, let route) = router.decide(facts) { return route }
         return nil
     }
@@ -48,7 +47,7 @@ struct RouterTests {
         let api = Router.Hello(serverName: "api.example")
         #expect(router.decide(.init(listener: "a", hello: api)) == .needs(.requestLine))
         #expect(
-            router.decide(.init(listener: "a", hello: api, request: Router.FirstRequest.none))
+            router.decide(.init(listener: "a", hello: api, request: RequestLine(method: "GET", target: "/v2")))
                 == .target(.hello, route: "rest"))
     }
 
@@ -57,7 +56,9 @@ struct RouterTests {
         let router = try Router(routes: ["x": route("echo", path: "/x")])
         #expect(router.decide(.init(listener: "a")) == .needs(.clientHello))
         #expect(router.decide(.init(listener: "a", hello: .init())) == .needs(.requestLine))
-        #expect(router.decide(.init(listener: "a", hello: .init(), request: Router.FirstRequest.none)) == .noRoute)
+        #expect(
+            router.decide(.init(listener: "a", hello: .init(), request: RequestLine(method: "GET", target: "/y")))
+                == .noRoute)
     }
 
     @Test("an exact name comes before a wildcard, a longer wildcard before a shorter, any before none")
@@ -106,6 +107,9 @@ struct RouterTests {
         #expect(chosen(router, target: "/apis") == "root")
         #expect(chosen(router, target: "http://h:80/api/v2") == "v2")
         #expect(chosen(router, target: "http://h") == "root")
+        #expect(chosen(router, target: "/%61pi") == "root")
+        #expect(chosen(router, target: "/apis/../api") == "root")
+        #expect(chosen(router, target: "/api/../apis") == "api")
         #expect(chosen(router, target: "*") == nil)
         #expect(chosen(router, method: "CONNECT", target: "h:443") == nil)
     }
@@ -158,13 +162,39 @@ struct RequestHeadTests {
     @Test(
         "what is not HTTP/1 is known at its first wrong byte",
         arguments: [
-            " ", "\r\n", "\u{16}\u{3}\u{1}", "GET\t/", "GET  /", "GET / HTTP/2", "GET / HTTP/1.2", "GET / FTP",
+            " ", "\rG", "\u{16}\u{3}\u{1}", "GET\t/", "GET  /", "GET / HTTP/2", "GET / HTTP/1.x", "GET / FTP",
             "GET /\r\n",
-            "EHLO mx\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "G\u{e9}T /", "GET /\u{1}", "GET / HTTP/1.1\n",
+            "EHLO mx\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "G\u{e9}T /", "GET /\u{1}", "GET / HTTP/1.1\rX",
             "GET / HTTP/1.1 \r\n", String(repeating: "A", count: 33),
         ])
     func notHTTP(text: String) {
         #expect(read(text) == .notHTTP)
+    }
+
+    @Test(
+        "empty lines before it are skipped, and its line may end in a bare LF",
+        arguments: ["\r\n", "\n", "\r\n\r\n\n", ""], ["\r\n", "\n"])
+    func leniency(before: String, end: String) {
+        let text = before + "GET /a HTTP/1.1" + end
+        let bytes = text.utf8Array
+        for n in 0..<bytes.count { #expect(RequestLine.read(Array(bytes[..<n]), limit: 64) == .incomplete) }
+        let line = RequestLine(method: "GET", target: "/a")
+        #expect(RequestLine.read(bytes + [1], limit: 64) == .line(line, length: bytes.count))
+    }
+
+    @Test("the preface of HTTP/2 is told apart, at every split")
+    func preface() {
+        let bytes = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8Array
+        for n in 0...bytes.count {
+            #expect(RequestLine.read(Array(bytes[..<n]), limit: 64) == (n < 14 ? .incomplete : .http2))
+        }
+    }
+
+    @Test("the line is known before the header fields have come, however long they are")
+    func lineAlone() {
+        let text = "GET /a HTTP/1.1\r\nX: " + String(repeating: "x", count: 5000)
+        #expect(
+            RequestLine.read(text.utf8Array, limit: 512) == .line(RequestLine(method: "GET", target: "/a"), length: 17))
     }
 
     @Test("the old version is told apart")

@@ -10,7 +10,7 @@ enum AdminMetrics {
         "baton_connections": "Open connections by worker; of the worker 'front' those that are in their handshake.",
         "baton_handshakes_total": "Finished TLS handshakes.",
         "baton_handshake_failures_total": "TLS handshakes that ended without a connection.",
-        "baton_refused_connections_total": "Connections closed before a worker had them.",
+        "baton_refused_connections_total": "Connections closed before they had a target.",
         "baton_placements_total": "New connections that the front handed to a worker.",
         "baton_handoffs_total":
             "Connections handed between processes, as each worker saw it. Workers that have ended are counted as 'gone'.",
@@ -42,7 +42,9 @@ enum AdminMetrics {
         for (reason, number) in report.counts.handshakeFailures {
             counter("baton_handshake_failures_total", number, [("reason", reason)])
         }
-        for (reason, number) in report.counts.refusals {
+        var refusals = report.counts.refusals
+        for worker in report.workers.map(\.report) + [report.gone] { refusals.add(worker.refusals) }
+        for (reason, number) in refusals {
             counter("baton_refused_connections_total", number, [("reason", reason)])
         }
         counter("baton_placements_total", report.counts.handedOver)

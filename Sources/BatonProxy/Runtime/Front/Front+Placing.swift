@@ -8,23 +8,23 @@ extension Front {
     /// A connection that no worker has taken for this long is closed.
     private static let patience: UInt64 = 30_000_000_000
 
-    /// Hands a connection to whom its target names. May be called from any thread. The connection is counted as one of
+    /// Hands a connection to whom its target names; without one a worker reads what decides it. May be called from any thread. The connection is counted as one of
     /// this process until somebody has it, and against the limits until a report of its worker does.
-    func place(_ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64 = MonotonicTime.now) {
+    func place(_ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64 = MonotonicTime.now) {
         loop.execute { [self] in placeHere(box, target: target, source: source, since: since) }
     }
 
-    private func placeHere(_ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64) {
-        if case .worker(let path) = target {
+    private func placeHere(_ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64) {
+        if case .worker(let path)? = target {
             admission.withLock { $0.release(from: source) }
-            return courier(to: path, target).send([box])
+            return courier(to: path).send([box])
         }
         switch phase {
         case .retiring(let successor):
             successorTurn = (successorTurn + 1) % max(1, successor.workers.count)
             if successor.workers.indices.contains(successorTurn) {
                 admission.withLock { $0.release(from: source) }
-                return courier(to: successor.workers[successorTurn], target).send([box])
+                return courier(to: successor.workers[successorTurn]).send([box])
             }
         case .starting, .serving, .replacing, .finishing:
             if let worker = workers.filter({ $0.state == .ready }).min(by: { $0.load < $1.load }) {
@@ -33,14 +33,14 @@ extension Front {
                 worker.underWay.add(lastPlacement, from: source, at: MonotonicTime.now)
                 sweepLater(worker)
                 parcel.metadata.mark(placement: lastPlacement)
-                return courier(to: worker.socket, target).send([DetachedConnection(parcel)])
+                return courier(to: worker.socket).send([DetachedConnection(parcel)])
             }
         }
         retry(box, target: target, source: source, since: since, reason: "no worker is ready")
     }
 
-    /// One courier for each receiver and target: parcels that come back are placed anew by their target.
-    private func courier(to path: String, _ target: Target) -> ParcelCourier {
+    /// One courier for each receiver: parcels that come back are placed anew by their target.
+    private func courier(to path: String) -> ParcelCourier {
         if let courier = couriers[path] { return courier }
         let courier = ParcelCourier(path: path) { [self] delivery in
             loop.execute { self.delivered(delivery, to: path) }
@@ -61,7 +61,7 @@ extension Front {
         for box in delivery.returned {
             past.movesFailed += 1
             guard var parcel = box.take() else { continue }
-            let target = parcel.metadata.target ?? .hello
+            let target = parcel.metadata.target
             let stamp = parcel.metadata.annotations[SessionAnnotation.detachedAt] ?? []
             let since = stamp.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
             let source = parcel.metadata.source?.address
@@ -94,15 +94,15 @@ extension Front {
     }
 
     private func retry(
-        _ box: DetachedConnection, target: Target, source: IPAddress?, since: UInt64, reason: String
+        _ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64, reason: String
     ) {
         guard MonotonicTime.now < since + Self.patience else {
             log.error(
                 "a connection is closed, because nobody takes it",
-                metadata: ["target": "\(target)", "reason": "\(reason)"])
+                metadata: ["target": "\(target.map { "\($0)" } ?? "undecided")", "reason": "\(reason)"])
             return dismissed(from: source)
         }
-        log.debug("a connection waits for a worker", metadata: ["target": "\(target)", "reason": "\(reason)"])
+        log.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
         loop.scheduleTask(in: .milliseconds(50)) { [self] in
             placeHere(box, target: target, source: source, since: since)
         }

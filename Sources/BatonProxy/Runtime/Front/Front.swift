@@ -77,6 +77,7 @@ final class Front: @unchecked Sendable {
     var lastInquiry: UInt64 = 0
     /// Counted here; connections in their handshake are on other loops.
     let counts = Mutex(FrontCounts())
+    let refusalLog = RefusalLog()
     /// Counted by the servers before this one.
     var predecessorCounts = FrontCounts()
     /// Starts the privileged process; nil unless connections can move between hosts.
@@ -338,6 +339,7 @@ extension WorkerReport {
         movesOut += other.movesOut
         movesFailed += other.movesFailed
         failures.add(other.failures)
+        refusals.add(other.refusals)
         idleClosed += other.idleClosed
         migrations += other.migrations
         pauses.merge(other.pauses)

@@ -6,8 +6,8 @@ internal import Synchronization
 internal import TLSHandshake
 internal import TLSRecords
 
-/// A new connection in the front: what is spoken before TLS, the handshake, and as much of the first request as its routes
-/// need. Then it goes to its worker with every byte already read.
+/// A new connection in the front: what is spoken before TLS, and the handshake. Then it goes to its worker with every byte
+/// already read; if its first request is to decide where it goes, that is read there.
 final class FrontHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -20,8 +20,7 @@ final class FrontHandler: ChannelInboundHandler {
         /// Who speaks first is the TLS client.
         case detection(RoleDetector)
         case handshake
-        /// The first request line decides.
-        case request
+        /// On its way to a worker, or closed.
         case done
     }
 
@@ -40,7 +39,7 @@ final class FrontHandler: ChannelInboundHandler {
     private var received: [UInt8] = []
     private var source: Endpoint?
     private var destination: Endpoint?
-    private var hello: Router.Hello?
+    private var uniqueID: [UInt8]?
     private var timer: Scheduled<Void>?
     private var detectionTimer: Scheduled<Void>?
     private var counted = Counted.no
@@ -59,6 +58,14 @@ final class FrontHandler: ChannelInboundHandler {
         source = context.channel.remoteAddress.flatMap(Endpoint.init)
         // A load balancer's own address is not the client's.
         let origin = configuration.proxyProtocol == .off ? source?.address : nil
+        if let address = source?.address, !configuration.mayBeLoadBalancer(address) {
+            stage = .done
+            front.counts.withLock { $0.refusals.count(RefusalReason.network.rawValue) }
+            front.refusalLog.say(
+                .network, "it is not in proxy-protocol-from", front.log,
+                ["listener": "\(listener)", "peer": "\(address)"])
+            return context.close(promise: nil)
+        }
         do throws(ConnectionLimits.Refusal) {
             try front.admit(from: origin)
             counted = .from(origin)
@@ -152,7 +159,6 @@ final class FrontHandler: ChannelInboundHandler {
         switch stage {
         case .proxyHeader: readProxyHeader(context)
         case .preface(let preface): advance(preface, context)
-        case .request: readRequest(context)
         case .detection:
             if let first = received.first { detect(.received(first: first), context) } else { context.read() }
         case .handshake, .done: return
@@ -166,6 +172,7 @@ final class FrontHandler: ChannelInboundHandler {
                 limit: max(232, policy.limits.headerSize))
             guard case .complete(let header, let length) = reading else { return context.read() }
             received.removeFirst(length)
+            uniqueID = header.extensions.uniqueID
             if let ends = header.endpoints {
                 source = ends.source
                 destination = ends.destination
@@ -200,6 +207,9 @@ final class FrontHandler: ChannelInboundHandler {
         case .beginTLS(let first):
             received = first
             beginTLS(context)
+        case .forward(let request):
+            received = request
+            forward(context)
         case .close(let why): refuse(.preface, "the plain part: \(why)", context)
         }
     }
@@ -210,11 +220,13 @@ final class FrontHandler: ChannelInboundHandler {
             let key = FrontCounts.handshakeKey(version: "\(info.suite.version)", cipher: "\(info.suite)")
             front.counts.withLock { $0.handshakes.count(key) }
             let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
+            stage = .done
             // The handler beneath is in the midst of its work.
             let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
             context.eventLoop.execute { bound.value.0.decide(hello, bound.value.1) }
         case ChannelEvent.inputClosed as ChannelEvent:
-            // Who ends before it has said anything wants nothing.
+            // What came before the end counts. Who ends before it has come to TLS wants nothing.
+            if !received.isEmpty { advance(context) }
             if case .done = stage {} else { context.close(promise: nil) }
         default: break
         }
@@ -225,35 +237,23 @@ final class FrontHandler: ChannelInboundHandler {
 
     private func decide(_ hello: Router.Hello, _ context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
-        self.hello = hello
         switch policy.router.decide(.init(listener: listener, hello: hello)) {
         case .target(let target, _): handOver(target, context)
-        case .needs:
-            stage = .request
-            limit(policy.limits.headerTime, context)
-            if received.isEmpty { context.read() } else { readRequest(context) }
+        case .needs: handOver(nil, context)
         case .noRoute: refuse(.noRoute, "no route", context)
         }
     }
 
-    private func readRequest(_ context: ChannelHandlerContext) {
-        let request: Router.FirstRequest
-        switch RequestHead.read(received.span.bytes, limit: policy.limits.headerSize) {
-        case .incomplete: return context.read()
-        case .head(let head): request = .line(head.line)
-        case .notHTTP, .tooLong: request = .none
-        }
-        decide(request, context)
+    /// A request of PostgreSQL's that comes without TLS, and so without a server name. It has no other way to be routed.
+    private func forward(_ context: ChannelHandlerContext) {
+        guard case .target(let target, _) = policy.router.decide(.init(listener: listener, hello: Router.Hello())),
+            case .upstream = target
+        else { return refuse(.noRoute, "no upstream for a cancel request, which names no server", context) }
+        handOver(target, isCancelRequest: true, context)
     }
 
-    private func decide(_ request: Router.FirstRequest, _ context: ChannelHandlerContext) {
-        switch policy.router.decide(.init(listener: listener, hello: hello, request: request)) {
-        case .target(let target, _): handOver(target, context)
-        case .needs, .noRoute: refuse(.noRoute, "no route", context)
-        }
-    }
-
-    private func handOver(_ target: Target, _ context: ChannelHandlerContext) {
+    /// - Parameter target: nil: its first request is to decide.
+    private func handOver(_ target: Target?, isCancelRequest: Bool = false, _ context: ChannelHandlerContext) {
         stage = .done
         timer?.cancel()
         // It stays counted until it has been placed.
@@ -262,10 +262,15 @@ final class FrontHandler: ChannelInboundHandler {
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
             handler.metadata.target = target
+            handler.metadata.isUndecided = target == nil
+            handler.metadata.isCancelRequest = isCancelRequest
+            handler.metadata.startTLS = configuration.startTLS
+            handler.metadata.uniqueID = uniqueID
             handler.metadata.source = source
             handler.metadata.destination = destination
             // A program of somebody else's finds the bytes read as they are.
-            let state: [UInt8] = if case .worker = target { received } else { SessionState(received: received).encoded }
+            let state: [UInt8] =
+                if case .worker? = target { received } else { SessionState(received: received).encoded }
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
             let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
@@ -285,8 +290,6 @@ final class FrontHandler: ChannelInboundHandler {
         timer = context.eventLoop.scheduleTask(in: time.timeAmount) {
             let (handler, context) = bound.value
             if case .done = handler.stage { return }
-            // A routed connection that says nothing is one without a request.
-            if case .request = handler.stage { return handler.decide(.none, context) }
             if case .handshake = handler.stage { handler.countFailure("timed_out") }
             handler.refuse(.time, "its time was over", context)
         }
@@ -336,6 +339,12 @@ final class FrontHandler: ChannelInboundHandler {
         }
         counted = .no
         context.fireChannelInactive()
+    }
+}
+
+extension Listener {
+    fileprivate func mayBeLoadBalancer(_ address: IPAddress) -> Bool {
+        proxyProtocol == .off || proxyProtocolSources.isEmpty || proxyProtocolSources.contains { $0.contains(address) }
     }
 }
 

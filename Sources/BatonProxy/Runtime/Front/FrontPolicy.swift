@@ -51,7 +51,7 @@ struct FrontPolicy: Sendable {
         ProtocolOptions(
             minimumVersion: listener.versions.contains(.tls12) ? .tls12 : .tls13,
             maximumVersion: listener.versions.contains(.tls13) ? .tls13 : .tls12, cipherSuites: listener.ciphers,
-            groups: listener.groups.map(\.rawValue), applicationProtocols: listener.alpn)
+            groups: listener.groups.map(\.rawValue), applicationProtocols: listener.offeredProtocols)
     }
 
     private static func context(

@@ -1,4 +1,4 @@
-/// Why the front closes a connection before a worker has it; the raw value is its label in the metrics.
+/// Why a connection is closed before it has a target; the raw value is its label in the metrics.
 enum RefusalReason: String, Sendable {
     case connections
     case connectionsPerSource = "connections_per_source"
@@ -6,4 +6,7 @@ enum RefusalReason: String, Sendable {
     case preface
     case noRoute = "no_route"
     case time
+    case badRequest = "bad_request"
+    case network
+    case handshakes
 }

@@ -27,6 +27,8 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var movesFailed = 0
     /// Moves that failed, by reason.
     var failures: [String: Int] = [:]
+    /// Connections closed before they had a target, by reason.
+    var refusals: [String: Int] = [:]
     /// Connections closed because nothing had passed for too long.
     var idleClosed = 0
     /// Moves to and from other hosts. Only a front has some.
@@ -43,6 +45,7 @@ struct WorkerReport: Codable, Sendable, Equatable {
         movesOut = try container.decode(Int.self, forKey: .movesOut)
         movesFailed = try container.decode(Int.self, forKey: .movesFailed)
         failures = try container.decodeIfPresent([String: Int].self, forKey: .failures) ?? [:]
+        refusals = try container.decodeIfPresent([String: Int].self, forKey: .refusals) ?? [:]
         idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
         migrations = try container.decodeIfPresent(Int.self, forKey: .migrations) ?? 0
         pauses = try container.decode(PauseHistogram.self, forKey: .pauses)

@@ -19,42 +19,39 @@ final class HelloSession: Session {
 
     override var isIdle: Bool { pending.isEmpty }
 
-    /// Answers the requests that are there as a whole.
+    /// Takes the first request, if it is there as a whole.
     ///
-    /// - Returns: the answers, and whether the connection ends with them.
-    fileprivate func answer() -> (bytes: [UInt8], isLast: Bool) {
-        var answers: [UInt8] = []
-        while true {
-            switch RequestHead.read(pending.span.bytes, limit: worker.configuration.limits.headerSize) {
-            case .incomplete: return (answers, false)
-            case .head(let head):
-                guard let length = head.length else { return (answers, false) }
-                let fields = String(decoding: pending[..<length], as: UTF8.self).lowercased()
-                pending.removeFirst(length)
-                let hasBody =
-                    fields.contains("\r\ntransfer-encoding:")
-                    || fields.contains("\r\ncontent-length:") && !fields.contains("\r\ncontent-length: 0\r\n")
-                let asksToClose = fields.contains("\r\nconnection: close\r\n")
-                let isLast =
-                    hasBody || asksToClose || worker.isFinishing
-                    || head.line.minorVersion == 0 && !fields.contains("\r\nconnection: keep-alive\r\n")
-                answers += page(for: head.line, isLast: isLast)
-                if isLast { return (answers, true) }
-            case .notHTTP:
-                pending = []
-                return (answers + Self.refusal("400 Bad Request", "This page speaks HTTP/1.1.\n"), true)
-            case .tooLong:
-                pending = []
-                return (
-                    answers + Self.refusal("431 Request Header Fields Too Large", "The request is too long.\n"), true
-                )
-            }
+    /// - Returns: the answer, and whether the connection ends with it; nil: more has to come.
+    fileprivate func answerNext() -> (bytes: [UInt8], isLast: Bool)? {
+        switch RequestHead.read(pending.span.bytes, limit: worker.configuration.limits.headerSize) {
+        case .incomplete: return nil
+        case .head(let head):
+            guard let length = head.length else { return nil }
+            // A line may end in a bare LF.
+            let fields = String(decoding: pending[..<length], as: UTF8.self).lowercased().replacing("\r\n", with: "\n")
+            pending.removeFirst(length)
+            let hasBody =
+                fields.contains("\ntransfer-encoding:")
+                || fields.contains("\ncontent-length:") && !fields.contains("\ncontent-length: 0\n")
+            let isLast =
+                hasBody || fields.contains("\nconnection: close\n") || worker.isFinishing
+                || head.line.minorVersion == 0 && !fields.contains("\nconnection: keep-alive\n")
+            return (page(for: head.line, isLast: isLast), isLast)
+        case .notHTTP:
+            pending = []
+            return (HTTPRefusal.response("400 Bad Request", "This page speaks HTTP/1.1."), true)
+        case .tooLong:
+            pending = []
+            return (HTTPRefusal.response("431 Request Header Fields Too Large", "The request is too long."), true)
         }
     }
 
+    /// Whether the client has taken so much that it may be answered more.
+    fileprivate var hasRoom: Bool { (try? clientHandler().isWritable) == true }
+
     private func page(for line: RequestLine, isLast: Bool) -> [UInt8] {
         guard line.method == "GET" || line.method == "HEAD" else {
-            return Self.refusal("405 Method Not Allowed", "This page is only read.\n", isLast: isLast)
+            return HTTPRefusal.response("405 Method Not Allowed", "This page is only read.", isLast: isLast)
         }
         let handler = try? clientHandler()
         let moves = handler?.metadata.moves ?? 0
@@ -76,18 +73,14 @@ final class HelloSession: Session {
         return Array((line.method == "HEAD" ? head : head + body).utf8)
     }
 
-    private static func refusal(_ status: String, _ text: String, isLast: Bool = true) -> [UInt8] {
-        Array(
-            ("HTTP/1.1 \(status)\r\nContent-Type: text/plain\r\nContent-Length: \(text.utf8.count)\r\n"
-                + (isLast ? "Connection: close\r\n" : "") + "\r\n\(text)").utf8)
-    }
-
     private final class Handler: ChannelInboundHandler {
         typealias InboundIn = ByteBuffer
         typealias OutboundOut = ByteBuffer
 
         private let session: HelloSession
         private var isLast = false
+        private var isInputClosed = false
+        private var isAnswering = false
 
         init(_ session: HelloSession) { self.session = session }
 
@@ -106,28 +99,43 @@ final class HelloSession: Session {
             session.didRead()
         }
 
+        /// Answers what has come, as long as the client takes the answers, and reads on when all of it is answered.
         private func answer(_ context: ChannelHandlerContext) {
-            guard !isLast else { return }
-            let (bytes, isLast) = session.answer()
-            self.isLast = isLast
-            if !bytes.isEmpty { context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil) }
-            if isLast {
+            guard !isLast, !isAnswering else { return }
+            isAnswering = true
+            var waitsForRequest = false
+            while !isLast, !waitsForRequest, session.hasRoom {
+                if let next = session.answerNext() {
+                    isLast = next.isLast
+                    context.write(wrapOutboundOut(ByteBuffer(bytes: next.bytes)), promise: nil)
+                    if !session.hasRoom { context.flush() }
+                } else {
+                    waitsForRequest = true
+                }
+            }
+            context.flush()
+            isAnswering = false
+            if isLast || waitsForRequest && isInputClosed {
+                isLast = true
                 context.close(promise: nil)
-            } else if (try? session.clientHandler().isWritable) == true {
+            } else if waitsForRequest {
                 context.read()
             }
         }
 
         func channelWritabilityChanged(context: ChannelHandlerContext) {
-            if !isLast, (try? session.clientHandler().isWritable) == true { context.read() }
+            answer(context)
             context.fireChannelWritabilityChanged()
         }
 
         func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
             if event as? ConnectionEvent == .detached {
+                isLast = true
                 session.end(isMoved: true)
             } else if case .some(.inputClosed) = event as? ChannelEvent {
-                context.close(promise: nil)
+                // What was asked before the end is answered.
+                isInputClosed = true
+                answer(context)
             }
             context.fireUserInboundEventTriggered(event)
         }

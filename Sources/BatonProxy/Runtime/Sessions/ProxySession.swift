@@ -80,12 +80,13 @@ final class ProxySession: Session {
             worker.log.warning("the upstream is not in the configuration any more", metadata: ["upstream": "\(name)"])
             return close()
         }
+        guard let handler = try? clientHandler() else { return close() }
         let session = NIOLoopBound(self, eventLoop: worker.loop)
-        let connector = UpstreamConnector(worker, upstream) { result in
+        let connector = UpstreamConnector(worker, upstream, for: UpstreamClient(handler)) { result in
             let session = session.value
             session.connector = nil
             switch result {
-            case .success(let channel): session.connected(channel, upstream)
+            case .success(let opened): session.connected(opened)
             case .failure(let error): session.fail(error)
             }
         }
@@ -93,27 +94,19 @@ final class ProxySession: Session {
         connector.start()
     }
 
-    private func connected(_ channel: any Channel, _ configuration: Upstream) {
+    private func connected(_ opened: UpstreamOpening.Opened) {
         guard !hasEnded else {
-            channel.close(promise: nil)
+            opened.channel.close(promise: nil)
             return
         }
         do {
-            try installUpstream(channel)
-            if let version = configuration.proxyProtocol {
-                let metadata = try clientHandler().metadata
-                var ends: ProxyProtocolHeader.Endpoints?
-                if let source = metadata.source, let destination = metadata.destination {
-                    ends = .init(source: source, destination: destination)
-                }
-                let header = ProxyProtocolHeader(endpoints: ends).encoded(version)
-                channel.write(ByteBuffer(bytes: header), promise: nil)
-            }
+            try installUpstream(opened.channel)
+            if opened.isInputClosed { hasInputClosed.insert(.upstream) }
+            if !opened.received.isEmpty { client?.writeAndFlush(ByteBuffer(bytes: opened.received), promise: nil) }
             if !received.isEmpty {
-                channel.write(ByteBuffer(bytes: received), promise: nil)
+                opened.channel.writeAndFlush(ByteBuffer(bytes: received), promise: nil)
                 received = []
             }
-            channel.flush()
             relay()
         } catch {
             fail(error)
@@ -140,6 +133,12 @@ final class ProxySession: Session {
     private func fail(_ error: any Error) {
         worker.log.warning(
             "the upstream cannot be reached", metadata: ["upstream": "\(name)", "reason": "\(error)"])
+        // Nothing else has been said to the client: it is told in its protocol, where the front has begun to speak that.
+        if stage == .connecting, let kind = try? clientHandler().metadata.startTLS {
+            var answer = kind.unavailable
+            if case UpstreamOpeningError.greeting(_, let said?) = error { answer = said }
+            client?.writeAndFlush(ByteBuffer(bytes: answer), promise: nil)
+        }
         close()
     }
 

@@ -8,9 +8,12 @@ class Session {
 
     let id: UInt64
     let worker: Worker
-    let target: Target
+    /// Nil: its first request is to decide.
+    let target: Target?
     private(set) var client: (any Channel)?
     private(set) var hasEnded = false
+    /// Whether what comes after it is in this worker, too.
+    final var staysInWorker = false
     /// What the limits count it under.
     let source: IPAddress?
     /// When the last byte passed, on CLOCK_MONOTONIC.
@@ -20,7 +23,7 @@ class Session {
     private var movesAt: UInt64?
     private var plainReads: UInt64 = 0
 
-    init(_ worker: Worker, target: Target, _ metadata: ParcelMetadata) {
+    init(_ worker: Worker, target: Target?, _ metadata: ParcelMetadata) {
         source = metadata.source.map { ConnectionLimits.group(of: $0.address) }
         let (now, idle) = (MonotonicTime.now, metadata.idleFor)
         lastActivity = now - min(now, idle)

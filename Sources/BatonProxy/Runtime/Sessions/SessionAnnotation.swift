@@ -7,6 +7,14 @@ enum SessionAnnotation {
     /// The client's endpoint, and the one it connected to.
     static let source = "baton.source"
     static let destination = "baton.destination"
+    /// The first request line is to decide where the connection goes.
+    static let undecided = "baton.undecided"
+    /// The protocol that was spoken before TLS.
+    static let startTLS = "baton.starttls"
+    /// The connection is PostgreSQL's CancelRequest, and nothing else.
+    static let cancelRequest = "baton.cancel-request"
+    /// What a load balancer in front calls the connection: PP2_TYPE_UNIQUE_ID.
+    static let uniqueID = "baton.unique-id"
     /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
     static let detachedAt = "baton.detached-at"
     /// Milliseconds since the connection last passed a byte; clocks differ between machines.
@@ -34,6 +42,30 @@ extension ParcelMetadata {
     var destination: Endpoint? {
         get { text(SessionAnnotation.destination).flatMap(Endpoint.init) }
         set { annotations[SessionAnnotation.destination] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// Whether the first request line is to decide where it goes.
+    var isUndecided: Bool {
+        get { annotations[SessionAnnotation.undecided] != nil }
+        set { annotations[SessionAnnotation.undecided] = newValue ? [1] : nil }
+    }
+
+    /// The protocol that was spoken before TLS; nil: none.
+    var startTLS: PlainPreface.Kind? {
+        get { text(SessionAnnotation.startTLS).flatMap(PlainPreface.Kind.init) }
+        set { annotations[SessionAnnotation.startTLS] = newValue.map { Array($0.rawValue.utf8) } }
+    }
+
+    /// Whether it is a CancelRequest in the clear.
+    var isCancelRequest: Bool {
+        get { annotations[SessionAnnotation.cancelRequest] != nil }
+        set { annotations[SessionAnnotation.cancelRequest] = newValue ? [1] : nil }
+    }
+
+    /// What a load balancer in front calls it.
+    var uniqueID: [UInt8]? {
+        get { annotations[SessionAnnotation.uniqueID] }
+        set { annotations[SessionAnnotation.uniqueID] = newValue }
     }
 
     /// Nanoseconds since a byte was passed, to the millisecond.
@@ -66,12 +98,17 @@ extension ParcelMetadata {
         annotations[SessionAnnotation.detachedAt] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) }
     }
 
+    /// The moment of the move.
+    var detachedAt: UInt64? {
+        guard let bytes = annotations[SessionAnnotation.detachedAt], bytes.count == 8 else { return nil }
+        return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    }
+
     /// Nanoseconds since the move began.
     mutating func takePause() -> UInt64? {
-        guard let bytes = annotations.removeValue(forKey: SessionAnnotation.detachedAt), bytes.count == 8 else {
-            return nil
-        }
-        let then = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        let moment = detachedAt
+        annotations[SessionAnnotation.detachedAt] = nil
+        guard let then = moment else { return nil }
         let now = MonotonicTime.now
         return now >= then ? now - then : nil
     }

@@ -1,18 +1,25 @@
 internal import BatonNIO
+internal import Logging
 internal import NIOCore
 internal import TLSHandshake
 
-/// Connects to an upstream: its addresses in their order, until one accepts and, with TLS, has finished its handshake.
+/// Connects to an upstream: its addresses in their order, until one accepts, has finished its handshake if it is reached
+/// by TLS, and has greeted if its protocol does. See `UpstreamOpening` for the order of what is said.
 final class UpstreamConnector {
     private let worker: Worker
     private let upstream: Upstream
+    private let client: UpstreamClient
     private var rest: ArraySlice<Address>
-    private var completion: ((Result<any Channel, any Error>) -> Void)?
+    private var completion: ((Result<UpstreamOpening.Opened, any Error>) -> Void)?
     private var channel: (any Channel)?
 
-    init(_ worker: Worker, _ upstream: Upstream, completion: @escaping (Result<any Channel, any Error>) -> Void) {
+    init(
+        _ worker: Worker, _ upstream: Upstream, for client: UpstreamClient,
+        completion: @escaping (Result<UpstreamOpening.Opened, any Error>) -> Void
+    ) {
         self.worker = worker
         self.upstream = upstream
+        self.client = client
         rest = upstream.addresses[...]
         self.completion = completion
     }
@@ -29,25 +36,26 @@ final class UpstreamConnector {
         guard completion != nil else { return }
         guard let address = rest.popFirst() else { return finish(.failure(error)) }
         do {
-            let security = try security(address)
             let connector = NIOLoopBound(self, eventLoop: worker.loop)
             let limit = upstream.connectTime.timeAmount
+            let opening = UpstreamOpening(
+                header: client.header(for: upstream), security: try security(address), client: client
+            ) { connector.value.settle($0) }
+            let bound = NIOLoopBound(opening, eventLoop: worker.loop)
             var bootstrap = worker.bootstrap { channel in
                 // Nothing is read for anybody until the session is there to take it.
                 try channel.syncOptions?.setOption(.autoRead, value: false)
-                try channel.pipeline.syncOperations.addHandler(
-                    Waiting { connector.value.settle($0, channel) }, name: "upstream-waiting")
+                try channel.pipeline.syncOperations.addHandler(bound.value)
             }
             bootstrap.options.handshakeTimeout = limit
             let future =
                 switch address {
-                case .unix(let path): bootstrap.connect(unixPath: path, security)
+                case .unix(let path): bootstrap.connect(unixPath: path)
                 case .tcp(let host, let port):
                     bootstrap.connect(
-                        host: host.connectName, port: Int(port), security, timeout: limit,
+                        host: host.connectName, port: Int(port), .plain, timeout: limit,
                         from: upstream.source(for: host).map { "\($0)" })
                 }
-            let isPlain = !upstream.usesTLS
             future.whenComplete { result in
                 let connector = connector.value
                 switch result {
@@ -55,7 +63,7 @@ final class UpstreamConnector {
                 case .success(let channel):
                     connector.channel = channel
                     if connector.completion == nil { return channel.close(promise: nil) }
-                    if isPlain { connector.settle(.success(()), channel) }
+                    bound.value.begin()
                 }
             }
         } catch {
@@ -63,61 +71,28 @@ final class UpstreamConnector {
         }
     }
 
-    private func settle(_ result: Result<Void, any Error>, _ channel: any Channel) {
+    private func settle(_ result: Result<UpstreamOpening.Opened, any Error>) {
         switch result {
         case .failure(let error):
-            channel.close(promise: nil)
+            channel?.close(promise: nil)
+            channel = nil
             tryNext(error)
-        case .success:
-            let connector = NIOLoopBound(self, eventLoop: worker.loop)
-            channel.pipeline.removeHandler(name: "upstream-waiting").whenComplete { _ in
-                connector.value.finish(.success(channel))
-            }
+        case .success: finish(result)
         }
     }
 
-    private func finish(_ result: Result<any Channel, any Error>) {
+    private func finish(_ result: Result<UpstreamOpening.Opened, any Error>) {
         let completion = self.completion
         self.completion = nil
         completion?(result)
     }
 
-    private func security(_ address: Address) throws -> ClientSecurity {
-        guard upstream.usesTLS else { return .plain }
+    private func security(_ address: Address) throws -> UpstreamOpening.Security? {
+        guard upstream.usesTLS else { return nil }
         var name = upstream.tlsName ?? ""
         if name.isEmpty, case .tcp(let host, _) = address { name = host.connectName }
-        return .tls(try worker.clientContext(upstream), serverName: name)
-    }
-
-    /// Tells of the end of the handshake.
-    private final class Waiting: ChannelInboundHandler, RemovableChannelHandler {
-        typealias InboundIn = ByteBuffer
-
-        private var settle: ((Result<Void, any Error>) -> Void)?
-
-        init(_ settle: @escaping (Result<Void, any Error>) -> Void) { self.settle = settle }
-
-        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if case .established? = event as? ConnectionEvent { tell(.success(())) }
-            context.fireUserInboundEventTriggered(event)
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            tell(.failure(error))
-        }
-
-        func channelInactive(context: ChannelHandlerContext) {
-            tell(.failure(ChannelError.eof))
-            context.fireChannelInactive()
-        }
-
-        func handlerRemoved(context: ChannelHandlerContext) { settle = nil }
-
-        private func tell(_ result: Result<Void, any Error>) {
-            let settle = self.settle
-            self.settle = nil
-            settle?(result)
-        }
+        let context = try worker.clientContext(upstream, applicationProtocol: client.applicationProtocol)
+        return .init(context: context, serverName: name)
     }
 }
 

@@ -1,5 +1,5 @@
 internal import BatonNIO
-internal import Glibc
+internal import Foundation
 internal import Handoff
 internal import TLSRecords
 
@@ -25,14 +25,10 @@ extension Worker {
             serverName: info?.serverName, protocolName: info?.applicationProtocol,
             version: info.map { "\($0.suite.version)" }, cipher: info.map { "\($0.suite)" },
             age: metadata?.acceptedAt.map { now >= $0 ? now - $0 : 0 }, moves: metadata?.moves ?? 0,
-            target: "\(session.target)")
+            target: session.target.map { "\($0)" } ?? "undecided")
     }
 
-    private static var wallClock: UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return UInt64(max(0, now.tv_sec)) &* 1_000 &+ UInt64(max(0, now.tv_nsec)) / 1_000_000
-    }
+    private static var wallClock: UInt64 { UInt64(max(0, Date().timeIntervalSince1970) * 1_000) }
 }
 
 extension Listing {

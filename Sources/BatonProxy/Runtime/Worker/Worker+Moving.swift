@@ -13,7 +13,8 @@ extension Worker {
     func verdict(on parcel: borrowing Parcel) -> Verdict {
         guard isAccepting.isSet else { return .decline(.leaving) }
         guard !parcel.sockets.isEmpty, parcel.sockets.count <= 2 else { return .decline(.unsupportedParcel) }
-        guard parcel.metadata.target != nil, let state = SessionState(parcel.applicationState),
+        guard parcel.metadata.target != nil || parcel.metadata.isUndecided,
+            let state = SessionState(parcel.applicationState),
             (state.upstream != nil) == (parcel.sockets.count == 2),
             state.upstream != nil || parcel.secondSnapshot == nil
         else { return .decline(.unsupportedParcel) }
@@ -39,7 +40,7 @@ extension Worker {
 
     /// Makes a session of a connection that is this process's.
     func serve(_ parcel: consuming Parcel) {
-        guard let target = parcel.metadata.target, let state = SessionState(parcel.applicationState) else { return }
+        guard let state = SessionState(parcel.applicationState) else { return }
         var leg: (UpstreamLeg, CInt)?
         if let upstream = state.upstream {
             var sockets = parcel.sockets.takeAll()
@@ -47,13 +48,17 @@ extension Worker {
             leg = (upstream, sockets.removeLast())
             parcel.sockets = DescriptorSet(owning: sockets[0])
         }
-        let session: Session =
-            switch target {
-            case .echo: EchoSession(self, target: target, parcel.metadata)
-            case .hello, .worker: HelloSession(self, target: .hello, parcel.metadata)
-            case .upstream(let name):
-                ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
-            }
+        let session: Session
+        switch parcel.metadata.target {
+        case nil: session = RoutingSession(self, target: nil, parcel.metadata)
+        case .echo: session = EchoSession(self, target: .echo, parcel.metadata)
+        case .hello: session = HelloSession(self, target: .hello, parcel.metadata)
+        case .worker(let path): return handOut(parcel, to: path)
+        case .upstream(let name) where parcel.metadata.isCancelRequest:
+            session = CancelSession(self, upstream: name, parcel.metadata)
+        case .upstream(let name):
+            session = ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
+        }
         remember(session)
         let bound = NIOLoopBound(session, eventLoop: loop)
         bootstrap { channel in try bound.value.install(in: channel, state) }

@@ -24,7 +24,8 @@ final class Worker: @unchecked Sendable {
     var log: Logger
     var link: JSONLink<WorkerMessage>?
     private(set) var number = 0
-    private(set) var configuration = Configuration()
+    private(set) var configuration = Configuration() { didSet { router = configuration.router } }
+    private(set) var router = Router(routes: [:])
     var phase = Phase.starting
     var siblings: [String] = []
     var nextSibling = 0
@@ -32,6 +33,8 @@ final class Worker: @unchecked Sendable {
     var report = WorkerReport()
     var inbox: ParcelInbox?
     var couriers: [String: ParcelCourier] = [:]
+    /// Those to programs of somebody else's.
+    var programs: [String: ParcelCourier] = [:]
     /// The drain of this host, as far as it has come.
     var sweep: MigrationSweep?
     /// Connections on their way to another worker: not served here, and not gone either.
@@ -46,7 +49,7 @@ final class Worker: @unchecked Sendable {
     private var inboxHasStopped = false
     /// Lets idle connections give memory back.
     private let registry: ConnectionRegistry
-    private var clientContexts: [Upstream: ClientContext] = [:]
+    private var clientContexts: [ClientContextKey: ClientContext] = [:]
     let ended: EventLoopPromise<Void>
 
     init(loop: any EventLoop) {
@@ -141,7 +144,7 @@ final class Worker: @unchecked Sendable {
         if sessions.removeValue(forKey: session.id) != nil {
             // Its next owner counts it by then. Counted by nobody in between, it would let one too many in.
             let source = session.source
-            if isMoved {
+            if isMoved, !session.staysInWorker {
                 loop.scheduleTask(in: Self.reportDelay * 10) { self.discount(source) }
             } else {
                 discount(source)
@@ -235,6 +238,12 @@ final class Worker: @unchecked Sendable {
         link.channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
     }
 
+    /// A connection is closed before it has a target.
+    func refused(_ reason: RefusalReason) {
+        report.refusals.count(reason.rawValue)
+        reportSoon()
+    }
+
     /// An error of one connection: its peer's fault most of the time.
     func note(_ error: any Error) {
         if let error = error as? ConnectionError, error.code == .detached { return }
@@ -250,12 +259,20 @@ final class Worker: @unchecked Sendable {
         return bootstrap
     }
 
-    func clientContext(_ upstream: Upstream) throws -> ClientContext {
-        if let context = clientContexts[upstream] { return context }
+    private struct ClientContextKey: Hashable {
+        let upstream: Upstream
+        let applicationProtocol: String?
+    }
+
+    /// - Parameter applicationProtocol: what is offered by ALPN: what the client has agreed on.
+    func clientContext(_ upstream: Upstream, applicationProtocol: String?) throws -> ClientContext {
+        let key = ClientContextKey(upstream: upstream, applicationProtocol: applicationProtocol)
+        if let context = clientContexts[key] { return context }
         let verification: ClientConfiguration.Verification =
             !upstream.verifiesTLS ? .none : upstream.tlsCA.map { .roots(.file($0)) } ?? .systemRoots
-        let context = try ClientContext(ClientConfiguration(verification: verification))
-        clientContexts[upstream] = context
+        let options = ProtocolOptions(applicationProtocols: applicationProtocol.map { [$0] } ?? [])
+        let context = try ClientContext(ClientConfiguration(verification: verification, options: options))
+        clientContexts[key] = context
         return context
     }
 
