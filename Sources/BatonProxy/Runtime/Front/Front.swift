@@ -40,7 +40,7 @@ final class Front: @unchecked Sendable {
     let options: ServeOptions
     let group: any EventLoopGroup
     let loop: any EventLoop
-    var log: Logger
+    private let logger: Mutex<Logger>
     var configuration: Configuration
     var file: String?
     let control: ControlSocket
@@ -116,8 +116,9 @@ final class Front: @unchecked Sendable {
         self.predecessors = predecessors
         ticketKeys = keys
         loop = group.next()
-        log = Logger(label: "baton")
-        log.logLevel = configuration.logLevel.swiftLog
+        var logger = Logger(label: "baton")
+        logger.logLevel = configuration.logLevel.swiftLog
+        self.logger = Mutex(logger)
         let limits = configuration.limits
         admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
         self.policy = Mutex(policy)
@@ -125,6 +126,9 @@ final class Front: @unchecked Sendable {
         adminSocket = sockets[Self.adminName]
         ended = loop.makePromise()
     }
+
+    /// Connections in their handshake log from other loops, while a reload changes the level.
+    var log: Logger { logger.withLock { $0 } }
 
     // MARK: Starting
 
@@ -267,7 +271,7 @@ final class Front: @unchecked Sendable {
         configuration = changed
         if changed.workers != before.workers { workersAsked = nil }
         file = text
-        log.logLevel = changed.logLevel.swiftLog
+        logger.withLock { $0.logLevel = changed.logLevel.swiftLog }
         policy.withLock { $0 = next }
         admission.withLock {
             $0.total = changed.limits.connections

@@ -128,7 +128,7 @@ public enum FrontMain {
             }
             try await front.serve().get()
         } catch {
-            front.abandonStart()
+            try? await front.loop.submit { front.abandonStart() }.get()
             if predecessor == nil { control.remove() }
             throw error
         }
