@@ -26,6 +26,8 @@ public struct ConnectionBootstrap: Sendable {
     public var options = ConnectionOptions()
     /// What is asked of the sockets of new connections.
     public var socketOptions = SocketOptions()
+    /// How many connections may wait to be accepted; the kernel cuts it at `net.core.somaxconn`.
+    public var backlog: CInt = 4_096
     let initializer: Initializer
 
     /// A bootstrap for connections on the event loops of `group`.
@@ -63,10 +65,11 @@ public struct ConnectionBootstrap: Sendable {
     }
 
     private func clientBootstrap(_ security: ClientSecurity) -> ClientBootstrap {
-        socketOptions.channelOptions.reduce(ClientBootstrap(group: group)) { $0.channelOption($1.0, value: $1.1) }
+        ClientBootstrap(group: group)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try socketOptions.apply(to: channel)
                     try install(try security.makeHandler(options), in: channel, .connected)
                 }
             }
@@ -105,6 +108,23 @@ public struct ConnectionBootstrap: Sendable {
 
     // MARK: Listening
 
+    /// Makes a channel of a connection that was accepted elsewhere, as a listener of this bootstrap would.
+    ///
+    /// - Parameters:
+    ///   - descriptor: this process's; the channel's from now on.
+    ///   - name: by which its connections are marked.
+    /// - Returns: a future that succeeds when the channel is active. If it fails the connection is closed.
+    public func accept(
+        _ descriptor: CInt, _ security: ServerSecurity, name: String, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<any Channel> {
+        ClientBootstrap(group: eventLoop)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try begin(channel, security, name) }
+            }
+            .withConnectedSocket(descriptor)
+    }
+
     /// Listens at an address.
     ///
     /// - Parameter name: by which a successor knows the listener, and its connections are marked; at most 255 bytes. The
@@ -124,25 +144,32 @@ public struct ConnectionBootstrap: Sendable {
     public func listen(
         takingOver descriptor: CInt, _ security: ServerSecurity, name: String
     ) -> EventLoopFuture<Listener> {
-        serverBootstrap(security, name).withBoundSocket(descriptor).map {
-            Listener($0, name: name, security, group: group)
+        let backlog = backlog
+        return serverBootstrap(security, name).withBoundSocket(descriptor).flatMapThrowing { channel in
+            // NIO has listened again by now, with a backlog of its own.
+            try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+                guard Glibc.listen($0, backlog) == 0 else { throw ConnectionError(.system, systemError: errno) }
+            }
+            return Listener(channel, name: name, security, group: group)
         }
     }
 
     private func serverBootstrap(_ security: ServerSecurity, _ name: String) -> ServerBootstrap {
-        let bootstrap = ServerBootstrap(group: group)
-            .serverChannelOption(.backlog, value: 4_096)
+        ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let handler = security.makeHandler(options)
-                    handler.metadata.listener = name
-                    handler.metadata.acceptedAt = wallClockMilliseconds()
-                    try install(handler, in: channel, .accepted)
-                }
+                channel.eventLoop.makeCompletedFuture { try begin(channel, security, name) }
             }
-        return socketOptions.channelOptions.reduce(bootstrap) { $0.childChannelOption($1.0, value: $1.1) }
+    }
+
+    private func begin(_ channel: any Channel, _ security: ServerSecurity, _ name: String) throws {
+        try socketOptions.apply(to: channel)
+        let handler = security.makeHandler(options)
+        handler.metadata.listener = name
+        handler.metadata.acceptedAt = wallClockMilliseconds()
+        try install(handler, in: channel, .accepted)
     }
 
     private func install(_ handler: ConnectionHandler, in channel: any Channel, _ arrival: Arrival) throws {

@@ -22,25 +22,36 @@ public struct SocketOptions: Sendable, Hashable {
     /// The defaults.
     public init() {}
 
-    /// The options for a channel, beside those every connection needs.
-    var channelOptions: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] {
-        var options: [(ChannelOptions.Types.SocketOption, SocketOptionValue)] = [
-            (.tcpOption(.tcp_nodelay), noDelay ? 1 : 0)
-        ]
-        if let keepAliveIdle {
-            options.append((.socketOption(.so_keepalive), 1))
-            options.append((.tcpOption(.keepAliveIdle), SocketOptionValue(keepAliveIdle)))
-            options.append((.tcpOption(.keepAliveInterval), SocketOptionValue(keepAliveInterval)))
-            options.append((.tcpOption(.keepAliveCount), SocketOptionValue(keepAliveCount)))
+    /// Sets them on a socket. One that is not TCP has none of them.
+    func apply(to descriptor: CInt) throws(ConnectionError) {
+        guard Self.isTCP(descriptor) else { return }
+        func set(_ level: CInt, _ name: CInt, _ value: CInt) throws(ConnectionError) {
+            var value = value
+            guard setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<CInt>.size)) == 0 else {
+                throw ConnectionError(.system, systemError: errno)
+            }
         }
-        if let userTimeout { options.append((.tcpOption(.userTimeout), SocketOptionValue(userTimeout))) }
-        return options
+        let tcp = Int32(IPPROTO_TCP)
+        try set(tcp, TCP_NODELAY, noDelay ? 1 : 0)
+        if let keepAliveIdle {
+            try set(SOL_SOCKET, SO_KEEPALIVE, 1)
+            try set(tcp, TCP_KEEPIDLE, keepAliveIdle)
+            try set(tcp, TCP_KEEPINTVL, keepAliveInterval)
+            try set(tcp, TCP_KEEPCNT, keepAliveCount)
+        }
+        if let userTimeout { try set(tcp, TCP_USER_TIMEOUT, userTimeout) }
     }
-}
 
-extension NIOBSDSocket.Option {
-    static let keepAliveIdle = NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE)
-    static let keepAliveInterval = NIOBSDSocket.Option(rawValue: TCP_KEEPINTVL)
-    static let keepAliveCount = NIOBSDSocket.Option(rawValue: TCP_KEEPCNT)
-    static let userTimeout = NIOBSDSocket.Option(rawValue: TCP_USER_TIMEOUT)
+    func apply(to channel: any Channel) throws {
+        try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+            try apply(to: $0)
+        }
+    }
+
+    private static func isTCP(_ descriptor: CInt) -> Bool {
+        var family: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &length) == 0 else { return false }
+        return family == AF_INET || family == AF_INET6
+    }
 }

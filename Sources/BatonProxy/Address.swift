@@ -11,6 +11,8 @@ public enum Address: Hashable, Sendable {
         case any
         /// An address.
         case ip(IPAddress)
+        /// A link-local IPv6 address, and the interface it is of (RFC 4007 section 11), by name or number.
+        case zoned(IPAddress, zone: String)
         /// A host name, in lower case, to be resolved at each connect.
         case name(String)
     }
@@ -63,10 +65,17 @@ extension Address.Host {
         if text.isEmpty {
             self = .any
         } else if text.utf8.first == UInt8(ascii: "[") {
-            guard text.utf8.last == UInt8(ascii: "]"), let ip = IPAddress(text.dropFirst().dropLast()),
-                case .v6 = ip
-            else { throw .badIPv6 }
-            self = .ip(ip)
+            guard text.utf8.last == UInt8(ascii: "]") else { throw .badIPv6 }
+            let parts = text.dropFirst().dropLast().split(
+                separator: "%", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let first = parts.first, let ip = IPAddress(first), case .v6(let high, _) = ip else { throw .badIPv6 }
+            if parts.count == 1 {
+                self = .ip(ip)
+            } else {
+                // Of an address that is not link-local the interface says nothing.
+                guard high >> 54 == 0x3FA, Self.isZone(parts[1]) else { throw .badZone }
+                self = .zoned(ip, zone: String(parts[1]))
+            }
         } else if text.utf8.contains(UInt8(ascii: ":")) {
             throw .ipv6NeedsBrackets
         } else if let ip = IPAddress(text) {
@@ -75,6 +84,12 @@ extension Address.Host {
             guard let name = HostName(text) else { throw .badHost }
             self = .name(name.text)
         }
+    }
+
+    /// Whether it can be an interface's name (at most 15 bytes, IFNAMSIZ and its NUL) or number.
+    private static func isZone(_ text: Substring) -> Bool {
+        1...15 ~= text.utf8.count && text != "." && text != ".."
+            && text.utf8.allSatisfy { 0x21...0x7E ~= $0 && !"/:%[]".utf8.contains($0) }
     }
 }
 
@@ -85,6 +100,7 @@ extension Address: CustomStringConvertible {
         case .unix(let path): "unix:\(path)"
         case .tcp(.any, let port): ":\(port)"
         case .tcp(.ip(let ip), let port): "\(Endpoint(ip, port: port))"
+        case .tcp(.zoned(let ip, let zone), let port): "[\(ip)%\(zone)]:\(port)"
         case .tcp(.name(let name), let port): "\(name):\(port)"
         }
     }

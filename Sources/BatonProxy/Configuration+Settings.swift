@@ -13,6 +13,13 @@ extension Configuration: SettingSection {
                 "admin", \.admin, .optional(.address),
                 "Where `/healthz`, Prometheus `/metrics` and the page are served."),
             Setting(
+                "admin-hosts", \.adminHosts, .list(of: .hostName, "host names"),
+                "Host names by which the admin address may be asked for, beside IP addresses and `localhost`."),
+            Setting(
+                "backlog", \.backlog, .count(1...1 << 20),
+                "How many connections may wait to be accepted, at each listening socket. The kernel cuts it at `net.core.somaxconn`."
+            ),
+            Setting(
                 "user", \.user, .optional(.text("a user name or number", isAccount), none: "none"),
                 "The user to become once the sockets are bound."),
             Setting(

@@ -10,6 +10,10 @@ public struct Configuration: Hashable, Sendable {
     public var control = "/run/baton/control.sock"
     /// Where `/healthz`, `/metrics` and the page are served; nil: nowhere.
     public var admin: Address?
+    /// Host names by which the admin address may be asked for, beside its IP addresses and `localhost`.
+    public var adminHosts: [String] = []
+    /// How many connections may wait to be accepted, at each listening socket.
+    public var backlog = 4_096
     /// The user to become once the sockets are bound; nil: stay.
     public var user: String?
     /// The group to become once the sockets are bound; nil: the user's.

@@ -50,15 +50,13 @@ public struct ConnectionLimits: Sendable {
 
     /// Counts a connection under its source, which was not known when it was admitted: a load balancer tells it.
     ///
-    /// - Throws: `perSource`. The connection is then not counted any more: close it, and do not `release` it.
+    /// - Throws: `perSource`. The connection is counted as before then, without a source, because it is there until it
+    ///   has been closed.
     public mutating func attribute(to source: IPAddress) throws(Refusal) {
+        if let perSource, count(from: source) >= perSource { throw .perSource }
+        // A total that was lowered meanwhile is for connections to come.
         release(from: nil)
-        do throws(Refusal) {
-            try admit(from: source)
-        } catch .total {
-            // A limit that was lowered meanwhile is for connections to come.
-            adopt(from: source)
-        }
+        adopt(from: source)
     }
 
     /// Counts connections that came from another process. They are never refused: whoever offered them no longer has

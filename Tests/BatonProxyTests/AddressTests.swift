@@ -4,10 +4,10 @@ import Testing
 @Suite("An address")
 struct AddressTests {
     @Test(
-        "reads the five forms and writes them back",
+        "reads every form and writes them back",
         arguments: [
             "192.0.2.1:443", "[2001:db8::1]:443", ":0", ":65535", "localhost:80", "a_b.example.com:1",
-            "unix:/run/a b.sock",
+            "unix:/run/a b.sock", "[fe80::1%eth0]:443", "[febf::1%3]:1",
         ])
     func roundTrip(text: String) throws {
         #expect(try Address(text).description == text)
@@ -27,7 +27,9 @@ struct AddressTests {
             ("", AddressError.noPort), ("localhost", .noPort), ("localhost:", .badPort), ("localhost:+80", .badPort),
             ("localhost: 80", .badPort), ("localhost:65536", .badPort), ("localhost:0x50", .badPort),
             ("a:99999999999999999999", .badPort), ("::1:80", .ipv6NeedsBrackets), ("[::1]", .noPort),
-            ("[::1:80", .badIPv6), ("[1.2.3.4]:80", .badIPv6), ("[fe80::1%eth0]:80", .badIPv6), ("[]:80", .badIPv6),
+            ("[::1:80", .badIPv6), ("[1.2.3.4]:80", .badIPv6), ("[fe80::1%]:80", .badZone), ("[]:80", .badIPv6),
+            ("[2001:db8::1%eth0]:80", .badZone), ("[fe80::1%a/b]:80", .badZone), ("[1.2.3.4%lo]:80", .badIPv6),
+            ("[fe80::1%0123456789abcdef]:80", .badZone), ("fe80::1%lo:80", .ipv6NeedsBrackets),
             ("[", .noPort), ("1.2.3:80", .badHost), ("1.2.3.256:80", .badHost), ("01.2.3.4.:80", .badHost),
             ("-a:80", .badHost), ("a..b:80", .badHost), ("a b:80", .badHost), ("*.example.com:80", .badHost),
             (".:80", .badHost), ("unix:", .pathNotAbsolute), ("unix:run/a", .pathNotAbsolute),

@@ -39,6 +39,20 @@ struct ConnectionLimitsTests {
         #expect(limits.count == 0 && limits.sourceCount == 0)
     }
 
+    @Test("a connection whose source turns out to have too many is counted until it has been closed")
+    func attribution() throws {
+        var limits = ConnectionLimits(total: 2, perSource: 1)
+        let source = try ip("192.0.2.1")
+        try limits.admit(from: nil)
+        try limits.attribute(to: source)
+        try limits.admit(from: nil)
+        #expect(throws: ConnectionLimits.Refusal.perSource) { try limits.attribute(to: source) }
+        #expect(limits.count == 2 && limits.count(from: source) == 1)
+        #expect(throws: ConnectionLimits.Refusal.total) { try limits.admit(from: nil) }
+        limits.release(from: nil)
+        #expect(limits.count == 1)
+    }
+
     @Test("a connection from another process is counted beyond the limit, never refused")
     func adoption() throws {
         var limits = ConnectionLimits(total: 1, perSource: 1)

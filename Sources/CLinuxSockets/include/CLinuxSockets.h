@@ -1,6 +1,7 @@
 #ifndef BATON_CLINUXSOCKETS_H
 #define BATON_CLINUXSOCKETS_H
 
+#include "acceptance.h"
 #include "capabilities.h"
 #include "child.h"
 #include "crash.h"

@@ -20,4 +20,8 @@ int baton_become(uid_t user, gid_t group, const char *name);
 // that fails, a negative errno value.
 int baton_execute(const char *path, char *const arguments[], const int *descriptors, int count);
 
+// CLOCK_MONOTONIC in nanoseconds. (Which Swift module declares struct timespec depends on what else a file's neighbours
+// import.)
+unsigned long long baton_monotonic_nanoseconds(void);
+
 #endif

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
@@ -13,7 +14,6 @@ final class AdminServer {
     private let loop: any EventLoop
     private let http: HTTP1Channel
     private let log: Logger
-    private var listener: (any Channel)?
     private var connections: [ObjectIdentifier: any Channel] = [:]
     private var isClosed = false
 
@@ -28,23 +28,21 @@ final class AdminServer {
                     maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 100)))
     }
 
-    /// Accepts at `descriptor`, which listens already and is this server's from now on.
-    func listen(_ descriptor: CInt) -> EventLoopFuture<Void> {
+    /// Serves a connection, whose descriptor is this server's from now on.
+    func serve(_ descriptor: CInt) {
+        guard connections.count < Self.mostConnections, !isClosed else {
+            Glibc.close(descriptor)
+            return
+        }
         let bound = NIOLoopBound(self, eventLoop: loop)
-        return ServerBootstrap(group: loop)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelInitializer { channel in bound.value.accept(channel) }
-            .withBoundSocket(descriptor)
-            .map { channel in
-                bound.value.listener = channel
-                if bound.value.isClosed { channel.close(promise: nil) }
-            }
+        ClientBootstrap(group: loop)
+            .channelOption(.allowRemoteHalfClosure, value: true)
+            .channelInitializer { channel in bound.value.begin(channel) }
+            .withConnectedSocket(descriptor)
+            .whenFailure { [log] in log.debug("an admin connection failed", metadata: ["reason": "\($0)"]) }
     }
 
-    private func accept(_ channel: any Channel) -> EventLoopFuture<Void> {
-        guard connections.count < Self.mostConnections, !isClosed else {
-            return loop.makeFailedFuture(ChannelError.ioOnClosedChannel)
-        }
+    private func begin(_ channel: any Channel) -> EventLoopFuture<Void> {
         let id = ObjectIdentifier(channel)
         let bound = NIOLoopBound(self, eventLoop: loop)
         connections[id] = channel
@@ -58,7 +56,6 @@ final class AdminServer {
     /// Accepts no more. Connections end with the answer under way: a client that comes again finds the successor.
     func close() {
         isClosed = true
-        listener?.close(promise: nil)
         for channel in connections.values {
             channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         }

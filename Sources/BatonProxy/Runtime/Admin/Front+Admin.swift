@@ -10,20 +10,14 @@ extension Front {
     /// The listening socket's name, which no listener can have.
     static let adminName = "/admin"
 
+    var adminSockets: [ListeningSocket] { sockets.filter { $0.name == Self.adminName } }
+
     /// Serves the admin address, if there is one.
-    func listenForAdmin() -> EventLoopFuture<Void> {
-        guard let socket = adminSocket else { return loop.makeSucceededVoidFuture() }
-        let copy = fcntl(socket.descriptor, F_DUPFD_CLOEXEC, 3)
-        guard copy >= 0 else {
-            return loop.makeFailedFuture(RuntimeError.system("cannot listen at \(socket.address)"))
-        }
+    func serveAdmin() {
+        guard !adminSockets.isEmpty, admin == nil else { return }
         let responder = AdminResponder(front: self)
-        let server = AdminServer(on: loop, log: log) { request, writer, channel in
+        admin = AdminServer(on: loop, log: log) { request, writer, channel in
             try await responder.respond(to: request, writer, channel)
-        }
-        admin = server
-        return server.listen(copy).map { [self] in
-            log.notice("the admin page is served", metadata: ["admin": "\(socket.actualAddress)"])
         }
     }
 
@@ -31,13 +25,6 @@ extension Front {
     func pauseAdmin() {
         admin?.close()
         admin = nil
-    }
-
-    /// Closes the socket, too.
-    func stopAdmin() {
-        pauseAdmin()
-        if let socket = adminSocket { close(socket.descriptor) }
-        adminSocket = nil
     }
 
     // MARK: What is told

@@ -12,18 +12,39 @@ struct ControlSocket: Sendable {
         if mkdir(directory, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(directory)") }
         let lock = Glibc.open(path + ".lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw .system("cannot open the lock file \(path).lock") }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0, !UnixSocket.answers(path) else {
-            close(lock)
-            throw RuntimeError(
-                .alreadyRunning,
-                "another server uses the control socket \(path); stop it or give --control another path")
-        }
-        unlink(path)
         do throws(RuntimeError) {
+            try checkLock(lock, of: path)
+            guard flock(lock, LOCK_EX | LOCK_NB) == 0, !UnixSocket.isSocket(path) || !UnixSocket.answers(path) else {
+                throw RuntimeError(
+                    .alreadyRunning,
+                    "another server uses the control socket \(path); stop it or give --control another path")
+            }
+            try makeRoom(path)
             return ControlSocket(path: path, descriptor: try UnixSocket.listen(path), lock: lock)
         } catch {
             close(lock)
             throw error
+        }
+    }
+
+    /// A socket is removed; a file that somebody else has put there is not.
+    private static func makeRoom(_ path: String) throws(RuntimeError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw RuntimeError(
+                .cannotListen, "control: \(path) is a file that is no socket; give --control another path, or move it")
+        }
+        unlink(path)
+    }
+
+    /// A lock of ours is an empty file. It goes with the last server, so that it must not be anybody else's.
+    private static func checkLock(_ lock: CInt, of path: String) throws(RuntimeError) {
+        var status = stat()
+        guard fstat(lock, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size == 0 else {
+            throw RuntimeError(
+                .cannotListen,
+                "control: \(path).lock is a file that is no lock; give --control another path, or move it")
         }
     }
 
@@ -64,7 +85,12 @@ struct ControlSocket: Sendable {
 
     /// The end of the last server of the line.
     func remove() {
-        unlink(path)
+        if UnixSocket.isSocket(path) { unlink(path) }
+        var held = stat()
+        var there = stat()
+        guard fstat(lock, &held) == 0, lstat(path + ".lock", &there) == 0, held.st_dev == there.st_dev,
+            held.st_ino == there.st_ino
+        else { return }
         unlink(path + ".lock")
     }
 

@@ -5,12 +5,10 @@ internal import NIOCore
 internal import NIOPosix
 
 extension Front {
-    /// Answers commands at the control socket.
-    func listenForCommands() -> EventLoopFuture<Void> {
-        let copy = fcntl(control.descriptor, F_DUPFD_CLOEXEC, 3)
-        guard copy >= 0 else { return loop.makeFailedFuture(RuntimeError.system("cannot listen at \(control.path)")) }
-        return ServerBootstrap(group: loop)
-            .childChannelInitializer { [self] channel in
+    /// Answers the commands that come by a connection at the control socket.
+    func command(_ descriptor: CInt) {
+        ClientBootstrap(group: loop)
+            .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try refuseOthers(channel)
                     try channel.pipeline.syncOperations.addHandler(
@@ -21,8 +19,8 @@ extension Front {
                         })
                 }
             }
-            .withBoundSocket(copy)
-            .map { [self] in controlChannel = $0 }
+            .withConnectedSocket(descriptor)
+            .whenFailure { [log] in log.debug("a command is not heard", metadata: ["reason": "\($0)"]) }
     }
 
     /// The mode of the socket keeps other users out; a socket in the hands of another user's process must not help it.

@@ -31,9 +31,6 @@ extension Front {
 
     /// The TCP ports that are listened to.
     var servicePorts: [UInt16] {
-        listeners.values.compactMap { open in
-            guard case .tcp(_, let port)? = try? Address(open.socket.actualAddress) else { return nil }
-            return port
-        }
+        Array(Set(sockets.filter { $0.name != Self.adminName }.compactMap(\.place.port))).sorted()
     }
 }

@@ -23,10 +23,9 @@ extension Front {
         let path = "\(directory)/upgrade.\(getpid()).\(upgradeAttempts)"
         do {
             let listener = try HandoffListener(at: path)
-            let sockets = listeners.values.map(\.socket).sorted { $0.name < $1.name } + (adminSocket.map { [$0] } ?? [])
             let keeperLink = try? keeper?.share()
             let inheritance = Inheritance(
-                listeners: sockets.map { .init(name: $0.name, address: "\($0.address)") },
+                listeners: Inheritance.describe(sockets),
                 ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
                 counts: countsInAll, workersAsked: workersAsked,
                 networkArguments: keeperLink == nil ? nil : networkArguments)
@@ -187,9 +186,7 @@ extension Front {
             worker.link?.send(.resume)
         }
         adjustWorkerCount()
-        for opened in listeners.keys.map({ listen($0) }) + [listenForCommands(), listenForAdmin()] {
-            opened.whenFailure { [log] in log.error("cannot listen again", metadata: ["reason": "\($0)"]) }
-        }
+        beginListening()
         scheduleRotation()
         ServiceNotification.ready()
     }

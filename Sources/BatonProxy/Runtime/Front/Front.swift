@@ -47,8 +47,14 @@ final class Front: @unchecked Sendable {
     let policy: Mutex<FrontPolicy>
     var ticketKeys: TicketKeysBox
     var phase = Phase.starting
-    var controlChannel: (any Channel)?
-    var listeners: [String: OpenListener] = [:]
+    /// The listeners' sockets, and the admin address's.
+    var sockets: [ListeningSocket]
+    /// What the sockets were prepared by; nil once that is done.
+    var listening: PreparedListening?
+    /// Accepts at the listeners' sockets.
+    let acceptor: Acceptor
+    /// Accepts commands and what is asked at the admin address, with the descriptors that the other one leaves.
+    let commands: Acceptor
     var workers: [WorkerHandle] = []
     var lastWorkerNumber = 0
     /// Counts connections given to workers; no other server of the line has the same numbers.
@@ -71,7 +77,6 @@ final class Front: @unchecked Sendable {
     var hasPredecessor = false
     var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     var rotation: RepeatedTask?
-    var adminSocket: ListeningSocket?
     var admin: AdminServer?
     var inquiries: [UInt64: Inquiry] = [:]
     var lastInquiry: UInt64 = 0
@@ -97,16 +102,11 @@ final class Front: @unchecked Sendable {
     let startedAt = MonotonicTime.now
     let ended: EventLoopPromise<Void>
 
-    struct OpenListener {
-        var socket: ListeningSocket
-        var accepting: BatonNIO.Listener?
-    }
-
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
-        group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, sockets: [String: ListeningSocket],
+        group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
         predecessors: WorkerReport
-    ) {
+    ) throws(RuntimeError) {
         self.options = options
         self.configuration = configuration
         networkArguments = configuration.migration.networkArguments
@@ -122,8 +122,11 @@ final class Front: @unchecked Sendable {
         let limits = configuration.limits
         admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
         self.policy = Mutex(policy)
-        for (name, socket) in sockets where name != Self.adminName { listeners[name] = OpenListener(socket: socket) }
-        adminSocket = sockets[Self.adminName]
+        sockets = listening.sockets
+        self.listening = listening
+        let log = logger
+        acceptor = try Acceptor("baton-accept", reserve: { DescriptorLimit.reserve }) { Self.tell($0, log) }
+        commands = try Acceptor("baton-commands") { Self.tell($0, log) }
         ended = loop.makePromise()
     }
 
@@ -172,12 +175,11 @@ final class Front: @unchecked Sendable {
         loop.flatSubmit { [self] in
             guard case .starting = phase else { return loop.makeSucceededVoidFuture() }
             phase = .serving
-            let opened = listeners.keys.sorted().map { listen($0) } + [listenForCommands(), listenForAdmin()]
+            beginListening()
             scheduleRotation()
-            return EventLoopFuture.andAllSucceed(opened, on: loop).map { [self] in
-                log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-                ServiceNotification.ready()
-            }
+            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+            ServiceNotification.ready()
+            return loop.makeSucceededVoidFuture()
         }
     }
 
@@ -237,16 +239,13 @@ final class Front: @unchecked Sendable {
         do {
             let (changed, text) = try options.read()
             let next = try FrontPolicy(changed, keys: ticketKeys)
-            var opened: [ListeningSocket] = []
+            let listening = try PreparedListening(
+                ListeningPlan(changed, having: sockets), backlog: changed.backlog)
             do {
-                if let address = changed.admin, address != adminSocket?.address {
-                    opened.append(try ListeningSocket.open(Self.adminName, address, key: "admin"))
-                }
-                for (name, listener) in changed.listeners where listeners[name]?.socket.address != listener.address {
-                    opened.append(try ListeningSocket.open(name, listener.address))
-                }
+                try watch(listening.opened)
             } catch {
-                for socket in opened { close(socket.descriptor) }
+                for socket in listening.opened { unwatch(socket) }
+                listening.abandon()
                 throw error
             }
             if changed.migration != configuration.migration || changed.peers != configuration.peers {
@@ -257,7 +256,7 @@ final class Front: @unchecked Sendable {
             {
                 log.warning("control, user and group are changed by a restart only")
             }
-            apply(changed, text, next, opened)
+            apply(changed, text, next, listening)
             log.notice("the configuration has been read again")
         } catch {
             let reason = "\(error)".split(separator: "\n").joined(separator: "; ")
@@ -265,37 +264,21 @@ final class Front: @unchecked Sendable {
         }
     }
 
-    private func apply(_ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ opened: [ListeningSocket]) {
+    private func apply(_ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ listening: PreparedListening) {
         let rotates = changed.sessionTickets != configuration.sessionTickets
         let before = configuration
         configuration = changed
         if changed.workers != before.workers { workersAsked = nil }
         file = text
         logger.withLock { $0.logLevel = changed.logLevel.swiftLog }
+        // Who comes now waits until the listeners have the names of this policy.
+        acceptor.close()
         policy.withLock { $0 = next }
         admission.withLock {
             $0.total = changed.limits.connections
             $0.perSource = changed.limits.connectionsPerSource
         }
-        for name in Array(listeners.keys) where changed.listeners[name]?.address != before.listeners[name]?.address {
-            stopListening(name)
-        }
-        if changed.admin != before.admin { stopAdmin() }
-        for socket in opened where socket.name != Self.adminName {
-            listeners[socket.name] = OpenListener(socket: socket)
-        }
-        if let socket = opened.first(where: { $0.name == Self.adminName }) {
-            adminSocket = socket
-            listenForAdmin().whenFailure { [log] in log.error("cannot serve admin", metadata: ["reason": "\($0)"]) }
-        }
-        // Options of accepted sockets are the listening channel's.
-        for (name, listener) in listeners {
-            let isNew = listener.accepting == nil
-            if isNew || before.listeners[name] != changed.listeners[name] {
-                _ = listener.accepting?.close()
-                listen(name).whenFailure { [log] in log.error("cannot listen", metadata: ["reason": "\($0)"]) }
-            }
-        }
+        replaceSockets(listening)
         for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags)) }
         adjustWorkerCount()
         if rotates { scheduleRotation() }

@@ -28,8 +28,6 @@ final class FrontHandler: ChannelInboundHandler {
     private enum Counted {
         case no
         case from(IPAddress?)
-        /// As one that is here, and not against the limits: it has been refused.
-        case refused
     }
 
     private let front: Front
@@ -37,6 +35,7 @@ final class FrontHandler: ChannelInboundHandler {
     private let policy: FrontPolicy
     private var stage = Stage.done
     private var received: [UInt8] = []
+    private let origin: IPAddress?
     private var source: Endpoint?
     private var destination: Endpoint?
     private var uniqueID: [UInt8]?
@@ -44,10 +43,15 @@ final class FrontHandler: ChannelInboundHandler {
     private var detectionTimer: Scheduled<Void>?
     private var counted = Counted.no
 
-    init(_ front: Front, listener: String, _ policy: FrontPolicy) {
+    /// - Parameters:
+    ///   - source: where the connection comes from; nil: a Unix socket.
+    ///   - origin: the source by which it has been admitted.
+    init(_ front: Front, listener: String, _ policy: FrontPolicy, source: Endpoint?, admittedFrom origin: IPAddress?) {
         self.front = front
         self.listener = listener
         self.policy = policy
+        self.source = source
+        self.origin = origin
     }
 
     private var configuration: Listener { policy.listeners[listener] ?? Listener() }
@@ -55,23 +59,7 @@ final class FrontHandler: ChannelInboundHandler {
     // MARK: The way of a connection
 
     func channelActive(context: ChannelHandlerContext) {
-        source = context.channel.remoteAddress.flatMap(Endpoint.init)
-        // A load balancer's own address is not the client's.
-        let origin = configuration.proxyProtocol == .off ? source?.address : nil
-        if let address = source?.address, !configuration.mayBeLoadBalancer(address) {
-            stage = .done
-            front.counts.withLock { $0.refusals.count(RefusalReason.network.rawValue) }
-            front.refusalLog.say(
-                .network, "it is not in proxy-protocol-from", front.log,
-                ["listener": "\(listener)", "peer": "\(address)"])
-            return context.close(promise: nil)
-        }
-        do throws(ConnectionLimits.Refusal) {
-            try front.admit(from: origin)
-            counted = .from(origin)
-        } catch {
-            return refuse(error, context)
-        }
+        counted = .from(origin)
         destination = context.channel.localAddress.flatMap(Endpoint.init)
         limit(policy.limits.handshakeTime, context)
         if configuration.proxyProtocol != .off {
@@ -182,7 +170,7 @@ final class FrontHandler: ChannelInboundHandler {
                     }
                     counted = .from(ends.source.address)
                 } catch {
-                    counted = .refused
+                    counted = .from(nil)
                     return refuse(error, context)
                 }
             }
@@ -335,7 +323,6 @@ final class FrontHandler: ChannelInboundHandler {
         switch counted {
         case .no: break
         case .from(let origin): front.dismissed(from: origin)
-        case .refused: front.dismissed()
         }
         counted = .no
         context.fireChannelInactive()
@@ -343,7 +330,7 @@ final class FrontHandler: ChannelInboundHandler {
 }
 
 extension Listener {
-    fileprivate func mayBeLoadBalancer(_ address: IPAddress) -> Bool {
+    func mayBeLoadBalancer(_ address: IPAddress) -> Bool {
         proxyProtocol == .off || proxyProtocolSources.isEmpty || proxyProtocolSources.contains { $0.contains(address) }
     }
 }

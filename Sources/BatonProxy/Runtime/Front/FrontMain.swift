@@ -101,12 +101,12 @@ public enum FrontMain {
         let front: Front
         do {
             let keys = try keys(inheritance)
-            let sockets = try openSockets(configuration, inherited, activated)
             let policy = try FrontPolicy(configuration, keys: keys)
-            front = Front(
+            let listening = try prepare(configuration, inherited, activated)
+            front = try Front(
                 options, configuration, file: file, policy: policy,
                 group: MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount), control: control, keys: keys,
-                sockets: sockets, predecessors: inheritance?.past ?? WorkerReport())
+                listening: listening, predecessors: inheritance?.past ?? WorkerReport())
         } catch {
             if predecessor == nil { control.remove() }
             throw error
@@ -121,6 +121,7 @@ public enum FrontMain {
         }
         do {
             try await front.start().get()
+            try await front.loop.submit { try front.prepareListening() }.get()
             if let (_, link, heir) = predecessor {
                 heir.serves(front)
                 link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
@@ -172,9 +173,14 @@ public enum FrontMain {
         }
         // Raised while it may be; the limit stays.
         DescriptorLimit.raise()
-        var sockets = try openSockets(configuration, nil, activated)
-        let admin = sockets.removeValue(forKey: Front.adminName)
-        let named = sockets.sorted { $0.key < $1.key }.map { (name: $0.key, descriptor: $0.value.descriptor) }
+        let sockets = try prepare(configuration, nil, activated).sockets
+        if let account { for socket in sockets where !socket.isActivated { socket.give(to: account) } }
+        let named = sockets.map { socket in
+            let name = socket.name == Front.adminName ? "admin" : socket.name
+            return (
+                name: socket.isActivated ? name : ActivatedSocket.ownPrefix + name, descriptor: socket.descriptor
+            )
+        }
         let migration = configuration.migration
         let keeper = migration.isConfigured && NetworkMain.hasPrivileges ? try KeeperLink.startKeeper(migration) : nil
         if let account {
@@ -182,7 +188,7 @@ public enum FrontMain {
                 "going on without privileges", metadata: ["user": "\(account.user)", "group": "\(account.group)"])
         }
         try ProgramRestart(
-            sockets: named + (admin.map { [(name: "admin", descriptor: $0.descriptor)] } ?? []), keeper: keeper
+            sockets: named, keeper: keeper
         ).run(as: account)
     }
 
@@ -191,48 +197,25 @@ public enum FrontMain {
         return TicketKeysBox(try TicketKeys(copying: inheritance.ticketKeys.span.bytes))
     }
 
-    /// Sockets that the running server had for the same address, or that the service manager has opened, are taken over;
-    /// others are opened, or closed.
-    ///
-    /// - Returns: by the names of listeners, and `Front.adminName`.
-    private static func openSockets(
-        _ configuration: Configuration, _ inherited: Inheritance.Received?,
-        _ activated: [ActivatedSocket]
-    ) throws -> [String: ListeningSocket] {
-        var received: [String: (address: String, descriptor: CInt)] = [:]
-        if let inherited {
-            for (socket, descriptor) in zip(inherited.inheritance.listeners, inherited.listening) {
-                received[socket.name] = (socket.address, descriptor)
-            }
+    /// Sockets that the running server had for the same place, or that the service manager has opened, are taken over;
+    /// others are bound.
+    private static func prepare(
+        _ configuration: Configuration, _ inherited: Inheritance.Received?, _ activated: [ActivatedSocket]
+    ) throws -> PreparedListening {
+        let given = activated.map { socket in
+            let name = socket.name == "admin" ? Front.adminName : socket.name
+            let address = name == Front.adminName ? configuration.admin : configuration.listeners[name]?.address
+            return ListeningSocket(
+                name: name, address: address ?? .tcp(.any, port: 0), descriptor: socket.descriptor, place: socket.place,
+                isActivated: !socket.isOwn)
         }
-        var activated = activated
-        /// - Parameter key: the configuration's, if it is no listener's.
-        func open(_ name: String, _ address: Address, key: String? = nil) throws -> ListeningSocket {
-            if let old = received[name], old.address == "\(address)" {
-                received[name] = nil
-                return ListeningSocket(name: name, address: address, descriptor: old.descriptor)
-            }
-            let index =
-                activated.firstIndex { $0.name == key ?? name } ?? activated.firstIndex { $0.listens(at: address) }
-            if let index {
-                return ListeningSocket(name: name, address: address, descriptor: activated.remove(at: index).descriptor)
-            }
-            return try .open(name, address, key: key)
-        }
-        var sockets: [String: ListeningSocket] = [:]
-        for (name, listener) in configuration.listeners.sorted(by: { $0.key < $1.key }) {
-            sockets[name] = try open(name, listener.address)
-        }
-        if let address = configuration.admin {
-            sockets[Front.adminName] = try open(Front.adminName, address, key: "admin")
-        }
-        if let stray = activated.first {
+        let plan = try ListeningPlan(configuration, having: (inherited?.sockets ?? []) + given)
+        if let stray = plan.surplus.first(where: { given.contains($0) }) {
             throw RuntimeError(
                 .configuration,
-                "the service manager's socket '\(stray.name)' at \(stray.address.map { "\($0)" } ?? "an unknown address") "
-                    + "belongs to no listener; name it after one by FileDescriptorName=")
+                "the service manager's socket '\(stray.name)' at \(stray.place) belongs to no listener; name it after "
+                    + "one by FileDescriptorName=")
         }
-        for (_, descriptor) in received.values { close(descriptor) }
-        return sockets
+        return try PreparedListening(plan, backlog: configuration.backlog)
     }
 }

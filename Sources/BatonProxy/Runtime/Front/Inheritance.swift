@@ -8,6 +8,8 @@ struct Inheritance: Codable, Sendable {
     struct Socket: Codable, Sendable {
         var name: String
         var address: String
+        /// Whether the service manager has opened it; absent from an older version, and where it has not.
+        var isActivated: Bool?
     }
 
     var listeners: [Socket]
@@ -25,8 +27,31 @@ struct Inheritance: Codable, Sendable {
     struct Received {
         let inheritance: Inheritance
         let control: ControlSocket
-        let listening: [CInt]
+        let sockets: [ListeningSocket]
         let keeper: CInt?
+    }
+
+    /// A listener with several sockets has each under a name of its own: an older version closes those that it does not
+    /// know.
+    private static let separator: Character = "#"
+
+    /// What a successor is told of sockets, in their order.
+    static func describe(_ sockets: [ListeningSocket]) -> [Socket] {
+        var counts: [String: Int] = [:]
+        return sockets.map { socket in
+            counts[socket.name, default: 0] += 1
+            let number = counts[socket.name] ?? 1
+            return Socket(
+                name: number == 1 ? socket.name : "\(socket.name)\(separator)\(number)", address: "\(socket.address)",
+                isActivated: socket.isActivated ? true : nil)
+        }
+    }
+
+    private static func listeningSocket(_ socket: Socket, _ descriptor: CInt) -> ListeningSocket? {
+        guard let address = try? Address(socket.address) else { return nil }
+        return ListeningSocket(
+            taking: descriptor, name: String(socket.name.prefix { $0 != separator }), address: address,
+            isActivated: socket.isActivated ?? false)
     }
 
     /// Marks the parcel.
@@ -71,8 +96,13 @@ struct Inheritance: Codable, Sendable {
         }
         let socket = ControlSocket(path: control, descriptor: sockets[0], lock: sockets[1])
         let count = inheritance.listeners.count
+        let listening = zip(inheritance.listeners, sockets[2..<2 + count]).compactMap { named, descriptor in
+            let socket = listeningSocket(named, descriptor)
+            if socket == nil { close(descriptor) }
+            return socket
+        }
         return Received(
-            inheritance: inheritance, control: socket, listening: Array(sockets[2..<2 + count]),
+            inheritance: inheritance, control: socket, sockets: listening,
             keeper: inheritance.networkArguments == nil ? nil : sockets[2 + count])
     }
 }

@@ -20,7 +20,7 @@ final class PeerListener: Sendable {
     /// How long nobody is accepted after accepting failed for want of descriptors or memory, in milliseconds.
     private static let rest: CInt = 100
 
-    private let socket: ListeningSocket
+    private let sockets: [ListeningSocket]
     private let addresses: [Address]
     private let handshake: PeerHandshake
     private let log: Logger
@@ -37,7 +37,7 @@ final class PeerListener: Sendable {
         at address: Address, _ handshake: PeerHandshake, peers: some Sequence<Peer>, log: Logger,
         serve: @escaping @Sendable (_ link: PeerLink, _ peer: String) -> Void
     ) throws {
-        socket = try ListeningSocket.open("migration", address, sharesPort: true)
+        sockets = try ListeningSocket.open(key: "migration.listen", address, sharesPort: true, backlog: 128)
         self.handshake = handshake
         self.log = log
         self.serve = serve
@@ -48,7 +48,9 @@ final class PeerListener: Sendable {
 
     /// Begins to accept.
     func start() {
-        log.notice("listening for other hosts", metadata: ["address": "\(socket.actualAddress)"])
+        for socket in sockets {
+            log.notice("listening for other hosts", metadata: ["address": "\(socket.place)"])
+        }
         // Those that are given as names are known when they have been resolved.
         for address in addresses {
             if case .tcp(.ip(let ip), _) = address { state.withLock { $0.admission.expect([ip]) } }
@@ -59,10 +61,10 @@ final class PeerListener: Sendable {
                 state.withLock { $0.admission.expect(found) }
             }
         }
-        startThread("baton-peers") { [self] in while true { accept() } }
+        for socket in sockets { startThread("baton-peers") { [self] in while true { accept(at: socket) } } }
     }
 
-    private func accept() {
+    private func accept(at socket: ListeningSocket) {
         var request = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
         _ = poll(&request, 1, -1)
         let descriptor = baton_accept(socket.descriptor)

@@ -1,10 +1,6 @@
-internal import Glibc
+internal import CLinuxSockets
 
 /// CLOCK_MONOTONIC in nanoseconds: one clock for all processes of a machine.
 enum MonotonicTime {
-    static var now: UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return UInt64(max(0, now.tv_sec)) &* 1_000_000_000 &+ UInt64(max(0, now.tv_nsec))
-    }
+    static var now: UInt64 { baton_monotonic_nanoseconds() }
 }

@@ -28,11 +28,31 @@ enum UnixSocket {
         return (ends[0], ends[1])
     }
 
-    /// Whether somebody listens there.
+    /// Whether there is a socket at the path; what it leads to if it is a link does not count.
+    static func isSocket(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    }
+
+    /// Whether somebody listens there, or may: only a refusal proves that nobody does. It does not wait.
     static func answers(_ path: String) -> Bool {
-        guard let descriptor = connect(path) else { return false }
-        close(descriptor)
-        return true
+        guard let address = address(path) else { return false }
+        let descriptor = socket(
+            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        let result = withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        // A full queue, a socket of another kind and one that this user may not use have somebody.
+        return result == 0 || ![ECONNREFUSED, ENOENT, ENOTDIR].contains(errno)
+    }
+
+    /// Removes a socket nobody listens at any more, and nothing else.
+    static func removeDead(_ path: String) {
+        if isSocket(path), !answers(path) { unlink(path) }
     }
 
     /// Binds and listens with mode 0600.

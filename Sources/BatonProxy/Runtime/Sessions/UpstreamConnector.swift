@@ -110,6 +110,7 @@ extension Address.Host {
         switch self {
         case .any: "localhost"
         case .ip(let ip): "\(ip)"
+        case .zoned(let ip, let zone): "\(ip)%\(zone)"
         case .name(let name): name
         }
     }
