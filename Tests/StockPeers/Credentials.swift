@@ -41,6 +41,17 @@ package struct Credentials: Sendable {
         try files.write(authority.certificatePEM, "roots.pem")
     }
 
+    /// Files with a certificate, its key, and one with both, as haproxy wants it.
+    package func write(
+        _ name: String, in files: TemporaryFiles
+    ) throws -> (certificate: String, key: String, both: String) {
+        let issued = self[name]
+        return (
+            try files.write(issued.certificatePEM, "\(name).pem"), try files.write(issued.privateKeyPEM, "\(name).key"),
+            try files.write(issued.certificatePEM + issued.privateKeyPEM, "\(name).both.pem")
+        )
+    }
+
     /// A server with an RSA and an ECDSA certificate, so that every suite can be agreed on.
     package func server(
         _ options: ProtocolOptions = .init(), clients: ServerConfiguration.ClientCertificates = .none,

@@ -7,6 +7,7 @@ package final class PeerProcess {
     private let output = Pipe()
     /// Everything it has printed that was read, on both of its outputs.
     package private(set) var bytes: [UInt8] = []
+    private var expected: [String: Int] = [:]
 
     package init(_ arguments: [String]) throws {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
@@ -46,6 +47,15 @@ package final class PeerProcess {
                 if wanted == nil { return }
                 throw missing(wanted ?? "")
             }
+        }
+    }
+
+    /// Reads what the program prints until it contains `wanted` once more than at the last call with it.
+    package func expectNext(_ wanted: String) throws {
+        let count = expected[wanted, default: 0] + 1
+        expected[wanted] = count
+        while text.components(separatedBy: wanted).count <= count {
+            guard try read(lackOf: wanted) else { throw missing(wanted) }
         }
     }
 
