@@ -32,14 +32,20 @@ extension Configuration: SettingSection {
                 "limits.connections-per-source", \.limits.connectionsPerSource, .optional(.count(1...10_000_000)),
                 "The most connections from one IPv4 address or one IPv6 /64."),
             Setting(
+                "limits.handshakes", \.limits.handshakes, .count(1...10_000_000),
+                "The most connections in their handshake, with all that comes before it. Beyond it new ones are closed."
+            ),
+            Setting(
                 "limits.handshake-time", \.limits.handshakeTime, .duration(.milliseconds(100)...(.seconds(300))),
                 "From the accepted connection to the end of its handshake, with all that comes before it."),
             Setting(
                 "limits.header-time", \.limits.headerTime, .duration(.milliseconds(100)...(.seconds(300))),
-                "From the end of the handshake to the first request line, where a route needs it."),
+                "From the first byte of a request to the end of its first line, where a route needs it. A connection that has "
+                    + "said nothing may wait for `idle-time`."),
             Setting(
                 "limits.header-size", \.limits.headerSize, .size(512...1 << 20),
-                "The most bytes of a first request or of a PROXY protocol header."),
+                "The most bytes of a request line that a route needs, of a request to the built-in page, or of a PROXY "
+                    + "protocol header."),
             Setting(
                 "limits.buffer-size", \.limits.bufferSize, .size(16 << 10...1 << 30),
                 "The most bytes that wait for a slow reader, in each direction of a connection."),

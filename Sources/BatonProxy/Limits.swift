@@ -4,11 +4,14 @@ public struct Limits: Hashable, Sendable {
     public var connections = 100_000
     /// The most connections from one IPv4 address or one IPv6 /64; nil: no limit.
     public var connectionsPerSource: Int?
+    /// The most connections that have not come to a worker yet: those in their handshake, with all that comes before it.
+    public var handshakes = 10_000
     /// From the accepted connection to the end of its handshake, with all that comes before it.
     public var handshakeTime: Duration = .seconds(10)
-    /// From the end of the handshake to the first request line, where a route needs it.
+    /// From the first byte of a request to the end of its first line, where a route needs it.
     public var headerTime: Duration = .seconds(10)
-    /// The most bytes of a first request or of a PROXY protocol header.
+    /// The most bytes of a request line that a route needs, of a request to the built-in page, or of a PROXY protocol
+    /// header.
     public var headerSize = 16 << 10
     /// The most bytes that wait for a slow reader, in each direction of a connection.
     public var bufferSize = 256 << 10

@@ -30,6 +30,9 @@ public struct Handshake: ~Copyable, Sendable {
     /// signatures fits.
     public static let defaultMaximumLength = 131_072
 
+    /// The most bytes of a ClientHello, with its record headers. Those of browsers with post-quantum key shares have 2 KB.
+    public static let longestClientHello = 32_768
+
     let role: Role
     let session: LibrarySession?
     var observer: HandshakeObserver
@@ -39,6 +42,7 @@ public struct Handshake: ~Copyable, Sendable {
     private let asksForCertificate: Bool
     private var fedLength = 0
     private var hasStarted = false
+    private var hasAnswered = false
     private var failure: HandshakeError?
 
     /// What the handshake settled; `nil` until it is established.
@@ -130,12 +134,17 @@ public struct Handshake: ~Copyable, Sendable {
         }
         while info == nil, let header = try nextHeader() {
             let length = RecordHeader.length + header.length
-            guard inbound.count >= length else { return .needsInput }
-            guard fedLength + length <= maximumLength else {
+            // Until the server has answered, all of it is the ClientHello. Certificates may be longer.
+            let isHello = role == .server && !hasAnswered
+            let limit = isHello ? min(maximumLength, Self.longestClientHello) : maximumLength
+            guard fedLength + length <= limit else {
+                if isHello { appendAlert(.decodeError) }
                 throw fail(
                     HandshakeError(
-                        .tooLong, "the \(peerName) sent more than \(maximumLength) bytes of handshake; it is refused"))
+                        .tooLong, alert: isHello ? .decodeError : nil,
+                        "the \(peerName) sends more than \(limit) bytes of handshake; it is refused"))
             }
+            guard inbound.count >= length else { return .needsInput }
             fedLength += length
             try show { (observer, bytes) throws(HandshakeObserverError) in
                 try observer.sawReceived(UnsafeRawBufferPointer(rebasing: bytes[..<length]).bytes)
@@ -223,6 +232,7 @@ public struct Handshake: ~Copyable, Sendable {
         var produced = ByteQueue()
         session.drain(to: &produced)
         produced.withBytes { output.append($0) }
+        if produced.count > 0 { hasAnswered = true }
         if case .failed(let error) = outcome { throw fail(session.describe(error, peer: peerName, role: role)) }
         do {
             try produced.withBytes { (bytes) throws(HandshakeObserverError) in try observer.sawSent(bytes.bytes) }

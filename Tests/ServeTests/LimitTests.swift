@@ -89,6 +89,42 @@ struct LimitTests {
         try server.log("its time was over")
     }
 
+    @Test("beyond the handshakes that may be under way new connections are closed at once, and room is found again")
+    func handshakes() throws {
+        let server = try Server(["--upstream", "echo", "--limits.handshakes", "2", "--limits.handshake-time", "60s"])
+        var silent = [try Wire.connect(UInt16(server.port)), try Wire.connect(UInt16(server.port))]
+        let refused = try Wire.connect(UInt16(server.port))
+        #expect(try refused.read().isEmpty)
+        try server.log("limits.handshakes is reached")
+        silent.removeLast()
+        let client = try PeerProcess(["python3", "-c", Self.openingText, "\(server.port)"])
+        try client.send("insist 127.0.0.1\n")
+        try client.expect("1 OPEN")
+        // What has been handed to a worker is none any more.
+        try client.send("insist 127.0.0.1\n")
+        try client.expect("2 OPEN")
+    }
+
+    @Test(
+        "a ClientHello without end is refused at 32 KiB, however it is cut into records", arguments: [1, 100, 16_384])
+    func endlessHello(size: Int) throws {
+        let server = try Server(["--limits.handshake-time", "60s", "--log-level", "debug"])
+        let wire = try Wire.connect(UInt16(server.port))
+        var hello: [UInt8] = [1, 0xFF, 0xFF, 0xFF, 3, 3] + [UInt8](repeating: 7, count: 70_000)
+        while !hello.isEmpty {
+            let piece = hello.prefix(size)
+            hello.removeFirst(piece.count)
+            do {
+                try wire.write([22, 3, 1, UInt8(piece.count >> 8), UInt8(truncatingIfNeeded: piece.count)] + piece)
+            } catch {
+                break
+            }
+        }
+        // An alert, then the end.
+        #expect(try wire.read().first == 21)
+        try server.log("bytes of handshake; it is refused")
+    }
+
     @Test("a first request beyond the header size is routed by its first line, and the page refuses it")
     func headerSize() throws {
         let plain = ["--listeners.default.tls", "false", "--limits.header-size", "1K"]

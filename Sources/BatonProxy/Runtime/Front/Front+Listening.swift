@@ -173,6 +173,9 @@ extension Front {
         if let address = source?.address, !listener.mayBeLoadBalancer(address) {
             return refuse(.network, "it is not in proxy-protocol-from")
         }
+        guard connections.load(ordering: .relaxed) < policy.limits.handshakes else {
+            return refuse(.handshakes, "limits.handshakes is reached")
+        }
         do throws(ConnectionLimits.Refusal) {
             try admit(from: origin)
         } catch .total {
