@@ -110,7 +110,7 @@ struct LimitTests {
     func endlessHello(size: Int) throws {
         let server = try Server(["--limits.handshake-time", "60s", "--log-level", "debug"])
         let wire = try Wire.connect(UInt16(server.port))
-        var hello: [UInt8] = [1, 0xFF, 0xFF, 0xFF, 3, 3] + [UInt8](repeating: 7, count: 70_000)
+        var hello: [UInt8] = [1, 0, 0xFF, 0xFF, 3, 3] + [UInt8](repeating: 7, count: 70_000)
         while !hello.isEmpty {
             let piece = hello.prefix(size)
             hello.removeFirst(piece.count)
