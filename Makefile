@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
 FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
 
-.PHONY: demo test build release format lint fuzz bench lab lab-down clean
+.PHONY: demo test build release format lint fuzz sanitize bench lab lab-down clean
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
@@ -37,6 +37,10 @@ fuzz: ## a short run of every fuzz target (FUZZ_SECONDS each, 20 unless set)
 	@scripts/bootstrap.sh build
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),20)
 
+sanitize: ## tests and upgrades under AddressSanitizer, ThreadSanitizer and glibc's checks (SANITIZE="address thread malloc")
+	@scripts/bootstrap.sh test
+	scripts/sanitize.sh $(SANITIZE)
+
 bench: ## the table of figures; BENCH_JSON=FILE writes them as JSON too
 	@scripts/bootstrap.sh bench
 	@for product in baton HostMover; do swift build -c release --product $$product $(SWIFT_FLAGS) >.build-bench.log 2>&1 || { cat .build-bench.log; exit 1; }; done
@@ -49,4 +53,4 @@ lab-down: ## remove them
 	@scripts/lab.sh down
 
 clean:
-	rm -rf .build .build-fuzz .build-fuzz.log Benchmarks/.build
+	rm -rf .build .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build
