@@ -5,13 +5,10 @@ extension Configuration {
     func contradictions() -> [ConfigurationProblem] {
         var found = Contradictions()
         if listeners.isEmpty { found.add("listeners", "there is none; set listeners.NAME.address or --listen") }
-        var addresses: [Address: String] = [:]
         for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) {
             check(listener, at: "listeners.\(name)", &found)
-            if let other = addresses.updateValue(name, forKey: listener.address), !listener.address.isEphemeral {
-                found.add("listeners.\(name).address", "\(listener.address) is already taken by listeners.\(other)")
-            }
         }
+        checkAddresses(&found)
         checkCertificates(&found)
         checkRoutes(&found)
         checkHTTP2(&found)
@@ -98,6 +95,25 @@ extension Configuration {
         }
     }
 
+    /// What listens has its address alone. Where a name leads to is known only when the server starts.
+    private func checkAddresses(_ found: inout Contradictions) {
+        var taken = [("control", Address.unix(path: control))]
+        let wanted =
+            listeners.sorted { $0.key < $1.key }.map { ("listeners.\($0.key).address", $0.value.address) }
+            + (admin.map { [("admin", $0)] } ?? []) + (migration.listen.map { [("migration.listen", $0)] } ?? [])
+        for (key, address) in wanted {
+            if let (other, there) = taken.first(where: { $0.1.overlaps(address) }) {
+                let owner = other.hasSuffix(".address") ? String(other.dropLast(8)) : other
+                found.add(
+                    key,
+                    there == address
+                        ? "\(address) is already taken by \(owner)"
+                        : "\(address) is in part taken by \(owner), which listens at \(there)")
+            }
+            taken.append((key, address))
+        }
+    }
+
     private func checkCertificates(_ found: inout Contradictions) {
         var owners: [ServerNamePattern: String] = [:]
         for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
@@ -172,6 +188,25 @@ private struct Contradictions {
 }
 
 extension Address {
-    /// Whether each listener on it gets a port of its own.
-    fileprivate var isEphemeral: Bool { if case .tcp(_, 0) = self { true } else { false } }
+    /// Whether two sockets, one at each, would have connections in common. Names are compared as names.
+    fileprivate func overlaps(_ other: Address) -> Bool {
+        guard case .tcp(let host, let port) = self, case .tcp(let otherHost, let otherPort) = other else {
+            return self == other
+        }
+        // Whoever asks for port 0 gets a port of its own.
+        guard port == otherPort, port != 0 else { return false }
+        switch (host, otherHost) {
+        case (.any, _), (_, .any): return true
+        case (.ip(let ip), .ip(let otherIP)):
+            let (ip, otherIP) = (ip.unmapped, otherIP.unmapped)
+            return ip == otherIP
+                || ip.octets.count == otherIP.octets.count && (ip.isUnspecified || otherIP.isUnspecified)
+        case (.ip(let ip), .zoned), (.zoned, .ip(let ip)): return ip == .v6(high: 0, low: 0)
+        default: return host == otherHost
+        }
+    }
+}
+
+extension IPAddress {
+    fileprivate var isUnspecified: Bool { octets.allSatisfy { $0 == 0 } }
 }

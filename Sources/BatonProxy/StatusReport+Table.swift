@@ -1,12 +1,17 @@
 extension StatusReport {
     /// The report for a terminal: a summary and a table of the workers, without a final line break.
     public var table: String {
-        let summary = [
+        var summary = [
             "baton \(version), pid \(pid), up \(Self.span(uptime))",
             "\(connections) \(connections == 1 ? "connection" : "connections"); "
                 + "moves: \(moves.handoff) handoff, \(moves.migration) migration, \(moves.failed) failed; "
                 + "pause: p50 \(pause.p50) µs, p99 \(pause.p99) µs, max \(pause.max) µs",
         ]
+        if let refused, refused.values.contains(where: { $0 > 0 }) {
+            let reasons = refused.filter { $0.value > 0 }.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
+            summary.append("refused: " + reasons.map { "\($0.value) \($0.key)" }.joined(separator: ", "))
+        }
+        if isShort == true { summary.append("connections wait: descriptors or memory are missing, see the log") }
         guard !workers.isEmpty else { return (summary + ["no workers"]).joined(separator: "\n") }
         let rows =
             [["WORKER", "PID", "STATE", "CONNECTIONS", "MOVES IN", "MOVES OUT"]]

@@ -14,10 +14,16 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var moves: Moves
     /// How long connections stood still when they moved, in microseconds.
     public var pause: Pause
+    /// Connections that were closed before a worker had them, by the reason, in the line of upgrades; `nil` from an older
+    /// server.
+    public var refused: [String: Int]?
+    /// Whether connections wait for want of descriptors or memory; `nil` from an older server.
+    public var isShort: Bool?
 
     /// Creates a report.
     public init(
-        pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause
+        pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause,
+        refused: [String: Int]? = nil, isShort: Bool? = nil
     ) {
         self.pid = pid
         self.version = version
@@ -26,6 +32,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
         self.workers = workers
         self.moves = moves
         self.pause = pause
+        self.refused = refused
+        self.isShort = isShort
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -36,6 +44,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
         case workers
         case moves
         case pause = "pause_us"
+        case refused
+        case isShort = "short_of_descriptors"
     }
 }
 

@@ -14,14 +14,19 @@ final class Server {
     ///   - workers: how many; `nil` leaves it to the configuration.
     ///   - control: where the control socket is to be, if not in a folder of the server's own.
     ///   - program: starts with it; `nil`: `baton` as it was built.
-    init(_ arguments: [String], workers: Int? = 2, control: String? = nil, program: [String]? = nil) throws {
+    ///   - hasPort: whether it listens at a TCP port of 127.0.0.1, which is `port` then.
+    init(
+        _ arguments: [String], workers: Int? = 2, control: String? = nil, program: [String]? = nil,
+        hasPort: Bool = true
+    ) throws {
         files = try TemporaryFiles()
         self.control = control ?? files.path("c.sock")
         process = try PeerProcess(
             (try program ?? [BuiltProgram.path("baton")]) + ["serve", "--control", self.control]
                 + (workers.map { ["--workers", "\($0)"] } ?? [])
-                + (arguments.contains("--config") ? [] : ["--listen", "127.0.0.1:0"]) + arguments)
-        port = try process.number(behind: "address=127.0.0.1:")
+                + (arguments.contains("--config") || arguments.contains("--listen") ? [] : ["--listen", "127.0.0.1:0"])
+                + arguments)
+        port = hasPort ? try process.number(behind: "address=127.0.0.1:") : 0
         try process.expect("] serving")
     }
 
@@ -41,6 +46,15 @@ final class Server {
     func number(behind words: String) throws -> Int { try process.number(behind: words) }
 
     func signal(_ number: Int32) { kill(process.processID, number) }
+
+    /// Has the configuration read again, and waits until it holds or, if `refusal` is given, is refused so.
+    func reload(expecting refusal: String? = nil) throws {
+        let words = refusal == nil ? "the configuration has been read again" : "the configuration is kept as it was"
+        let before = logged.components(separatedBy: words).count - 1
+        kill(try status().pid, SIGHUP)
+        try process.expect(words, count: before + 1)
+        if let refusal { try process.expect(refusal) }
+    }
 
     /// Waits until the first process has gone, and everything that holds its output.
     func end() throws { try process.expect(nil) }

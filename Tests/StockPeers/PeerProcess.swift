@@ -54,6 +54,11 @@ package final class PeerProcess {
     package func expectNext(_ wanted: String) throws {
         let count = expected[wanted, default: 0] + 1
         expected[wanted] = count
+        try expect(wanted, count: count)
+    }
+
+    /// Reads what the program prints until it contains `wanted` so often.
+    package func expect(_ wanted: String, count: Int) throws {
         while text.components(separatedBy: wanted).count <= count {
             guard try read(lackOf: wanted) else { throw missing(wanted) }
         }

@@ -1,9 +1,17 @@
+internal import NIOCore
+
 /// Everything about a configuration that can be known without serving it: keys and values, files, certificates.
 public enum ConfigurationCheck {
     /// Checks what `options` name.
     ///
+    /// - Returns: what holds with less than the configuration says on this machine, a line for each.
     /// - Throws: `ConfigurationError`, `RuntimeError`, or why a certificate cannot be used.
-    public static func run(_ options: ServeOptions) throws {
-        _ = try FrontPolicy(try options.read().configuration, keys: TicketKeysBox())
+    @discardableResult
+    public static func run(_ options: ServeOptions) throws -> [String] {
+        let configuration = try options.read().configuration
+        _ = try FrontPolicy(configuration, keys: TicketKeysBox())
+        return Capacity.shortfalls(
+            of: configuration, descriptors: DescriptorLimit.hard, processors: System.coreCount,
+            longestQueue: Capacity.longestQueue)
     }
 }

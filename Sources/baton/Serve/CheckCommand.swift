@@ -15,22 +15,25 @@ struct CheckCommand: AsyncParsableCommand {
     private struct Answer: Encodable {
         var valid: Bool
         var problems: [String]
+        var warnings: [String]
     }
 
     func run() async throws {
         var problems: [String] = []
+        var warnings: [String] = []
         do {
-            try ConfigurationCheck.run(ServeOptions(configurationPath: config, flags: []))
+            warnings = try ConfigurationCheck.run(ServeOptions(configurationPath: config, flags: []))
         } catch let error as ConfigurationError {
             problems = error.problems.map(\.description)
         } catch {
             problems = ["\(error)"]
         }
         if json {
-            print(try JSONDocument.text(Answer(valid: problems.isEmpty, problems: problems)))
+            print(try JSONDocument.text(Answer(valid: problems.isEmpty, problems: problems, warnings: warnings)))
             guard problems.isEmpty else { throw ExitCode(1) }
         } else {
             guard problems.isEmpty else { throw Failure(problems.joined(separator: "; ")) }
+            for warning in warnings { print("warning: \(warning)") }
             print("\(config) is good")
         }
     }

@@ -2,6 +2,7 @@ internal import Foundation
 internal import HTTPTypes
 internal import HummingbirdCore
 internal import NIOCore
+internal import Synchronization
 
 /// What the admin address answers. It changes nothing, so it is all GET and HEAD.
 struct AdminResponder: Sendable {
@@ -24,8 +25,9 @@ struct AdminResponder: Sendable {
         guard request.method == .get || request.method == .head else {
             return AdminAnswer(.methodNotAllowed, "The admin address is only read.\n")
         }
-        guard Self.isAddressed(request.head.authority, over: channel) else {
-            return AdminAnswer(.misdirectedRequest, "Ask for an IP address or localhost.\n")
+        guard isAddressed(request.head.authority, over: channel) else {
+            return AdminAnswer(
+                .misdirectedRequest, "Ask for an IP address, for localhost, or for a name that is in admin-hosts.\n")
         }
         switch request.uri.path {
         case "/": return AdminAnswer(.ok, AdminPage.document, "text/html; charset=utf-8")
@@ -66,17 +68,16 @@ struct AdminResponder: Sendable {
         return AdminAnswer(.ok, String(decoding: data, as: UTF8.self) + "\n", "application/json")
     }
 
-    /// A page of another origin may have its host name resolve to a loopback address (DNS rebinding), and then read what
-    /// is here in the browser of somebody who may. At a loopback address only its own names are answered.
-    private static func isAddressed(_ authority: String?, over channel: any Channel) -> Bool {
-        guard let address = channel.localAddress, let ip = address.ipAddress, ip == "127.0.0.1" || ip == "::1" else {
-            return true
-        }
+    /// A page of another origin may have its host name resolve to this address (DNS rebinding), and then read what is here
+    /// in the browser of somebody who may. Of what a browser asks for, an IP address cannot be such a name; other names
+    /// are answered that the configuration has. No browser comes by a Unix socket.
+    private func isAddressed(_ authority: String?, over channel: any Channel) -> Bool {
+        if case .unixDomainSocket? = channel.localAddress { return true }
         guard let authority, !authority.isEmpty else { return true }
         let host = (try? Address(authority)) ?? (try? Address(authority + ":80"))
         switch host {
-        case .tcp(.ip, _): return true
-        case .tcp(.name(let name), _): return name == "localhost"
+        case .tcp(.ip, _), .tcp(.zoned, _): return true
+        case .tcp(.name(let name), _): return front.policy.withLock { $0.adminNames }.contains(name)
         default: return false
         }
     }

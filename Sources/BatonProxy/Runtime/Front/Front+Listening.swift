@@ -41,6 +41,10 @@ extension Front {
         if let listening {
             self.listening = nil
             for note in listening.notes { log.warning("\(note)") }
+            let shortfalls = Capacity.shortfalls(
+                of: configuration, descriptors: DescriptorLimit.current, processors: System.coreCount,
+                longestQueue: Capacity.longestQueue)
+            for line in shortfalls { log.warning("\(line)") }
             finish(listening)
             for socket in sockets where socket.name != Self.adminName { tell(socket) }
         }

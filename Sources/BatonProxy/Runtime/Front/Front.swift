@@ -315,7 +315,7 @@ final class Front: @unchecked Sendable {
             moves: .init(
                 handoff: total.movesIn, migration: total.migrations,
                 failed: total.movesFailed),
-            pause: .init(total.pauses))
+            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort)
     }
 }
 

@@ -7,6 +7,8 @@ struct FrontPolicy: Sendable {
     let router: Router
     let limits: Limits
     let listeners: [String: Listener]
+    /// The names by which the admin address may be asked for.
+    let adminNames: Set<String>
     /// The TLS contexts by listener.
     let contexts: [String: ServerContext]
     /// Those of listeners whose peers may be the TLS server.
@@ -17,6 +19,9 @@ struct FrontPolicy: Sendable {
         router = configuration.router
         limits = configuration.limits
         listeners = configuration.listeners
+        var adminNames = Set(configuration.adminHosts + ["localhost"])
+        if case .tcp(.name(let name), _)? = configuration.admin { adminNames.insert(name) }
+        self.adminNames = adminNames
         var contexts: [String: ServerContext] = [:]
         var clientContexts: [String: ClientContext] = [:]
         for (name, listener) in configuration.listeners where listener.usesTLS {
