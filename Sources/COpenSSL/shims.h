@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
+#include <openssl/ocsp.h>
 #include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -147,6 +148,25 @@ static inline int baton_ssl_set_server_name(SSL *ssl, const char *name) {
 }
 
 static inline int baton_ssl_new_ex_data_index(void) { return SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL); }
+
+// The callback that is asked for an OCSP response to send with the certificate (RFC 6066 section 8).
+static inline void baton_ssl_ctx_set_status_callback(SSL_CTX *context, int (*callback)(SSL *, void *)) {
+    SSL_CTX_set_tlsext_status_cb(context, callback);
+}
+
+// Sends a copy of `bytes` as the OCSP response. Returns 1 or 0.
+static inline int baton_ssl_staple(SSL *ssl, const uint8_t *bytes, size_t count) {
+    unsigned char *copy = OPENSSL_memdup(bytes, count);
+    if (!copy) return 0;
+    if (SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)count) == 1) return 1;
+    OPENSSL_free(copy);
+    return 0;
+}
+
+// Verifies the peer by the authorities and revocation lists in `store`, which is not taken over.
+static inline int baton_ssl_set_verify_store(SSL *ssl, X509_STORE *store) {
+    return SSL_set1_verify_cert_store(ssl, store) == 1;
+}
 
 // A distinguished name as RFC 2253 writes it.
 static inline int baton_x509_name_print(BIO *output, const X509_NAME *name) {

@@ -1,7 +1,8 @@
 internal import COpenSSL
 
 /// The certificates of one PEM text, in order.
-final class CertificateList {
+final class CertificateList: @unchecked Sendable {
+    // Who shares a list only reads it; whoever takes from it has it alone.
     private let stack: OpaquePointer
 
     /// - Throws: `badPEM` if there is none, or one of them cannot be read.

@@ -16,6 +16,8 @@ public struct HandshakeError: Error, Sendable, Equatable {
         case noCommonParameters
         /// No application protocol in common.
         case noApplicationProtocol
+        /// The client asks for a server name that is not served here, or for none where one is required.
+        case unrecognizedName
         /// The peer's certificate is not trusted, expired, or for another name.
         case certificateRejected
         /// The peer sent no certificate although one is required.

@@ -73,6 +73,8 @@ final class LibraryContext: @unchecked Sendable {
     }
 
     /// Trusts the certificates in `source` and no others.
+    ///
+    /// - Returns: their digests.
     func trust(_ source: PEMSource) throws(TLSConfigurationError) -> [UInt8] {
         let certificates = try CertificateList(source)
         let store = SSL_CTX_get_cert_store(pointer)

@@ -15,6 +15,13 @@ extension LibrarySession {
                 .noApplicationProtocol, alert: alertSent,
                 "the client offers no application protocol (ALPN) that this server has; add one of them to either side")
         }
+        if hadUnknownName {
+            let asked = hello?.serverName.map { "asks for '\($0)', which no certificate here is for" }
+            return HandshakeError(
+                .unrecognizedName, alert: alertSent,
+                "the client \(asked ?? "asks for no server name, and one is required"); add a certificate, or let the "
+                    + "client ask for another name")
+        }
         guard error.isSSL else {
             return HandshakeError(
                 .protocolViolation, alert: alertSent, "the \(peer) sent a handshake that fails: \(error.text)")

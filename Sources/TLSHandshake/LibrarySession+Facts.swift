@@ -46,7 +46,7 @@ extension LibrarySession {
 
     /// Adds what only the library knows to what the hellos said.
     func settle(_ info: inout ConnectionInfo, asksForCertificate: Bool) {
-        if info.role == .server { info.serverName = serverName }
+        if info.role == .server { info.serverName = hello?.serverName }
         info.applicationProtocol = applicationProtocol
         info.peerCertificate = peerCertificate
         if asksForCertificate, info.peerCertificate != nil {

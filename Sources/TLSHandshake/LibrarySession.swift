@@ -14,10 +14,11 @@ final class LibrarySession: @unchecked Sendable {
 
     /// For the callbacks.
     let server: ServerContext?
-    var serverName: String?
+    var hello: OfferedHello?
     var ticketKeyName: [UInt8]?
-    /// The callback refused for a reason that the library's own error does not tell.
+    /// A callback refused for a reason that the library's own error does not tell.
     var hadNoCommonProtocol = false
+    var hadUnknownName = false
     var alertSent: Alert?
     var alertReceived: Alert?
     /// A client: digest of the name and the roots its server is verified by. See `ClientSession.identity`.
@@ -36,6 +37,7 @@ final class LibrarySession: @unchecked Sendable {
         self.output = output
         self.server = server
         SSL_set_bio(ssl, input, output)
+        if let trust = server?.clientTrust, !trust.apply(to: ssl) { return nil }
         SSL_set_ex_data(ssl, LibrarySession.index, Unmanaged.passUnretained(self).toOpaque())
     }
 

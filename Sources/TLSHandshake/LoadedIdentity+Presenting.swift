@@ -5,6 +5,10 @@ extension LoadedIdentity {
         names.map { $0.match(serverName) }.max() ?? .none
     }
 
+    func match(_ pattern: ServerNamePattern) -> ServerNamePattern.Match {
+        names.map { $0.match(pattern) }.max() ?? .none
+    }
+
     func present(to ssl: OpaquePointer) -> Bool { SSL_use_cert_and_key(ssl, certificate, key, chain, 1) == 1 }
 
     /// Finds out before the first handshake whether the library accepts the certificate.

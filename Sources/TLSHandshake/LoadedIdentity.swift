@@ -1,12 +1,21 @@
 internal import COpenSSL
+internal import Glibc
 
-/// A certificate chain and its key as OpenSSL holds them, checked to belong together.
+/// A certificate chain and its key as OpenSSL holds them, checked to belong together. Making one reads its files, on any
+/// thread.
 final class LoadedIdentity: @unchecked Sendable {
     // Only read after init; OpenSSL counts references to them under its own locks.
     let certificate: OpaquePointer
     let key: OpaquePointer
     let chain: OpaquePointer
     let names: [ServerNamePattern]
+    let kind: KeyKind
+    /// See `CertificateFacts.schemesOfIssuer`.
+    let schemesOfIssuer: [UInt16]
+    let validity: ClosedRange<Int64>
+    let staple: OCSPStaple?
+    /// What does not keep it from being used and will be asked about later, one line each.
+    let notices: [String]
 
     init(_ identity: ServerConfiguration.Identity) throws(TLSConfigurationError) {
         let certificates = try CertificateList(identity.certificateChain)
@@ -20,8 +29,15 @@ final class LoadedIdentity: @unchecked Sendable {
         self.certificate = certificate
         self.key = key
         self.chain = certificates.takeStack()
-        let given = identity.serverNames.isEmpty ? LoadedIdentity.names(in: certificate) : identity.serverNames
-        self.names = given.map(ServerNamePattern.init)
+        let given = identity.serverNames.isEmpty ? CertificateFacts.names(in: certificate) : identity.serverNames
+        names = given.map(ServerNamePattern.init)
+        kind = KeyKind(key)
+        schemesOfIssuer = CertificateFacts.schemesOfIssuer(of: certificate)
+        validity = CertificateFacts.validity(of: certificate)
+        staple = identity.ocspResponse.map(OCSPStaple.init)
+        notices =
+            LoadedIdentity.notices(identity, validity, mustStaple: CertificateFacts.mustStaple(certificate))
+            + (staple?.refresh(certificate, issuer: LoadedIdentity.issuer(in: chain)).map { [$0] } ?? [])
         guard X509_check_private_key(certificate, key) == 1 else {
             _ = LibraryError.drain()
             throw TLSConfigurationError(
@@ -35,6 +51,39 @@ final class LoadedIdentity: @unchecked Sendable {
         X509_free(certificate)
         EVP_PKEY_free(key)
         CertificateList.free(chain)
+    }
+
+    func isValid(at now: Int64) -> Bool { validity.contains(now) }
+
+    /// Reads the OCSP response again if its file has changed.
+    ///
+    /// - Returns: what is wrong with it, once.
+    func refresh() -> String? {
+        staple?.refresh(certificate, issuer: LoadedIdentity.issuer(in: chain))
+    }
+
+    private static func issuer(in chain: OpaquePointer) -> OpaquePointer? {
+        OPENSSL_sk_num(chain) > 0 ? OPENSSL_sk_value(chain, 0).map { OpaquePointer($0) } : nil
+    }
+
+    private static func notices(
+        _ identity: ServerConfiguration.Identity, _ validity: ClosedRange<Int64>, mustStaple: Bool
+    ) -> [String] {
+        var notices: [String] = []
+        let now = Int64(time(nil))
+        let chain = identity.certificateChain.name
+        if now > validity.upperBound {
+            notices.append("the certificate in \(chain) has expired; renew it")
+        } else if now < validity.lowerBound {
+            notices.append("the certificate in \(chain) is not valid yet; check its dates and the clock")
+        }
+        if mustStaple, identity.ocspResponse == nil {
+            notices.append("the certificate in \(chain) asks for OCSP stapling (must-staple); set its ocsp file")
+        }
+        if case .file(let path) = identity.privateKey.storage, SmallFile(path).isReadableByAll {
+            notices.append("every user may read the private key in \(path); take that right away (chmod o-r)")
+        }
+        return notices
     }
 
     private static func readKey(_ source: PEMSource) throws(TLSConfigurationError) -> OpaquePointer {
@@ -63,38 +112,5 @@ final class LoadedIdentity: @unchecked Sendable {
                 message: "\(source.name) holds no private key that can be read; it must be PEM, beginning with "
                     + "'-----BEGIN PRIVATE KEY-----' or the like")
         }
-    }
-
-    /// The DNS names of the certificate, or its common name where it has none (as old test certificates do).
-    private static func names(in certificate: OpaquePointer) -> [String] {
-        guard let names = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else {
-            return commonName(of: certificate).map { [$0] } ?? []
-        }
-        let stack = OpaquePointer(names)
-        defer { GENERAL_NAMES_free(stack) }
-        var found: [String] = []
-        for index in 0..<OPENSSL_sk_num(stack) {
-            guard let entry = OPENSSL_sk_value(stack, index) else { continue }
-            var type: Int32 = 0
-            let name = entry.assumingMemoryBound(to: GENERAL_NAME.self)
-            guard let value = GENERAL_NAME_get0_value(name, &type), type == GEN_DNS else { continue }
-            if let text = text(OpaquePointer(value)) { found.append(text) }
-        }
-        return found
-    }
-
-    private static func commonName(of certificate: OpaquePointer) -> String? {
-        guard let subject = X509_get_subject_name(certificate) else { return nil }
-        let index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1)
-        guard index >= 0, let entry = X509_NAME_get_entry(subject, index) else { return nil }
-        return text(OpaquePointer(X509_NAME_ENTRY_get_data(entry)))
-    }
-
-    private static func text(_ string: OpaquePointer?) -> String? {
-        guard let string else { return nil }
-        let value = UnsafePointer<ASN1_STRING>(string)
-        guard let data = ASN1_STRING_get0_data(value) else { return nil }
-        let bytes = UnsafeBufferPointer(start: data, count: Int(ASN1_STRING_length(value)))
-        return String(validating: bytes, as: UTF8.self)
     }
 }

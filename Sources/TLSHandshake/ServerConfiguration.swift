@@ -8,12 +8,18 @@ public struct ServerConfiguration: Sendable {
         public var privateKey: PEMSource
         /// The server names this identity is for, with `*.` for one label; empty means the names in the certificate.
         public var serverNames: [String]
+        /// The file of an OCSP response in DER to send with the certificate (RFC 6066 section 8). It is read again when it
+        /// changes, see `ServerContext.refresh()`.
+        public var ocspResponse: String?
 
         /// A certificate chain with the key of its first certificate.
-        public init(certificateChain: PEMSource, privateKey: PEMSource, serverNames: [String] = []) {
+        public init(
+            certificateChain: PEMSource, privateKey: PEMSource, serverNames: [String] = [], ocspResponse: String? = nil
+        ) {
             self.certificateChain = certificateChain
             self.privateKey = privateKey
             self.serverNames = serverNames
+            self.ocspResponse = ocspResponse
         }
     }
 
@@ -27,13 +33,23 @@ public struct ServerConfiguration: Sendable {
         case required(authorities: PEMSource)
     }
 
-    /// Chosen by the client's server name: an exact name before a wildcard. The first is for every other name and for
-    /// clients that give none. Identities of different key types may share names.
+    /// Chosen by the client's server name among those that cover it and that the client can use: one that is valid today
+    /// before one that is not, then an exact name before a wildcard. Where no name fits, or none is given, the first
+    /// identity's name is taken. Two identities may claim one name if their keys are of different kinds.
     public var identities: [Identity]
     /// Versions, suites, groups, application protocols.
     public var options: ProtocolOptions
     /// Whether the client has to show a certificate.
     public var clientCertificates: ClientCertificates
+    /// Files of certificate revocation lists, PEM or DER, for client certificates. With any, each authority must have a
+    /// list that has not expired. They are read again when they change, see `ServerContext.refresh()`.
+    public var revocationLists: [String] = []
+    /// Whether a client that asks for a name that no identity covers, or for none, is refused (`unrecognized_name`,
+    /// `missing_extension`).
+    public var requiresKnownName = false
+    /// What tickets are for: another server that shares the ticket keys takes them only if it has the same name here, and
+    /// the same certificates, suites and demands on clients.
+    public var sessionScope = ""
     /// TLS 1.3 tickets sent after a full handshake, 0 to 16; 0 turns resumption off in both versions.
     public var ticketCount: Int
 

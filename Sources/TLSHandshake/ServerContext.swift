@@ -2,14 +2,21 @@ internal import COpenSSL
 internal import Glibc
 internal import TLSRecords
 
-/// Everything the handshakes of a server share. Making one reads the files of its configuration; after that it does no
-/// I/O, and any number of handshakes may use it at once.
+/// Everything the handshakes of a server share. Making one reads the files of its configuration, on any thread; after
+/// that only `refresh()` does I/O, and any number of handshakes may use it at once.
 public final class ServerContext: Sendable {
     let library: LibraryContext
-    private let identities: [LoadedIdentity]
-    private let applicationProtocols: [[UInt8]]
+    let identities: [LoadedIdentity]
+    let applicationProtocols: [[UInt8]]
     let ticketKeys: TicketKeyStore
-    let verifiesClients: Bool
+    let clientTrust: ClientTrust?
+    let requiresKnownName: Bool
+
+    var verifiesClients: Bool { clientTrust != nil }
+
+    /// What the operator should know about the configuration although it can be served, one line each: certificates that
+    /// have expired, keys that everybody may read, and the like. `refresh()` tells what is new.
+    public let notices: [String]
 
     /// Checks a configuration and makes a context of it.
     ///
@@ -25,27 +32,29 @@ public final class ServerContext: Sendable {
         var identities: [LoadedIdentity] = []
         for identity in configuration.identities { identities.append(try LoadedIdentity(identity)) }
         self.identities = identities
+        try ServerContext.checkClaims(zip(configuration.identities, identities).map { ($0, $1.kind) })
         applicationProtocols = configuration.options.applicationProtocols.map { Array($0.utf8) }
         self.ticketKeys = TicketKeyStore(ticketKeys)
+        requiresKnownName = configuration.requiresKnownName
         library = try LibraryContext(.server, configuration.options)
 
-        var authorities: [UInt8] = []
+        var demand: UInt8 = 0
         switch configuration.clientCertificates {
-        case .none:
-            verifiesClients = false
+        case .none: clientTrust = nil
         case .optional(let source):
-            verifiesClients = true
-            authorities = [1] + (try library.trust(source))
+            demand = 1
+            clientTrust = try ClientTrust(authorities: source, revocationLists: configuration.revocationLists)
             try library.announce(source)
             SSL_CTX_set_verify(library.pointer, SSL_VERIFY_PEER, nil)
         case .required(let source):
-            verifiesClients = true
-            authorities = [2] + (try library.trust(source))
+            demand = 2
+            clientTrust = try ClientTrust(authorities: source, revocationLists: configuration.revocationLists)
             try library.announce(source)
             SSL_CTX_set_verify(library.pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         }
+        notices = identities.flatMap(\.notices) + (clientTrust?.notices ?? [])
         for identity in identities { try identity.check(in: library) }
-        setSessionContext(authorities)
+        setSessionContext(configuration, demand: demand)
         setCallbacks(ticketCount: configuration.ticketCount)
     }
 
@@ -56,111 +65,56 @@ public final class ServerContext: Sendable {
     /// The ticket keys in use, to be given to a process that shares them.
     public func copyTicketKeys() -> TicketKeys { ticketKeys.copy() }
 
-    /// A ticket is only good where the same client certificates are asked for: one issued to a client without a
-    /// certificate must not open a listener that requires one, though both share ticket keys.
-    private func setSessionContext(_ authorities: [UInt8]) {
-        let digest = authorities.withUnsafeBytes { HashFunction.sha256.hash($0) }
+    /// Reads OCSP responses and revocation lists again whose files have changed. It blocks while it reads, so call it from
+    /// time to time on a thread that may.
+    ///
+    /// - Returns: what is wrong with them, one line each, told once.
+    public func refresh() -> [String] {
+        identities.compactMap { $0.refresh() } + (clientTrust?.refresh() ?? [])
+    }
+
+    /// A claim belongs to a name and a kind of key, so that a client can be shown what it can use.
+    private static func checkClaims(
+        _ identities: [(ServerConfiguration.Identity, KeyKind)]
+    ) throws(TLSConfigurationError) {
+        struct Claim: Hashable {
+            var name: ServerNamePattern
+            var kind: KeyKind
+        }
+        var owners: [Claim: String] = [:]
+        for (identity, kind) in identities {
+            let name = identity.certificateChain.name
+            for pattern in Set(identity.serverNames.map(ServerNamePattern.init)) {
+                guard let other = owners.updateValue(name, forKey: Claim(name: pattern, kind: kind)) else { continue }
+                throw TLSConfigurationError(
+                    code: .ambiguousName,
+                    message:
+                        "\(pattern) is claimed by two certificates with \(kind) keys, \(other) and \(name); take it "
+                        + "out of the names of one")
+            }
+        }
+    }
+
+    /// A session is only good where everything is as it was: its server (`sessionScope`), what is asked of clients, the
+    /// certificates they have seen, and the suites. The server name is compared for each ticket, see `accepts(_:in:)`.
+    private func setSessionContext(_ configuration: ServerConfiguration, demand: UInt8) {
+        let options = configuration.options
+        var facts: [UInt8] = []
+        func add(_ bytes: [UInt8]) {
+            // With its length, so that no two lists of facts are the same bytes.
+            withUnsafeBytes(of: UInt32(bytes.count).bigEndian) { facts += $0 }
+            facts += bytes
+        }
+        add(Array(configuration.sessionScope.utf8))
+        add([demand])
+        add(clientTrust?.digests ?? [])
+        add(identities.flatMap { CertificateDigest.sha256(of: $0.certificate) })
+        for number in [options.minimumVersion.rawValue, options.maximumVersion.rawValue]
+            + options.cipherSuites.map(\.rawValue)
+        {
+            add([UInt8(number >> 8), UInt8(number & 0xFF)])
+        }
+        let digest = facts.withUnsafeBytes { HashFunction.sha256.hash($0) }
         SSL_CTX_set_session_id_context(library.pointer, digest, UInt32(digest.count))
-    }
-
-    private func setCallbacks(ticketCount: Int) {
-        let context = library.pointer
-        SSL_CTX_set_cert_cb(
-            context,
-            { ssl, _ in
-                guard let ssl, let session = LibrarySession.of(ssl), let server = session.server else { return 0 }
-                return server.present(to: ssl, serverName: session.serverName) ? 1 : 0
-            }, nil)
-        baton_ssl_ctx_set_server_name_callback(context) { ssl, _, _ in
-            guard let ssl, let session = LibrarySession.of(ssl) else { return SSL_TLSEXT_ERR_NOACK }
-            guard let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) else { return SSL_TLSEXT_ERR_NOACK }
-            let bytes = UnsafeRawBufferPointer(start: name, count: strlen(name))
-            guard ClientHello.isPrintableName(bytes) else { return SSL_TLSEXT_ERR_NOACK }
-            // A lone dot is a name to OpenSSL and normalises to none.
-            let serverName = ServerNamePattern.normalise(String(decoding: bytes, as: UTF8.self))
-            guard !serverName.isEmpty else { return SSL_TLSEXT_ERR_NOACK }
-            session.serverName = serverName
-            return SSL_TLSEXT_ERR_OK
-        }
-        if !applicationProtocols.isEmpty {
-            SSL_CTX_set_alpn_select_cb(
-                context,
-                { ssl, out, outCount, offered, offeredCount, _ in
-                    guard let ssl, let session = LibrarySession.of(ssl), let server = session.server, let offered
-                    else { return SSL_TLSEXT_ERR_ALERT_FATAL }
-                    let list = UnsafeRawBufferPointer(start: offered, count: Int(offeredCount))
-                    guard let choice = server.choose(from: list) else {
-                        session.hadNoCommonProtocol = true
-                        return SSL_TLSEXT_ERR_ALERT_FATAL
-                    }
-                    out?.pointee = offered + choice.lowerBound
-                    outCount?.pointee = UInt8(choice.count)
-                    return SSL_TLSEXT_ERR_OK
-                }, nil)
-        }
-        if ticketCount <= 0 {
-            baton_ssl_ctx_refuse_tickets(context)
-            SSL_CTX_set_num_tickets(context, 0)
-        } else {
-            SSL_CTX_set_num_tickets(context, min(ticketCount, 16))
-            setTicketCallback()
-        }
-    }
-
-    private func setTicketCallback() {
-        SSL_CTX_set_tlsext_ticket_key_evp_cb(library.pointer) { ssl, name, iv, cipher, mac, isSealing in
-            guard let ssl, let session = LibrarySession.of(ssl), let keys = session.server?.ticketKeys, let name,
-                let iv,
-                let cipher, let mac
-            else { return -1 }
-            guard isSealing == 0 else {
-                guard keys.seal(name: name, iv: iv, cipher: cipher, mac: mac) else { return -1 }
-                session.ticketKeyName = Array(UnsafeBufferPointer(start: name, count: TicketKeys.nameLength))
-                return 1
-            }
-            switch keys.open(name: name, iv: iv, cipher: cipher, mac: mac) {
-            case .ready(let isCurrent):
-                session.ticketKeyName = Array(UnsafeBufferPointer(start: name, count: TicketKeys.nameLength))
-                // 2 asks for a new ticket: in TLS 1.3 always, because a client should use one once (RFC 8446 appendix C.4),
-                // in TLS 1.2 when the key has been rotated.
-                return isCurrent && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2
-            case .unknownKey: return 0
-            case .failed: return -1
-            }
-        }
-    }
-
-    /// Where the protocol we prefer stands in the client's list (RFC 7301 section 3.1).
-    private func choose(from offered: UnsafeRawBufferPointer) -> Range<Int>? {
-        for wanted in applicationProtocols {
-            var reader = WireReader(offered)
-            while let name = reader.vector8() {
-                let end = offered.count - reader.remaining
-                if name.elementsEqual(wanted) { return end - name.count..<end }
-            }
-        }
-        return nil
-    }
-
-    /// Gives the certificates for `serverName` to the library, one of each key type.
-    private func present(to ssl: OpaquePointer, serverName: String?) -> Bool {
-        // The context has those of all names, from the check at its making.
-        SSL_certs_clear(ssl)
-        for identity in identities(for: serverName) {
-            guard identity.present(to: ssl) else { return false }
-        }
-        return true
-    }
-
-    private func identities(for serverName: String?) -> [LoadedIdentity] {
-        if let serverName {
-            let matches = identities.map { $0.match(serverName) }
-            if let best = matches.max(), best > .none {
-                return zip(identities, matches).filter { $0.1 == best }.map(\.0).reversed()
-            }
-        }
-        let first = identities[0]
-        // In reverse, because a later one of the same key type replaces an earlier one.
-        return identities.filter { $0 === first || (!$0.names.isEmpty && $0.names == first.names) }.reversed()
     }
 }

@@ -21,9 +21,19 @@ struct ServerNamePattern: Sendable, Hashable {
         return name[name.index(after: dot)...] == suffix ? .wildcard : .none
     }
 
+    /// Whether it stands for all that `other` stands for.
+    func match(_ other: ServerNamePattern) -> Match {
+        if other == self { return .exact }
+        return other.isWildcard ? .none : match(other.suffix)
+    }
+
     /// Host names do not distinguish case, and may be written with the root's dot.
     static func normalise(_ name: String) -> String {
         let lower = name.lowercased()
         return lower.hasSuffix(".") ? String(lower.dropLast()) : lower
     }
+}
+
+extension ServerNamePattern: CustomStringConvertible {
+    var description: String { isWildcard ? "*.\(suffix)" : suffix }
 }

@@ -15,6 +15,10 @@ public struct TLSConfigurationError: Error, Sendable, Equatable {
         case unusableCertificate
         /// A server without a certificate.
         case noCertificate
+        /// Two certificates with the same kind of key claim the same name.
+        case ambiguousName
+        /// The bytes are no certificate revocation list.
+        case badRevocationList
         /// Client certificates asked for without a CA to check them with.
         case noCertificateAuthority
         /// A suite that is unknown, or not among the supported ones.

@@ -32,6 +32,10 @@ public struct Alert: RawRepresentable, Hashable, Sendable {
     public static let userCanceled = Alert(rawValue: 90)
     /// Renegotiation is refused (TLS 1.2, a warning).
     public static let noRenegotiation = Alert(rawValue: 100)
+    /// An extension is required and was not sent.
+    public static let missingExtension = Alert(rawValue: 109)
+    /// No server of that name is here (RFC 6066 section 3).
+    public static let unrecognizedName = Alert(rawValue: 112)
     /// The peer sent no certificate although one is required (TLS 1.3).
     public static let certificateRequired = Alert(rawValue: 116)
     /// No application protocol in common (RFC 7301).
