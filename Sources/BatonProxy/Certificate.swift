@@ -7,6 +7,9 @@ public struct Certificate: Hashable, Sendable {
     /// The server names it is for; empty: those in the certificate.
     public var names: [ServerNamePattern] = []
 
+    /// The file of an OCSP response to send with it, which others keep up to date; nil: none is sent.
+    public var ocsp: String?
+
     /// Creates an empty one.
     public init() {}
 }
@@ -16,10 +19,16 @@ extension Certificate: SettingSection {
         Setting(
             "chain", \.chain, .path, isRequired: true,
             "PEM file of the certificate, followed by those that lead to its root."),
-        Setting("key", \.key, .path, isRequired: true, "PEM file of the private key."),
+        Setting(
+            "key", \.key, .path, isRequired: true,
+            "PEM file of the private key: RSA, RSA-PSS, ECDSA, Ed25519 or Ed448, not encrypted."),
         Setting(
             "names", \.names, .list(of: .serverName, ServerNamePattern.forms),
-            "The server names it is for. Empty: the names in the certificate."),
+            "The server names it is for; here `*.` stands for one label. Empty: the names in the certificate. Two may claim a "
+                + "name if their keys are of different kinds."),
+        Setting(
+            "ocsp", \.ocsp, .optional(.path),
+            "File of an OCSP response in DER to staple. It is read again within seconds when it changes."),
     ]
 }
 

@@ -25,15 +25,19 @@ extension Configuration {
         for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
             need("certificates.\(name).chain", certificate.chain)
             need("certificates.\(name).key", certificate.key)
+            need("certificates.\(name).ocsp", certificate.ocsp)
         }
         for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) {
             if case .unix(let path) = listener.address {
                 needed.append(("listeners.\(name).address", .writableDirectory(Self.directory(of: path))))
             }
             need("listeners.\(name).client-ca", listener.clientCA)
+            for path in listener.clientCRL { need("listeners.\(name).client-crl", path) }
         }
         for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
             need("upstreams.\(name).tls-ca", upstream.tlsCA)
+            need("upstreams.\(name).tls-certificate", upstream.tlsCertificate)
+            need("upstreams.\(name).tls-key", upstream.tlsKey)
         }
         need("migration.certificate", migration.certificate)
         need("migration.key", migration.key)

@@ -9,7 +9,6 @@ extension Configuration {
             check(listener, at: "listeners.\(name)", &found)
         }
         checkAddresses(&found)
-        checkCertificates(&found)
         checkRoutes(&found)
         checkHTTP2(&found)
         for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
@@ -28,6 +27,7 @@ extension Configuration {
             if listener.startTLS != nil { found.add("\(key).starttls", "leads to TLS, but tls is false") }
             if listener.role != .server { found.add("\(key).role", "needs TLS, but tls is false") }
             if !listener.certificates.isEmpty { found.add("\(key).certificates", "are of no use, since tls is false") }
+            if listener.requiresKnownName { found.add("\(key).strict-sni", "is of no use, since tls is false") }
         }
         if listener.startTLS != nil, listener.role != .server {
             found.add("\(key).starttls", "is spoken as a server; set role to server")
@@ -52,6 +52,9 @@ extension Configuration {
         }
         if listener.clientAuth != .none, listener.clientCA == nil {
             found.add("\(key).client-auth", "needs client-ca")
+        }
+        if listener.clientAuth == .none, !listener.clientCRL.isEmpty {
+            found.add("\(key).client-crl", "is of no use with client-auth none; set it to request or require")
         }
         for version in listener.versions where !listener.ciphers.contains(where: { $0.version == version }) {
             found.add("\(key).ciphers", "has none for TLS \(version); add one or take the version out of tls-versions")
@@ -114,17 +117,6 @@ extension Configuration {
         }
     }
 
-    private func checkCertificates(_ found: inout Contradictions) {
-        var owners: [ServerNamePattern: String] = [:]
-        for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
-            for pattern in Set(certificate.names).sorted(by: { $0.description < $1.description }) {
-                if let other = owners.updateValue(name, forKey: pattern) {
-                    found.add("certificates.\(name).names", "\(pattern) is already claimed by certificates.\(other)")
-                }
-            }
-        }
-    }
-
     private func checkRoutes(_ found: inout Contradictions) {
         if routes.isEmpty, upstreams.count > 1 {
             found.add("routes", "there is none, and more than one upstream to choose from; set routes.NAME.target")
@@ -172,10 +164,18 @@ extension Configuration {
             if upstream.verifiesTLS, upstream.tlsName == nil, needsName {
                 found.add("\(key).tls-name", "is needed to verify what answers on a Unix socket")
             }
+            if upstream.tlsCertificate != nil, upstream.tlsKey == nil {
+                found.add("\(key).tls-key", "is missing; set it to the private key of tls-certificate")
+            }
+            if upstream.tlsKey != nil, upstream.tlsCertificate == nil {
+                found.add("\(key).tls-certificate", "is missing; set it to the certificate of tls-key")
+            }
             return
         }
         if upstream.tlsName != nil { found.add("\(key).tls-name", "is of no use, since tls is false") }
         if upstream.tlsCA != nil { found.add("\(key).tls-ca", "is of no use, since tls is false") }
+        if upstream.tlsCertificate != nil { found.add("\(key).tls-certificate", "is of no use, since tls is false") }
+        if upstream.tlsKey != nil { found.add("\(key).tls-key", "is of no use, since tls is false") }
     }
 }
 

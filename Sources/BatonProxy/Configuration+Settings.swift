@@ -51,7 +51,7 @@ extension Configuration: SettingSection {
                 "The most bytes that wait for a slow reader, in each direction of a connection."),
             Setting(
                 "session-tickets.rotate-every", \.sessionTickets.rotateEvery,
-                .optional(.duration(.seconds(60)...(.seconds(7 * 86_400)))),
+                .optional(.duration(.seconds(1)...(.seconds(7 * 86_400)))),
                 "The age at which a new ticket key takes over. `off`: no session tickets."),
             Setting(
                 "session-tickets.former-keys", \.sessionTickets.formerKeys, .count(0...16),

@@ -19,14 +19,21 @@ extension Listener: SettingSection {
             "The protocol that is spoken before TLS. Nothing but its way to TLS is served."),
         Setting(
             "certificates", \.certificates, .list(of: .name, "names of certificates"),
-            "The certificates to choose from by server name; the first is for clients that name none. Empty: all there are."
-        ),
+            "The certificates to choose from by server name and by what the client can use; the first is for clients that name "
+                + "none. Empty: all there are."),
+        Setting(
+            "strict-sni", \.requiresKnownName, .flag,
+            "Whether a client that asks for a server name of no certificate, or for none, is refused."),
         Setting(
             "client-auth", \.clientAuth, .choice,
             "Whether clients show a certificate. A peer that is the TLS server always does; unless `none` it is verified."
         ),
         Setting(
             "client-ca", \.clientCA, .optional(.path), "PEM file of the authorities that sign the peers' certificates."),
+        Setting(
+            "client-crl", \.clientCRL, .list(of: .path, "paths"),
+            "Files of revocation lists, PEM or DER, one of each authority up to the root. Without a list that is in date a "
+                + "peer is refused. They are read again within seconds when they change."),
         Setting(
             "tls-versions", \.versions, .list(of: .tlsVersion, "1.2, 1.3", atLeast: 1),
             "The versions of TLS that are offered."),

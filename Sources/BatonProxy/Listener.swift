@@ -20,6 +20,10 @@ public struct Listener: Hashable, Sendable {
     public var clientAuth: ClientAuth = .none
     /// The PEM file of the authorities that may have signed it.
     public var clientCA: String?
+    /// The files of revocation lists for the peers' certificates; empty: none is looked up.
+    public var clientCRL: [String] = []
+    /// Whether a client that asks for a name without a certificate, or for none, is refused.
+    public var requiresKnownName = false
     /// The versions of TLS that are offered.
     public var versions: [TLSVersion] = [.tls12, .tls13]
     /// The cipher suites that are offered, the preferred first.

@@ -14,6 +14,10 @@ public struct Upstream: Hashable, Sendable {
     public var tlsName: String?
     /// The PEM file of the authorities that may have signed its certificate; nil: the system's.
     public var tlsCA: String?
+    /// The PEM file of the certificate to show it, if it asks; nil: none.
+    public var tlsCertificate: String?
+    /// The PEM file of that certificate's private key.
+    public var tlsKey: String?
     /// The PROXY protocol header that it gets first; nil: none.
     public var proxyProtocol: ProxyProtocolHeader.Version?
     /// What version 2 of the header tells beside the addresses.
@@ -43,6 +47,10 @@ extension Upstream: SettingSection {
         Setting(
             "tls-ca", \.tlsCA, .optional(.path, none: "system"),
             "PEM file of the authorities that may have signed its certificate."),
+        Setting(
+            "tls-certificate", \.tlsCertificate, .optional(.path),
+            "PEM file of the certificate to show it if it asks for one, followed by those that lead to its root."),
+        Setting("tls-key", \.tlsKey, .optional(.path), "PEM file of the private key of `tls-certificate`."),
         Setting(
             "proxy-protocol", \.proxyProtocol, .optional(.choice),
             "The PROXY protocol header that it gets first, in the clear also where TLS follows."),

@@ -10,8 +10,6 @@ struct OfferedHello {
     /// The schemes that certificates may be signed by (RFC 8446 section 4.2.3); nil unless the client names them apart from
     /// those of the handshake.
     var certificateSchemes: [UInt16]?
-    /// Whether TLS 1.3 is among the versions offered.
-    var offersTLS13 = false
 
     /// For the library's ClientHello callback, and only there. What cannot be read is left to the library to refuse.
     init(_ ssl: OpaquePointer) {
@@ -36,11 +34,6 @@ struct OfferedHello {
             var reader = WireReader(content)
             return reader.vector16().map(OfferedHello.numbers)
         }
-        let versions = OfferedHello.content(of: 43, in: ssl) { content in
-            var reader = WireReader(content)
-            return reader.vector8().map(OfferedHello.numbers)
-        }
-        offersTLS13 = versions?.contains(TLSVersion.tls13.rawValue) ?? false
     }
 
     private static func content<R>(

@@ -11,6 +11,9 @@ public struct ServerConfiguration: Sendable {
         /// The file of an OCSP response in DER to send with the certificate (RFC 6066 section 8). It is read again when it
         /// changes, see `ServerContext.refresh()`.
         public var ocspResponse: String?
+        /// Whether the server made it for want of another, so that sessions outlive it: other ones bind them to their
+        /// certificates.
+        public var isTemporary = false
 
         /// A certificate chain with the key of its first certificate.
         public init(

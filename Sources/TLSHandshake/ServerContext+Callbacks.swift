@@ -7,16 +7,10 @@ extension ServerContext {
         let context = library.pointer
         SSL_CTX_set_client_hello_cb(
             context,
-            { ssl, alert, _ in
-                guard let ssl, let session = LibrarySession.of(ssl), let server = session.server else {
-                    return SSL_CLIENT_HELLO_ERROR
-                }
-                let hello = OfferedHello(ssl)
-                session.hello = hello
-                guard let refusal = server.refusal(of: hello) else { return SSL_CLIENT_HELLO_SUCCESS }
-                session.hadUnknownName = true
-                alert?.pointee = Int32(refusal.rawValue)
-                return SSL_CLIENT_HELLO_ERROR
+            { ssl, _, _ in
+                guard let ssl, let session = LibrarySession.of(ssl) else { return SSL_CLIENT_HELLO_ERROR }
+                session.hello = OfferedHello(ssl)
+                return SSL_CLIENT_HELLO_SUCCESS
             }, nil)
         SSL_CTX_set_cert_cb(
             context,
@@ -24,9 +18,17 @@ extension ServerContext {
                 guard let ssl, let session = LibrarySession.of(ssl), let server = session.server else { return 0 }
                 return server.present(to: ssl, session.hello) ? 1 : 0
             }, nil)
-        baton_ssl_ctx_set_server_name_callback(context) { ssl, _, _ in
+        // Called with and without a name, once the version is settled, on which the alert depends.
+        baton_ssl_ctx_set_server_name_callback(context) { ssl, alert, _ in
+            guard let ssl, let session = LibrarySession.of(ssl), let server = session.server, let hello = session.hello
+            else { return SSL_TLSEXT_ERR_ALERT_FATAL }
+            if let refusal = server.refusal(of: hello, inTLS13: SSL_version(ssl) == TLS1_3_VERSION) {
+                session.hadUnknownName = true
+                alert?.pointee = Int32(refusal.rawValue)
+                return SSL_TLSEXT_ERR_ALERT_FATAL
+            }
             // The library keeps the name with the session if it is acknowledged.
-            ssl.flatMap(LibrarySession.of)?.hello?.serverName == nil ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK
+            return hello.serverName == nil ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK
         }
         baton_ssl_ctx_set_status_callback(context) { ssl, _ in
             guard let ssl, let server = LibrarySession.of(ssl)?.server else { return SSL_TLSEXT_ERR_NOACK }
@@ -45,10 +47,10 @@ extension ServerContext {
     // MARK: Certificates
 
     /// The alert for a client that asks for what is not here, where that is required.
-    private func refusal(of hello: OfferedHello) -> Alert? {
+    private func refusal(of hello: OfferedHello, inTLS13: Bool) -> Alert? {
         guard requiresKnownName else { return nil }
         // RFC 8446 section 9.2; older clients have no such alert.
-        guard let name = hello.serverName else { return hello.offersTLS13 ? .missingExtension : .unrecognizedName }
+        guard let name = hello.serverName else { return inTLS13 ? .missingExtension : .unrecognizedName }
         return identities.contains { $0.match(name) > .none } ? nil : .unrecognizedName
     }
 

@@ -108,7 +108,9 @@ public final class ServerContext: Sendable {
         add(Array(configuration.sessionScope.utf8))
         add([demand])
         add(clientTrust?.digests ?? [])
-        add(identities.flatMap { CertificateDigest.sha256(of: $0.certificate) })
+        for (given, identity) in zip(configuration.identities, identities) where !given.isTemporary {
+            add(CertificateDigest.sha256(of: identity.certificate))
+        }
         for number in [options.minimumVersion.rawValue, options.maximumVersion.rawValue]
             + options.cipherSuites.map(\.rawValue)
         {

@@ -195,10 +195,6 @@ struct ConfigurationTests {
             ("upstreams.u.addresses: a:1\nupstreams.v.addresses: a:2", "routes"),
             ("upstreams.u.addresses: a:1\nupstreams.u.tls-name: b", "upstreams.u.tls-name"),
             ("upstreams.u.addresses: unix:/a\nupstreams.u.tls: true", "upstreams.u.tls-name"),
-            (
-                "certificates.x: {chain: a, key: b, names: [A.example]}\ncertificates.y: {chain: a, key: b, names: a.example}",
-                "certificates.y.names"
-            ),
         ])
     func contradictions(lines: String, key: String) {
         let found = problems(minimal.replacing("'", with: "\"") + lines)

@@ -4,14 +4,14 @@ internal import NIOCore
 public enum ConfigurationCheck {
     /// Checks what `options` name.
     ///
-    /// - Returns: what holds with less than the configuration says on this machine, a line for each.
+    /// - Returns: what the operator should know although it can be served, a line for each.
     /// - Throws: `ConfigurationError`, `RuntimeError`, or why a certificate cannot be used.
     @discardableResult
     public static func run(_ options: ServeOptions) throws -> [String] {
         let configuration = try options.read().configuration
-        _ = try FrontPolicy(configuration, keys: TicketKeysBox())
+        let policy = try FrontPolicy(configuration, keys: TicketKeysBox())
         return Capacity.shortfalls(
             of: configuration, descriptors: DescriptorLimit.hard, processors: System.coreCount,
-            longestQueue: Capacity.longestQueue)
+            longestQueue: Capacity.longestQueue) + policy.notices
     }
 }

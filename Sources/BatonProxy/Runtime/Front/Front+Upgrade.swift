@@ -26,7 +26,8 @@ extension Front {
             let keeperLink = try? keeper?.share()
             let inheritance = Inheritance(
                 listeners: Inheritance.describe(sockets),
-                ticketKeys: ticketKeys.serialised, past: totals, lastWorkerNumber: lastWorkerNumber,
+                ticketKeys: ticketKeys.serialised, ticketKeysCreatedAt: ticketKeys.createdAt, past: totals,
+                lastWorkerNumber: lastWorkerNumber,
                 counts: countsInAll, workersAsked: workersAsked,
                 networkArguments: keeperLink == nil ? nil : networkArguments)
             let parcel = try inheritance.parcel(

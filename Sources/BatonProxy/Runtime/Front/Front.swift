@@ -76,7 +76,7 @@ final class Front: @unchecked Sendable {
     /// Whether the server before this one still hands over. Until it has nothing left, the workers it knows must stay.
     var hasPredecessor = false
     var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
-    var rotation: RepeatedTask?
+    var rotation: Scheduled<Void>?
     var admin: AdminServer?
     var inquiries: [UInt64: Inquiry] = [:]
     var lastInquiry: UInt64 = 0
@@ -177,6 +177,8 @@ final class Front: @unchecked Sendable {
             phase = .serving
             beginListening()
             scheduleRotation()
+            tellOfCertificates()
+            watchCertificates()
             log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
             ServiceNotification.ready()
             return loop.makeSucceededVoidFuture()
@@ -258,6 +260,7 @@ final class Front: @unchecked Sendable {
             }
             apply(changed, text, next, listening)
             log.notice("the configuration has been read again")
+            tellOfCertificates()
         } catch {
             let reason = "\(error)".split(separator: "\n").joined(separator: "; ")
             log.error("the configuration is kept as it was", metadata: ["reason": "\(reason)"])
@@ -282,16 +285,6 @@ final class Front: @unchecked Sendable {
         for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags)) }
         adjustWorkerCount()
         if rotates { scheduleRotation() }
-    }
-
-    func scheduleRotation() {
-        rotation?.cancel()
-        guard let interval = configuration.sessionTickets.rotateEvery?.timeAmount else { return }
-        rotation = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
-            ticketKeys = ticketKeys.rotated(keeping: configuration.sessionTickets.formerKeys)
-            let contexts = policy.withLock { $0.contexts }
-            for context in contexts.values { context.replaceTicketKeys(ticketKeys.copy()) }
-        }
     }
 
     // MARK: Counting

@@ -311,6 +311,12 @@ final class FrontHandler: ChannelInboundHandler {
                 (error as? HandshakeError)?.code.rawValue.snakeCased
                     ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset"))
         }
+        if let error = error as? HandshakeError, error.code == .unrecognizedName {
+            front.counts.withLock { $0.refusals.count(RefusalReason.serverName.rawValue) }
+            front.refusalLog.say(
+                .serverName, "\(error)", front.log,
+                ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"])
+        }
         front.log.debug(
             "a connection failed", metadata: ["listener": "\(listener)", "reason": "\(error)"])
         context.close(promise: nil)

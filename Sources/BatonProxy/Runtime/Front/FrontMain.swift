@@ -194,7 +194,8 @@ public enum FrontMain {
 
     private static func keys(_ inheritance: Inheritance?) throws -> TicketKeysBox {
         guard let inheritance else { return TicketKeysBox() }
-        return TicketKeysBox(try TicketKeys(copying: inheritance.ticketKeys.span.bytes))
+        let keys = try TicketKeys(copying: inheritance.ticketKeys.span.bytes)
+        return TicketKeysBox(keys, createdAt: inheritance.ticketKeysCreatedAt ?? Int64(time(nil)))
     }
 
     /// Sockets that the running server had for the same place, or that the service manager has opened, are taken over;

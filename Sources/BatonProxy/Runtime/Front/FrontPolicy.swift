@@ -13,6 +13,8 @@ struct FrontPolicy: Sendable {
     let contexts: [String: ServerContext]
     /// Those of listeners whose peers may be the TLS server.
     let clientContexts: [String: ClientContext]
+    /// What the operator should know of the certificates although they can be used, one line each.
+    let notices: [String]
 
     /// - Throws: `TLSConfigurationError` for certificates that cannot be used.
     init(_ configuration: Configuration, keys: TicketKeysBox) throws {
@@ -25,11 +27,16 @@ struct FrontPolicy: Sendable {
         var contexts: [String: ServerContext] = [:]
         var clientContexts: [String: ClientContext] = [:]
         for (name, listener) in configuration.listeners where listener.usesTLS {
-            if listener.role != .client { contexts[name] = try Self.context(listener, configuration, keys) }
+            if listener.role != .client { contexts[name] = try Self.context(name, listener, configuration, keys) }
             if listener.role != .server { clientContexts[name] = try Self.clientContext(listener, configuration) }
+        }
+        // Workers make their own; whether they can is said here.
+        for upstream in configuration.upstreams.values where upstream.usesTLS {
+            _ = try ClientContext(upstream.clientConfiguration())
         }
         self.contexts = contexts
         self.clientContexts = clientContexts
+        notices = Set(contexts.values.flatMap(\.notices)).sorted()
     }
 
     /// For peers that connect and are the TLS server nonetheless.
@@ -48,7 +55,8 @@ struct FrontPolicy: Sendable {
         let names = listener.certificates.isEmpty ? configuration.certificates.keys.sorted() : listener.certificates
         return names.compactMap { configuration.certificates[$0] }.map {
             ServerConfiguration.Identity(
-                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" })
+                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" },
+                ocspResponse: $0.ocsp)
         }
     }
 
@@ -60,14 +68,15 @@ struct FrontPolicy: Sendable {
     }
 
     private static func context(
-        _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox
+        _ name: String, _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox
     ) throws -> ServerContext {
         var identities = identities(listener, configuration)
         if identities.isEmpty {
             let issued = try IssuedCertificate.selfSigned(for: ["localhost", "127.0.0.1", "::1"])
-            identities = [
-                .init(certificateChain: .text(issued.certificatePEM), privateKey: .text(issued.privateKeyPEM))
-            ]
+            var identity = ServerConfiguration.Identity(
+                certificateChain: .text(issued.certificatePEM), privateKey: .text(issued.privateKeyPEM))
+            identity.isTemporary = true
+            identities = [identity]
         }
         let clientCertificates: ServerConfiguration.ClientCertificates =
             switch (listener.clientAuth, listener.clientCA) {
@@ -75,10 +84,12 @@ struct FrontPolicy: Sendable {
             case (.require, let path?): .required(authorities: .file(path))
             default: .none
             }
-        return try ServerContext(
-            ServerConfiguration(
-                identities: identities, options: options(listener), clientCertificates: clientCertificates,
-                ticketCount: configuration.sessionTickets.rotateEvery == nil ? 0 : 2),
-            ticketKeys: keys.copy())
+        var server = ServerConfiguration(
+            identities: identities, options: options(listener), clientCertificates: clientCertificates,
+            ticketCount: configuration.sessionTickets.rotateEvery == nil ? 0 : 2)
+        server.revocationLists = listener.clientCRL
+        server.requiresKnownName = listener.requiresKnownName
+        server.sessionScope = name
+        return try ServerContext(server, ticketKeys: keys.copy())
     }
 }

@@ -14,6 +14,8 @@ struct Inheritance: Codable, Sendable {
 
     var listeners: [Socket]
     var ticketKeys: [UInt8]
+    /// When the current one was made, in seconds since 1970; absent from an older version.
+    var ticketKeysCreatedAt: Int64?
     var past: WorkerReport
     var lastWorkerNumber: Int
     /// Absent from an older version.

@@ -8,5 +8,6 @@ enum RefusalReason: String, Sendable {
     case time
     case badRequest = "bad_request"
     case network
+    case serverName = "server_name"
     case handshakes
 }

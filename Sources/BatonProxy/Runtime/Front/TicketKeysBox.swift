@@ -1,11 +1,17 @@
+internal import Glibc
 internal import TLSHandshake
 internal import TLSRecords
 
 /// Shares ticket keys, which are noncopyable so that they are not copied by accident.
 final class TicketKeysBox: Sendable {
     private let keys: TicketKeys
+    /// When the current key was made, in seconds since 1970: upgrades and reloads do not make it any younger.
+    let createdAt: Int64
 
-    init(_ keys: consuming TicketKeys = .random()) { self.keys = keys }
+    init(_ keys: consuming TicketKeys = .random(), createdAt: Int64 = Int64(time(nil))) {
+        self.keys = keys
+        self.createdAt = createdAt
+    }
 
     func copy() -> TicketKeys { keys.copy() }
     func rotated(keeping count: Int) -> TicketKeysBox { TicketKeysBox(keys.rotated(keeping: count)) }

@@ -268,10 +268,8 @@ final class Worker: @unchecked Sendable {
     func clientContext(_ upstream: Upstream, applicationProtocol: String?) throws -> ClientContext {
         let key = ClientContextKey(upstream: upstream, applicationProtocol: applicationProtocol)
         if let context = clientContexts[key] { return context }
-        let verification: ClientConfiguration.Verification =
-            !upstream.verifiesTLS ? .none : upstream.tlsCA.map { .roots(.file($0)) } ?? .systemRoots
-        let options = ProtocolOptions(applicationProtocols: applicationProtocol.map { [$0] } ?? [])
-        let context = try ClientContext(ClientConfiguration(verification: verification, options: options))
+        let offered = applicationProtocol.map { [$0] } ?? []
+        let context = try ClientContext(upstream.clientConfiguration(offering: offered))
         clientContexts[key] = context
         return context
     }
