@@ -68,6 +68,7 @@ final class RoutingSession: Session {
                 staysInWorker = true
                 var parcel = try detach()
                 parcel.metadata.isUndecided = false
+                parcel.metadata.idleFor = 0
                 parcel.metadata.target = target
                 worker.serve(parcel)
             } catch {
@@ -93,6 +94,8 @@ final class RoutingSession: Session {
         guard !isOver else { return }
         isOver = true
         timer?.cancel()
+        // Whoever closes it in the end has nothing to decide.
+        received = []
         let peer = (try? clientHandler())?.metadata.source.map { "\($0)" } ?? ""
         worker.refused(reason)
         worker.log.info("a connection is refused", metadata: ["peer": "\(peer)", "reason": "\(why)"])
