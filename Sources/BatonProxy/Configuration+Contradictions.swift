@@ -53,6 +53,10 @@ extension Configuration {
         if listener.clientAuth != .none, listener.clientCA == nil {
             found.add("\(key).client-auth", "needs client-ca")
         }
+        if listener.role != .server {
+            if !listener.clientCRL.isEmpty { found.add("\(key).client-crl", "is for TLS clients; set role to server") }
+            if listener.requiresKnownName { found.add("\(key).strict-sni", "is for TLS clients; set role to server") }
+        }
         if listener.clientAuth == .none, !listener.clientCRL.isEmpty {
             found.add("\(key).client-crl", "is of no use with client-auth none; set it to request or require")
         }

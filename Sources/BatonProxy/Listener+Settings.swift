@@ -33,7 +33,7 @@ extension Listener: SettingSection {
         Setting(
             "client-crl", \.clientCRL, .list(of: .path, "paths"),
             "Files of revocation lists, PEM or DER, one of each authority up to the root. Without a list that is in date a "
-                + "peer is refused. They are read again within seconds when they change."),
+                + "client is refused. They are read again within seconds when they change."),
         Setting(
             "tls-versions", \.versions, .list(of: .tlsVersion, "1.2, 1.3", atLeast: 1),
             "The versions of TLS that are offered."),

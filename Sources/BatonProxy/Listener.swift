@@ -20,7 +20,7 @@ public struct Listener: Hashable, Sendable {
     public var clientAuth: ClientAuth = .none
     /// The PEM file of the authorities that may have signed it.
     public var clientCA: String?
-    /// The files of revocation lists for the peers' certificates; empty: none is looked up.
+    /// The files of revocation lists for client certificates; empty: none is looked up.
     public var clientCRL: [String] = []
     /// Whether a client that asks for a name without a certificate, or for none, is refused.
     public var requiresKnownName = false

@@ -195,6 +195,13 @@ struct ConfigurationTests {
             ("upstreams.u.addresses: a:1\nupstreams.v.addresses: a:2", "routes"),
             ("upstreams.u.addresses: a:1\nupstreams.u.tls-name: b", "upstreams.u.tls-name"),
             ("upstreams.u.addresses: unix:/a\nupstreams.u.tls: true", "upstreams.u.tls-name"),
+            (
+                "upstreams.u.addresses: a:1\nupstreams.u.tls: true\nupstreams.u.tls-key: b",
+                "upstreams.u.tls-certificate"
+            ),
+            ("listeners.a.client-crl: b", "listeners.a.client-crl"),
+            ("listeners.a.role: detect\nlisteners.a.strict-sni: true", "listeners.a.strict-sni"),
+            ("listeners.a.tls: false\nlisteners.a.strict-sni: true", "listeners.a.strict-sni"),
         ])
     func contradictions(lines: String, key: String) {
         let found = problems(minimal.replacing("'", with: "\"") + lines)
