@@ -31,9 +31,9 @@ struct UpstreamClient {
         var extensions = ProxyProtocolHeader.Extensions()
         let wanted = Set(upstream.proxyProtocolExtensions)
         if wanted.contains(.alpn) { extensions.applicationProtocol = info?.applicationProtocol }
-        if wanted.contains(.authority) { extensions.authority = info?.serverName }
+        // A listener's peer may be the TLS server: the name is ours then, and it is no TLS client.
+        if wanted.contains(.authority), info?.role == .server { extensions.authority = info?.serverName }
         if wanted.contains(.uniqueID) { extensions.uniqueID = metadata.uniqueID }
-        // A listener's peer may be the TLS server; it is no TLS client then.
         if wanted.contains(.ssl), let info, info.role == .server { extensions.security = .init(info) }
         return ProxyProtocolHeader(endpoints: ends, extensions: extensions).encoded(version)
     }
