@@ -63,6 +63,7 @@ extension ConnectionHandler {
             buffer.withUnsafeReadableBytes { handshake?.receive($0.bytes) }
             advanceHandshake()
         case .established:
+            connection?.noteTime(NIODeadline.now().uptimeNanoseconds / 1_000_000)
             buffer.withUnsafeReadableBytes { connection?.receive($0.bytes) }
             pump()
         case .failed, .detached, .closed: break

@@ -21,6 +21,20 @@ extension Connection {
         return count
     }
 
+    /// Says what time it is. A peer may send a certain number of records that carry nothing, KeyUpdates among them, in a
+    /// row, and may begin anew every second; where no time is told, only application data lets it.
+    ///
+    /// - Parameter now: milliseconds of any clock that does not go back.
+    public mutating func noteTime(_ now: UInt64) {
+        guard let since = progress.countedSince else {
+            progress.countedSince = now
+            return
+        }
+        guard now >= since, now - since >= Counters.rowDuration else { return }
+        progress.countedSince = now
+        progress.counters.beginAnew()
+    }
+
     /// Says that the transport has ended.
     ///
     /// What has arrived is still there to be read, and a close_notify may be among it: after this call `nextEvent()` goes
@@ -143,16 +157,13 @@ extension Connection {
         let opened = record.opened
         switch ContentType(rawValue: opened.type) {
         case .applicationData:
-            // RFC 8446 section 5.1: no other type inside a message that spans records.
-            guard progress.handshake.isEmpty else {
-                throw fail(TLSError(.interleavedMessage, alert: .unexpectedMessage))
-            }
+            try checkInterleaving()
             guard opened.count > 0 else {
                 progress.inbound.consume(record.length)
                 try count(\.emptyRecords, most: Counters.most, else: .tooManyEmptyRecords)
                 return nil
             }
-            progress.counters = Counters(renegotiations: progress.counters.renegotiations)
+            progress.counters.noteReceived()
             progress.unread = UnreadPlaintext(
                 recordLength: record.length, offset: opened.offset, count: opened.count)
             return .applicationData(opened.count)
@@ -167,6 +178,7 @@ extension Connection {
             return nil
 
         case .alert:
+            guard opened.count > 0 else { throw fail(TLSError(.emptyRecord, alert: .unexpectedMessage)) }
             let alert = progress.inbound.withBytes { bytes in
                 opened.count == 2
                     ? (level: bytes[opened.offset], description: Alert(rawValue: bytes[opened.offset + 1])) : nil
@@ -183,18 +195,33 @@ extension Connection {
 
     private mutating func process(_ alert: Alert, level: UInt8) throws(TLSError) -> Event? {
         if alert == .closeNotify {
+            try checkInterleaving()
             progress.isReadClosed = true
             progress.inbound.removeAll()
             progress.handshake.removeAll()
             return .closeNotify
         }
         // RFC 8446 section 6: in TLS 1.3 the level says nothing, and all but these two are fatal.
-        let isWarning = info.version == .tls13 ? alert == .userCanceled : level == 1
-        guard !isWarning else {
-            try count(\.warnings, most: Counters.mostWarnings, else: .tooManyWarnings)
-            return nil
+        let isWarning: Bool
+        switch info.version {
+        case .tls13: isWarning = alert == .userCanceled
+        case .tls12:
+            guard (1...2).contains(level) else { throw fail(TLSError(.malformedAlert, alert: .illegalParameter)) }
+            isWarning = level == 1
         }
-        throw end(TLSError(.peerAlert, alert: alert))
+        // Whoever has ended the connection by a fatal alert is not told what else was wrong.
+        guard isWarning else { throw end(TLSError(.peerAlert, alert: alert)) }
+        try checkInterleaving()
+        try count(\.warnings, most: Counters.mostWarnings, else: .tooManyWarnings)
+        return nil
+    }
+
+    /// TLS 1.3 allows no other record between the fragments of a handshake message (RFC 8446 section 5.1). TLS 1.2 does,
+    /// and wants application data processed there (RFC 5246 section 6.2.1).
+    private mutating func checkInterleaving() throws(TLSError) {
+        guard progress.handshake.isEmpty || info.version == .tls12 else {
+            throw fail(TLSError(.interleavedMessage, alert: .unexpectedMessage))
+        }
     }
 
     // MARK: Post-handshake messages
@@ -203,8 +230,15 @@ extension Connection {
     private mutating func nextMessage() throws(TLSError) -> Event? {
         while progress.handshake.count >= HandshakeMessage.headerLength {
             let header = progress.handshake.withBytes { HandshakeMessage.Header($0) }
+            // A message that is not taken, or is too long, is refused before it is waited for.
+            guard HandshakeMessage.isExpected(header.kind, info.version, info.role) else {
+                throw fail(TLSError(.unexpectedMessage, alert: .unexpectedMessage))
+            }
+            if header.kind == HandshakeMessage.Kind.keyUpdate.rawValue, header.length != 1 {
+                throw fail(TLSError(.malformedMessage, alert: .decodeError))
+            }
             guard header.length <= HandshakeMessage.longest else {
-                throw fail(TLSError(.messageTooLong, alert: .illegalParameter))
+                throw fail(TLSError(.messageTooLong, alert: .decodeError))
             }
             let length = HandshakeMessage.headerLength + header.length
             guard progress.handshake.count >= length else { return nil }
@@ -226,6 +260,7 @@ extension Connection {
             }
             progress.handshake.consume(length)
             guard let ticket else { throw fail(TLSError(.malformedMessage, alert: .decodeError)) }
+            try count(\.messages, most: Counters.most, else: .tooManyTickets)
             return .sessionTicket(ticket)
         case (.helloRequest, .tls12, .client), (.clientHello, .tls12, .server):
             progress.handshake.consume(length)
@@ -239,20 +274,21 @@ extension Connection {
 
     /// RFC 8446 section 4.6.3.
     private mutating func processKeyUpdate(_ length: Int) throws(TLSError) -> Event {
-        guard length == HandshakeMessage.headerLength + 1 else {
-            throw fail(TLSError(.malformedMessage, alert: .decodeError))
-        }
         guard progress.handshake.count == length else {
             throw fail(TLSError(.keyUpdateInsideRecord, alert: .unexpectedMessage))
         }
         let request = progress.handshake.withBytes { $0[HandshakeMessage.headerLength] }
         progress.handshake.removeAll()
         guard request <= 1 else { throw fail(TLSError(.malformedMessage, alert: .illegalParameter)) }
-        try count(\.keyUpdates, most: Counters.most, else: .tooManyKeyUpdates)
+        if progress.counters.paidKeyUpdates > 0 {
+            progress.counters.paidKeyUpdates -= 1
+        } else {
+            try count(\.messages, most: Counters.most, else: .tooManyKeyUpdates)
+        }
         reader.updateSecret()
         if request == 1, !isWriteClosed {
-            // The answer waits while earlier ciphertext does: a peer that asks again and again without reading gets
-            // one, and cannot make us queue many.
+            // One answer serves every request that came before it. It waits while earlier ciphertext does, so a peer
+            // that asks again and again without reading cannot make us queue many.
             progress.owesKeyUpdate = true
             if progress.outgoing.isEmpty { sendOwedKeyUpdate() }
         }

@@ -11,8 +11,6 @@ extension Connection {
         guard !isWriteClosed else { throw TLSError(.writeClosed) }
         // RFC 8446 section 4.6.3: the answer goes out before the next application data.
         if progress.owesKeyUpdate { sendOwedKeyUpdate() }
-        // A peer that only listens may change its key as often as it likes while we have something to say.
-        if plaintext.byteCount > 0 { progress.counters.keyUpdates = 0 }
         let most = limits.contentLimit(info.version)
         if info.version == .tls12 { try checkRoom(plaintext.byteCount, inRecordsOf: most) }
         var position = 0
@@ -20,6 +18,7 @@ extension Connection {
             let count = min(most, plaintext.byteCount - position)
             updateKeyIfNeeded(blocks: RecordProtection.blocks(count))
             plaintext.extracting(position..<position + count).withUnsafeBytes { queue(.applicationData, $0) }
+            progress.counters.noteSent(info.version)
             position += count
         }
     }

@@ -12,6 +12,16 @@ enum HandshakeMessage {
         case keyUpdate = 24
     }
 
+    /// Whether a message may follow the handshake: a KeyUpdate, to a client a NewSessionTicket (RFC 8446 section 4.6), and
+    /// in TLS 1.2 what asks for renegotiation. Post-handshake authentication is never offered.
+    static func isExpected(_ kind: UInt8, _ version: TLSVersion, _ role: Role) -> Bool {
+        switch (Kind(rawValue: kind), version, role) {
+        case (.keyUpdate, .tls13, _), (.newSessionTicket, .tls13, .client): true
+        case (.helloRequest, .tls12, .client), (.clientHello, .tls12, .server): true
+        default: false
+        }
+    }
+
     struct Header {
         var kind: UInt8
         var length: Int

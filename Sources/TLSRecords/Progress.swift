@@ -18,6 +18,9 @@ struct Progress: ~Copyable, Sendable {
     /// The peer asked for a key update that we have not sent.
     var owesKeyUpdate = false
     var counters = Counters()
+    /// When `counters` were last set back for the time that has passed, in the milliseconds of the caller's clock. It does
+    /// not travel: the next holder's clock is another.
+    var countedSince: UInt64?
     /// Why the connection has ended.
     var failure: TLSError?
 }
@@ -30,17 +33,4 @@ struct UnreadPlaintext: Sendable {
     var offset = 0
     /// Bytes not yet read.
     var count = 0
-}
-
-/// Limits on what a peer may make us do for nothing. Each counts occurrences in a row, but renegotiations, which count for
-/// the whole connection.
-struct Counters: Sendable, Equatable {
-    static let most: UInt8 = 32
-    static let mostWarnings: UInt8 = 4
-    static let mostRenegotiations: UInt8 = 4
-
-    var emptyRecords: UInt8 = 0
-    var warnings: UInt8 = 0
-    var keyUpdates: UInt8 = 0
-    var renegotiations: UInt8 = 0
 }

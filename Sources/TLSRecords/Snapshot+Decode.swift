@@ -46,12 +46,8 @@ extension Progress {
         if handshake.count > HandshakeMessage.headerLength + HandshakeMessage.longest + RecordLimits.largest(.tls12) {
             return .handshake
         }
-        let counters = counters
-        if counters.emptyRecords > Counters.most || counters.keyUpdates > Counters.most
-            || counters.warnings > Counters.mostWarnings || counters.renegotiations > Counters.mostRenegotiations
-        {
-            return .counters
-        }
+        if !counters.areWithinLimits { return .counters }
+        if counters.paidKeyUpdates > 0 && version == .tls12 { return .paidKeyUpdates }
         return nil
     }
 }

@@ -66,10 +66,8 @@ extension Snapshot {
 
     private borrowing func encodeProgress(to output: inout ByteQueue) {
         let counters = progress.counters
-        if counters != Counters() {
-            output.appendField(
-                SnapshotField.counters.rawValue,
-                [counters.emptyRecords, counters.warnings, counters.keyUpdates, counters.renegotiations])
+        if counters.inARow != Counters().inARow {
+            output.appendField(SnapshotField.counters.rawValue, counters.inARow)
         }
         if let failure = progress.failure {
             let alert: [UInt8] = failure.alert.map { [$0.rawValue] } ?? []
@@ -87,6 +85,9 @@ extension Snapshot {
         }
         progress.outgoing.withBytes {
             if !$0.isEmpty { output.appendField(SnapshotField.outgoing.rawValue, $0) }
+        }
+        if counters.paidKeyUpdates > 0 {
+            output.appendField(SnapshotField.paidKeyUpdates.rawValue, counters.paidKeyUpdates)
         }
     }
 

@@ -25,6 +25,7 @@ enum SnapshotField: UInt8, CaseIterable {
     case inbound = 23
     case handshake = 24
     case outgoing = 25
+    case paidKeyUpdates = 129
 
     /// A field with this bit may be skipped by a reader that does not know it; any other must be refused.
     static let ignorable: UInt8 = 0x80

@@ -87,9 +87,12 @@ struct SnapshotParts: ~Copyable {
         case .counters:
             guard field.value.count == 4 else { return false }
             progress.counters = Counters(
-                emptyRecords: field.value[0], warnings: field.value[1], keyUpdates: field.value[2],
+                emptyRecords: field.value[0], warnings: field.value[1], messages: field.value[2],
                 renegotiations: field.value[3])
             return progress.counters != Counters()
+        case .paidKeyUpdates:
+            progress.counters.paidKeyUpdates = field.integer(UInt32.self) ?? 0
+            return progress.counters.paidKeyUpdates != 0
         case .failure:
             guard (1...2).contains(field.value.count), let code = TLSError.Code(rawValue: field.value[0]),
                 TLSError(code).fault == .peer

@@ -15,7 +15,7 @@ public struct TLSError: Error, Hashable, Sendable {
         case wrongRecordVersion = 4
         /// A TLS 1.3 record that holds only zeros, or an empty fragment of a type that may not be empty.
         case emptyRecord = 5
-        /// An alert that is not two bytes long.
+        /// An alert that is not two bytes long, or has a level that does not exist.
         case malformedAlert = 6
         /// A post-handshake message that cannot be decoded.
         case malformedMessage = 7
@@ -31,7 +31,7 @@ public struct TLSError: Error, Hashable, Sendable {
         case tooManyEmptyRecords = 12
         /// Too many warning alerts in a row.
         case tooManyWarnings = 13
-        /// Too many key updates without data in either direction between them.
+        /// More key updates than records of ours and time allow.
         case tooManyKeyUpdates = 14
         /// The peer keeps asking for renegotiation.
         case tooManyRenegotiations = 15
@@ -41,6 +41,8 @@ public struct TLSError: Error, Hashable, Sendable {
         case truncated = 17
         /// The key may not protect more data, and TLS 1.2 has no key update.
         case keyExhausted = 18
+        /// Too many session tickets without data in either direction between them.
+        case tooManyTickets = 19
         /// This side has already sent its close_notify or a fatal alert.
         case writeClosed = 32
         /// TLS 1.2 has no key update.
@@ -78,6 +80,27 @@ public struct TLSError: Error, Hashable, Sendable {
     }
 }
 
+extension TLSError.Code {
+    /// Where the standard forbids it; `nil` for limits of our own and for what is no error of the peer's.
+    public var section: String? {
+        switch self {
+        case .badRecord: "RFC 8446 section 5.2"
+        case .recordTooLong: "RFC 8446 section 5.2"
+        case .unexpectedRecord: "RFC 8446 section 5"
+        case .wrongRecordVersion: "RFC 5246 section 6.2.1"
+        case .emptyRecord: "RFC 8446 section 5.4"
+        case .malformedAlert: "RFC 8446 section 6"
+        case .malformedMessage, .messageTooLong: "RFC 8446 section 6"
+        case .unexpectedMessage: "RFC 8446 section 4.6"
+        case .interleavedMessage, .keyUpdateInsideRecord: "RFC 8446 section 5.1"
+        case .keyExhausted: "RFC 8446 section 5.5"
+        case .tooManyEmptyRecords, .tooManyWarnings, .tooManyKeyUpdates, .tooManyRenegotiations, .tooManyTickets,
+            .peerAlert, .truncated, .writeClosed, .noKeyUpdate:
+            nil
+        }
+    }
+}
+
 extension TLSError: CustomStringConvertible {
     /// One line; it holds nothing the peer sent but the number of its alert.
     public var description: String {
@@ -87,7 +110,7 @@ extension TLSError: CustomStringConvertible {
         case .unexpectedRecord: "a record of a type that is not allowed after the handshake"
         case .wrongRecordVersion: "a record with another protocol version"
         case .emptyRecord: "a record without content"
-        case .malformedAlert: "an alert that is not two bytes long"
+        case .malformedAlert: "an alert that cannot be decoded"
         case .malformedMessage: "a post-handshake message that cannot be decoded"
         case .messageTooLong: "a post-handshake message longer than any legal one"
         case .unexpectedMessage: "a handshake message that is not allowed after the handshake"
@@ -100,6 +123,7 @@ extension TLSError: CustomStringConvertible {
         case .peerAlert: "the peer ended the connection with \(alert.map(String.init(describing:)) ?? "an alert")"
         case .truncated: "the transport ended without a close_notify"
         case .keyExhausted: "the key has protected as much as its cipher allows, and TLS 1.2 cannot change it"
+        case .tooManyTickets: "too many session tickets without data"
         case .writeClosed: "nothing can be sent after the close_notify; check isWriteClosed first"
         case .noKeyUpdate: "TLS 1.2 has no key update"
         }

@@ -23,7 +23,8 @@ struct SnapshotTests {
         snapshot.progress.unread = UnreadPlaintext(recordLength: 30, offset: 5, count: 9)
         snapshot.progress.handshake.append([24, 0])
         snapshot.progress.outgoing.append(pattern(33, seed: 8))
-        snapshot.progress.counters = Counters(emptyRecords: 1, warnings: 2, keyUpdates: 3, renegotiations: 4)
+        snapshot.progress.counters = Counters(emptyRecords: 1, warnings: 2, messages: 3, renegotiations: 4)
+        if suite.version == .tls13 { snapshot.progress.counters.paidKeyUpdates = 5 }
         snapshot.progress.owesKeyUpdate = suite.version == .tls13
         return snapshot
     }
@@ -105,8 +106,8 @@ struct SnapshotTests {
     func envelope() {
         let written = full(.aes128GCM).written()
         #expect(decodingError(written + [0]) == .cutOff)
-        #expect(decodingError(written + [26, 0, 0, 0, 0]) == .unknownField(26))
-        #expect(decodingError(written + [25, 0, 0, 0, 1, 1]) == .fieldOutOfOrder(25))
+        #expect(decodingError(full(.ecdheRSAWithAES128GCM).written() + [26, 0, 0, 0, 0]) == .unknownField(26))
+        #expect(decodingError(written + [129, 0, 0, 0, 4, 0, 0, 0, 1]) == .fieldOutOfOrder(129))
         for version: UInt8 in [0, 2, 255] {
             var changed = written
             changed[4] = version
@@ -120,7 +121,7 @@ struct SnapshotTests {
 
     @Test("a field that may be ignored is skipped")
     func ignorable() {
-        let written = full(.aes128GCM).written()
+        let written = full(.ecdheRSAWithAES128GCM).written()
         #expect(decodingError(written + [0x80, 0, 0, 0, 2, 1, 2] + [0xFF, 0, 0, 0, 0]) == nil)
     }
 
@@ -157,6 +158,9 @@ struct SnapshotTests {
             } == .contradiction(23))
         #expect(try refused { $0.progress.failure = TLSError(.badRecord) } == .contradiction(21))
         #expect(try refused { $0.progress.counters.emptyRecords = 33 } == .contradiction(20))
+        #expect(try refused { $0.progress.counters.paidKeyUpdates = .max } == .contradiction(20))
+        #expect(
+            try refused(.ecdheRSAWithAES128GCM) { $0.progress.counters.paidKeyUpdates = 1 } == .contradiction(129))
     }
 
     @Test(

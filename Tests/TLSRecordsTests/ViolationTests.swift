@@ -85,7 +85,7 @@ struct ViolationTests {
     func empty() throws {
         #expect(try outcome { $0.record(inner: [0, 0, 0], sequence: 0) }?.code == .emptyRecord)
         #expect(try outcome { $0.record(.handshake, []) }?.code == .emptyRecord)
-        #expect(try outcome { $0.record(.alert, []) } == TLSError(.malformedAlert, alert: .decodeError))
+        #expect(try outcome { $0.record(.alert, []) } == TLSError(.emptyRecord, alert: .unexpectedMessage))
         #expect(try outcome { $0.record(.alert, [1]) }?.code == .malformedAlert)
         #expect(try outcome { $0.record(.alert, [1, 0, 1, 0]) }?.code == .malformedAlert)
         #expect(try outcome { $0.record(.changeCipherSpec, [1]) }?.code == .unexpectedRecord)
@@ -169,16 +169,85 @@ struct ViolationTests {
         }
     }
 
-    @Test("application data inside a handshake message that spans records")
-    func interleaved() throws {
-        let error = try outcome { $0.record(.handshake, [24, 0]) + $0.record(.applicationData, [1]) }
+    @Test(
+        "TLS 1.3: data, a warning or a close_notify inside a handshake message that spans records (RFC 8446 section 5.1)",
+        arguments: [[23, 1], [23], [21, 1, 90], [21, 1, 0]] as [[UInt8]])
+    func interleaved(record: [UInt8]) throws {
+        let error = try outcome { forger in
+            forger.record(.handshake, [24, 0])
+                + forger.record(ContentType(rawValue: record[0])!, Array(record.dropFirst()))
+        }
         #expect(error == TLSError(.interleavedMessage, alert: .unexpectedMessage))
+    }
+
+    @Test("a peer that gives up inside a message of its own is not told that this, too, is wrong")
+    func fatalAlertInsideMessage() throws {
+        let error = try outcome { $0.record(.handshake, [24, 0]) + $0.record(.alert, [2, 80]) }
+        #expect(error == TLSError(.peerAlert, alert: .internalError))
+    }
+
+    @Test("TLS 1.2: data and warnings inside a handshake message are processed (RFC 5246 section 6.2.1)")
+    func interleavedTLS12() throws {
+        let secrets = SecretPair(.ecdheRSAWithAES128GCM)
+        var forger = secrets.forger(against: .server)
+        var server = Connection(resuming: secrets.snapshot(.server))
+        server.receive(
+            forger.record(.handshake, [1, 0, 0, 2, 3]) + forger.record(.applicationData, [7])
+                + forger.record(.alert, [1, 90]) + forger.record(.handshake, [3]))
+        #expect(try server.readAll().data == [7])
+        var client = Connection(resuming: secrets.snapshot(.client))
+        transfer(&server, &client)
+        _ = try client.readAll()
+        #expect(client.progress.counters.warnings == 1)
+    }
+
+    @Test("a TLS 1.2 alert of a level that does not exist")
+    func alertLevel() throws {
+        for level: UInt8 in [0, 3, 255] {
+            #expect(
+                try outcome(.ecdheRSAWithAES128GCM) { $0.record(.alert, [level, 90]) }
+                    == TLSError(.malformedAlert, alert: .illegalParameter))
+        }
+        #expect(try outcome { $0.record(.alert, [0, 90]) } == nil)
+    }
+
+    @Test("an alert that nobody has defined ends the connection in TLS 1.3, at any level", arguments: [UInt8(1), 2])
+    func unknownAlert(level: UInt8) throws {
+        let error = try outcome { $0.record(.alert, [level, 200]) }
+        #expect(error == TLSError(.peerAlert, alert: Alert(rawValue: 200)))
+    }
+
+    @Test("a key update in pieces is one; a ticket before it in its record is none of its business")
+    func keyUpdateInPieces() throws {
+        let secrets = SecretPair(.aes128GCM)
+        var forger = secrets.forger(against: .client)
+        var client = Connection(resuming: secrets.snapshot(.client))
+        let ticket: [UInt8] = [4, 0, 0, 16, 0, 0, 0, 60, 1, 2, 3, 4, 1, 9, 0, 2, 7, 7, 0, 0]
+        client.receive(forger.record(.handshake, ticket + [24]))
+        client.receive(forger.record(.handshake, [0, 0, 1]))
+        client.receive(forger.record(.handshake, [0]))
+        forger.protection.updateSecret()
+        client.receive(forger.record(.applicationData, [5]))
+        let got = try client.readAll()
+        #expect(got.data == [5])
+        #expect(got.events.last == .keyUpdate(requested: false))
+    }
+
+    @Test("a record under the new key before the KeyUpdate that announces it (RFC 8446 section 4.6.3)")
+    func newKeyTooEarly() throws {
+        let error = try outcome { forger in
+            forger.protection.updateSecret()
+            return forger.record(.applicationData, [1])
+        }
+        #expect(error == TLSError(.badRecord, alert: .badRecordMAC))
     }
 
     @Test("a message that announces more than any message may have")
     func longMessage() throws {
-        let error = try outcome { $0.record(.handshake, [4, 0xFF, 0xFF, 0xFF]) }
-        #expect(error == TLSError(.messageTooLong, alert: .illegalParameter))
+        let error = try outcome(.aes128GCM, .client) { $0.record(.handshake, [4, 0xFF, 0xFF, 0xFF]) }
+        #expect(error == TLSError(.messageTooLong, alert: .decodeError))
+        #expect(try outcome { $0.record(.handshake, [24, 0, 0, 2]) }?.code == .malformedMessage)
+        #expect(try outcome { $0.record(.handshake, [4, 0, 1, 0]) }?.code == .unexpectedMessage)
     }
 
     @Test("handshake messages that do not belong after a handshake", arguments: UInt8(0)...25)
