@@ -157,10 +157,11 @@ public struct Handshake: ~Copyable, Sendable {
 
     /// The header of the next record, if enough has come to tell that there is one.
     private mutating func nextHeader() throws(HandshakeError) -> RecordHeader? {
-        let isFirst = fedLength == 0
-        if isFirst, let kind = inbound.withBytes({ ClientHelloReading.notTLS(firstBytes: $0) }) {
-            // A server's first record may be an alert.
-            if role == .server || inbound.withBytes({ $0[0] }) != ContentType.alert.rawValue { throw refuse(kind) }
+        // A record that is only of the wrong type is the library's, which knows the alert for it.
+        if fedLength == 0, !inbound.withBytes({ RecordHeader.mayBegin($0) }),
+            let kind = inbound.withBytes({ ClientHelloReading.notTLS(firstBytes: $0) })
+        {
+            throw refuse(kind)
         }
         guard let header = inbound.withBytes({ RecordHeader($0) }) else { return nil }
         guard let field = header.impossibleField else { return header }
@@ -189,6 +190,11 @@ public struct Handshake: ~Copyable, Sendable {
         }
     }
 
+    private mutating func refuse(_ alert: Alert, _ why: String) -> HandshakeError {
+        appendAlert(alert)
+        return fail(HandshakeError(.protocolViolation, alert: alert, "\(why); it is refused"))
+    }
+
     /// Queues a fatal alert before the library has sent anything, in the record version that clients of any age read.
     private mutating func appendAlert(_ alert: Alert) {
         [ContentType.alert.rawValue, 3, 1, 0, 2, 2, alert.rawValue].withUnsafeBytes { output.append($0) }
@@ -213,14 +219,15 @@ public struct Handshake: ~Copyable, Sendable {
             try waiting.withBytes { (bytes) throws(HandshakeObserverError) in try body(&observer, bytes) }
         } catch {
             // What the observer cannot read it cannot follow, whatever the library makes of it.
-            if case .malformed("hello") = error {
-                appendAlert(.decodeError)
-                throw fail(
-                    HandshakeError(
-                        .protocolViolation, alert: .decodeError, "the \(peerName)'s hello is malformed; it is refused"))
-            }
+            switch error {
+            case .malformed("hello"):
+                throw refuse(.decodeError, "the \(peerName)'s hello is malformed")
+            case .outOfPlace(let what):
+                throw refuse(.unexpectedMessage, "the \(peerName) sent \(what)")
             // Other records out of place are the library's to refuse, which knows the alert for them.
-            if case .malformed = error { return }
+            case .malformed: return
+            default: break
+            }
             throw fail(HandshakeError(.protocolViolation, "the \(peerName)'s handshake cannot be followed: \(error)"))
         }
     }

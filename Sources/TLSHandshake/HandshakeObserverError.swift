@@ -4,6 +4,8 @@ public enum HandshakeObserverError: Error, Sendable, Equatable {
     case incomplete
     /// The bytes are not the records of a TLS handshake; the text says which field.
     case malformed(String)
+    /// A record or message that may not come here; the text says which.
+    case outOfPlace(String)
     /// More bytes than the limit without a handshake that ends.
     case tooLong
     /// The version agreed on is older than TLS 1.2 (the number on the wire).
@@ -25,6 +27,7 @@ extension HandshakeObserverError: CustomStringConvertible {
         switch self {
         case .incomplete: "the handshake is not complete, or part of it was not shown to the observer"
         case .malformed(let field): "the bytes are no TLS handshake (\(field))"
+        case .outOfPlace(let what): "\(what) is out of place in a TLS handshake"
         case .tooLong: "the handshake is longer than allowed"
         case .unsupportedVersion(let version): "version 0x\(String(version, radix: 16)) is older than TLS 1.2"
         case .unsupportedCipherSuite(let suite):

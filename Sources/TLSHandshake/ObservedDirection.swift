@@ -55,6 +55,7 @@ struct ObservedDirection: ~Copyable, Sendable {
     private mutating func process(
         _ header: RecordHeader, _ queue: inout ByteQueue
     ) throws(HandshakeObserverError) -> [Observation] {
+        if !hasHello, !hasChangedCipher { try check(header) }
         switch (ContentType(rawValue: header.type), suite?.version) {
         case _ where hasChangedCipher:
             return try protected(header, &queue)
@@ -77,6 +78,15 @@ struct ObservedDirection: ~Copyable, Sendable {
 
     // MARK: Plaintext
 
+    /// No version allows an empty fragment of anything but application data (RFC 8446 section 5.1, RFC 5246 section
+    /// 6.2.1). Nothing may come between the pieces of a TLS 1.3 hello, and no client puts anything between those of
+    /// another.
+    private func check(_ header: RecordHeader) throws(HandshakeObserverError) {
+        let type = ContentType(rawValue: header.type)
+        if header.length == 0, type != .applicationData { throw .outOfPlace("an empty record") }
+        if !messages.isEmpty, type != .handshake { throw .outOfPlace("a record inside the hello") }
+    }
+
     private mutating func plaintext(
         _ header: RecordHeader, _ queue: inout ByteQueue
     ) throws(HandshakeObserverError) -> [Observation] {
@@ -92,6 +102,8 @@ struct ObservedDirection: ~Copyable, Sendable {
             switch next {
             case .needMore: return observations
             case .malformed: throw .malformed("hello")
+            case .otherMessage: throw .outOfPlace("a first message that is no hello")
+            case .ignored(let length): messages.consume(length)
             case .hello(let observation, let length):
                 messages.consume(length)
                 observations.append(observation)
@@ -109,13 +121,17 @@ struct ObservedDirection: ~Copyable, Sendable {
     private enum Hello {
         case needMore
         case malformed
+        case otherMessage
+        /// A HelloRequest, which says nothing to a client in its handshake (RFC 5246 section 7.4.1.1).
+        case ignored(length: Int)
         case hello(Observation, length: Int)
     }
 
     private static func hello(in bytes: UnsafeRawBufferPointer, from sender: Role) -> Hello {
         var reader = WireReader(bytes)
         guard let type = reader.uint8(), let length = reader.uint24() else { return .needMore }
-        guard type == (sender == .client ? 1 : 2) else { return .malformed }
+        if type == 0, length == 0, sender == .server { return .ignored(length: 4) }
+        guard type == (sender == .client ? 1 : 2) else { return .otherMessage }
         guard let body = reader.bytes(length) else { return .needMore }
         switch sender {
         case .client:

@@ -61,6 +61,63 @@ struct WrongInputTests {
         #expect(answer == [21, 3, 1, 0, 2, 2, 50])
     }
 
+    /// A client's first flight: one record.
+    private func firstFlight(_ options: ProtocolOptions = .init()) throws -> [UInt8] {
+        var client = try Handshake(client: credentials.client(options), serverName: "localhost")
+        _ = try client.advance()
+        return client.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+    }
+
+    /// The hello of `flight` in two records with something between them.
+    private func split(_ flight: [UInt8], around between: [UInt8]) -> [UInt8] {
+        let message = flight.dropFirst(5)
+        let rest = message.dropFirst(20)
+        let header: [UInt8] = [22, 3, 1, UInt8(rest.count >> 8), UInt8(rest.count & 0xFF)]
+        return [22, 3, 1, 0, 20] + message.prefix(20) + between + header + rest
+    }
+
+    @Test(
+        "a first message that is no ClientHello, and a first record of another type, are unexpected_message",
+        arguments: [
+            [22, 3, 1, 0, 4, 2, 0, 0, 0], [22, 3, 1, 0, 4, 0, 0, 0, 0], [22, 3, 3, 0, 5, 24, 0, 0, 1, 0],
+            [23, 3, 3, 0, 1, 0], [20, 3, 3, 0, 1, 1], [21, 3, 1, 0, 2, 1, 90], [21, 3, 1, 0, 2, 2, 40],
+        ] as [[UInt8]])
+    func firstMessage(bytes: [UInt8]) throws {
+        let (error, answer) = try refuse(bytes)
+        #expect(error?.code == .protocolViolation)
+        #expect(answer.count == 7 && answer[0] == 21 && answer.suffix(2) == [2, 10], "\(answer)")
+    }
+
+    @Test("an empty record of a type that may not be empty is unexpected_message", arguments: [UInt8(20), 21, 22])
+    func emptyRecord(type: UInt8) throws {
+        #expect(try refuse([type, 3, 1, 0, 0]).answer == [21, 3, 1, 0, 2, 2, 10])
+        #expect(try refuse(split(firstFlight(), around: [type, 3, 1, 0, 0])).answer == [21, 3, 1, 0, 2, 2, 10])
+    }
+
+    @Test(
+        "a record of another type inside the ClientHello is unexpected_message",
+        arguments: [[21, 3, 1, 0, 2, 1, 90], [20, 3, 3, 0, 1, 1], [23, 3, 3, 0, 1, 0]] as [[UInt8]])
+    func interleaved(record: [UInt8]) throws {
+        #expect(try refuse(split(firstFlight(), around: record)).answer == [21, 3, 1, 0, 2, 2, 10])
+        #expect(try refuse(split(firstFlight(), around: [])).0 == nil)
+    }
+
+    @Test("a client in its handshake ignores a HelloRequest (RFC 5246 section 7.4.1.1)")
+    func helloRequest() throws {
+        let options = ProtocolOptions(maximumVersion: .tls12)
+        var ours = Handshake(server: try credentials.server(options))
+        var theirs = try Handshake(client: credentials.client(options), serverName: "localhost")
+        _ = try theirs.advance()
+        theirs.receive(([22, 3, 3, 0, 4, 0, 0, 0, 0] as [UInt8]).span.bytes)
+        for _ in 0..<4 {
+            ConnectedPair.move(&theirs, to: &ours)
+            _ = try ours.advance()
+            ConnectedPair.move(&ours, to: &theirs)
+            _ = try theirs.advance()
+        }
+        #expect(theirs.info != nil)
+    }
+
     /// The error of each side of a handshake between contexts that do not fit.
     private func errors(
         _ server: ServerContext, _ client: ClientContext, name: String = "localhost"
