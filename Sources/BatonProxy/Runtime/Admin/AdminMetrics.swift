@@ -17,6 +17,8 @@ enum AdminMetrics {
         "baton_handoff_failures_total":
             "Connections that were offered to a process and not taken. Most are offered again.",
         "baton_idle_closed_total": "Connections closed because they passed no byte for the listener's idle-time.",
+        "baton_tls_faults_total":
+            "Established connections that TLS ended: the peer broke the protocol, flooded, or sent a fatal alert.",
         "baton_pause_seconds": "How long connections stood still when they moved.",
     ]
 
@@ -60,6 +62,9 @@ enum AdminMetrics {
             counter("baton_handoffs_total", worker.movesIn, [("worker", name), ("direction", "in")])
             counter("baton_handoffs_total", worker.movesOut, [("worker", name), ("direction", "out")])
             counter("baton_idle_closed_total", worker.idleClosed, [("worker", name)])
+            for (reason, number) in worker.faults {
+                counter("baton_tls_faults_total", number, [("worker", name), ("reason", reason)])
+            }
             for (reason, number) in worker.failures {
                 counter("baton_handoff_failures_total", number, [("worker", name), ("reason", reason)])
             }

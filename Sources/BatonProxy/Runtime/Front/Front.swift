@@ -83,6 +83,7 @@ final class Front: @unchecked Sendable {
     /// Counted here; connections in their handshake are on other loops.
     let counts = Mutex(FrontCounts())
     let refusalLog = RefusalLog()
+    let faultLog = FaultLog()
     /// Counted by the servers before this one.
     var predecessorCounts = FrontCounts()
     /// Starts the privileged process; nil unless connections can move between hosts.
@@ -320,6 +321,7 @@ extension WorkerReport {
         movesFailed += other.movesFailed
         failures.add(other.failures)
         refusals.add(other.refusals)
+        faults.add(other.faults)
         idleClosed += other.idleClosed
         migrations += other.migrations
         pauses.merge(other.pauses)

@@ -311,14 +311,15 @@ final class FrontHandler: ChannelInboundHandler {
                 (error as? HandshakeError)?.code.rawValue.snakeCased
                     ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset"))
         }
+        let names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
         if let error = error as? HandshakeError, error.code == .unrecognizedName {
             front.counts.withLock { $0.refusals.count(RefusalReason.serverName.rawValue) }
-            front.refusalLog.say(
-                .serverName, "\(error)", front.log,
-                ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"])
+            front.refusalLog.say(.serverName, "\(error)", front.log, names)
+        } else if let fault = ConnectionFault(error) {
+            front.faultLog.say(fault, at: .info, in: front.log, names)
+        } else {
+            front.log.debug("a connection failed", metadata: names.merging(["reason": "\(error)"]) { $1 })
         }
-        front.log.debug(
-            "a connection failed", metadata: ["listener": "\(listener)", "reason": "\(error)"])
         context.close(promise: nil)
     }
 

@@ -29,6 +29,8 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var failures: [String: Int] = [:]
     /// Connections closed before they had a target, by reason.
     var refusals: [String: Int] = [:]
+    /// Connections that TLS ended, by reason.
+    var faults: [String: Int] = [:]
     /// Connections closed because nothing had passed for too long.
     var idleClosed = 0
     /// Moves to and from other hosts. Only a front has some.
@@ -46,6 +48,7 @@ struct WorkerReport: Codable, Sendable, Equatable {
         movesFailed = try container.decode(Int.self, forKey: .movesFailed)
         failures = try container.decodeIfPresent([String: Int].self, forKey: .failures) ?? [:]
         refusals = try container.decodeIfPresent([String: Int].self, forKey: .refusals) ?? [:]
+        faults = try container.decodeIfPresent([String: Int].self, forKey: .faults) ?? [:]
         idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
         migrations = try container.decodeIfPresent(Int.self, forKey: .migrations) ?? 0
         pauses = try container.decode(PauseHistogram.self, forKey: .pauses)

@@ -94,7 +94,7 @@ final class CancelSession: Session {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            session.worker.note(error)
+            session.worker.note(error, of: session)
             context.close(promise: nil)
         }
     }

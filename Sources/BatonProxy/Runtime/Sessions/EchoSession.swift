@@ -64,7 +64,7 @@ final class EchoSession: Session {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            session.worker.note(error)
+            session.worker.note(error, of: session)
             context.close(promise: nil)
         }
     }

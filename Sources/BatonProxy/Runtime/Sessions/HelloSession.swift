@@ -146,7 +146,7 @@ final class HelloSession: Session {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            session.worker.note(error)
+            session.worker.note(error, of: session)
             context.close(promise: nil)
         }
     }

@@ -55,7 +55,7 @@ final class RelayHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        session.worker.note(error)
+        session.worker.note(error, of: session, side)
         context.close(promise: nil)
     }
 }

@@ -72,7 +72,7 @@ final class RoutingSession: Session {
                 parcel.metadata.target = target
                 worker.serve(parcel)
             } catch {
-                worker.note(error)
+                worker.note(error, of: self)
                 close()
             }
         case .needs, .noRoute:
@@ -144,7 +144,7 @@ final class RoutingSession: Session {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            session.worker.note(error)
+            session.worker.note(error, of: session)
             context.close(promise: nil)
         }
     }

@@ -1,5 +1,6 @@
 internal import BatonNIO
 internal import Handoff
+internal import Logging
 internal import NIOCore
 
 /// A client's connection in a worker, with whatever serves it. Used on the worker's event loop only.
@@ -64,6 +65,16 @@ class Session {
     func clientEnded(isMoved: Bool) {}
 
     // MARK: For all
+
+    /// What names the connection in a log: the client's, or the one to the upstream.
+    func logMetadata(_ side: RelaySide) -> Logger.Metadata {
+        guard let metadata = try? clientHandler().metadata else { return [:] }
+        var names: Logger.Metadata = [:]
+        names["listener"] = metadata.listener.map { "\($0)" }
+        names["peer"] = metadata.source.map { "\($0)" }
+        if side == .upstream { names["upstream"] = target.map { "\($0)" } }
+        return names
+    }
 
     final func clientHandler() throws -> ConnectionHandler {
         guard let client else { throw ConnectionMoveError.notAttached }

@@ -40,6 +40,7 @@ final class Worker: @unchecked Sendable {
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
     var recentPauses = RecentPauses()
+    private let faultLog = FaultLog()
     /// Placements of the front that it has not been told of.
     var placed: [UInt64] = []
     /// Connections more or fewer than the front has been told of, by source.
@@ -244,10 +245,17 @@ final class Worker: @unchecked Sendable {
         reportSoon()
     }
 
-    /// An error of one connection: its peer's fault most of the time.
-    func note(_ error: any Error) {
+    /// An error of one connection: its peer's fault most of the time. What TLS ended is told and counted.
+    ///
+    /// - Parameter side: whose connection it was.
+    func note(_ error: any Error, of session: Session, _ side: RelaySide = .client) {
         if let error = error as? ConnectionError, error.code == .detached { return }
-        log.debug("connection ended", metadata: ["reason": "\(error)"])
+        guard let fault = ConnectionFault(error) else {
+            return log.debug("connection ended", metadata: ["reason": "\(error)"])
+        }
+        report.faults.count(fault.reason)
+        reportSoon()
+        faultLog.say(fault, at: .notice, in: log, session.logMetadata(side))
     }
 
     // MARK: Making channels
