@@ -149,8 +149,16 @@ public struct Handshake: ~Copyable, Sendable {
             try show { (observer, bytes) throws(HandshakeObserverError) in
                 try observer.sawReceived(UnsafeRawBufferPointer(rebasing: bytes[..<length]).bytes)
             }
-            guard feed(length) else { throw fail(.outOfMemory) }
-            try step()
+            let isWrong = inbound.withBytes {
+                RecordHeader.isWrongChangeCipherSpec(UnsafeRawBufferPointer(rebasing: $0[..<length]))
+            }
+            if isWrong, observer.info?.version == .tls13 {
+                inbound.consume(length)
+                try step { $0.refuse() }
+            } else {
+                guard feed(length) else { throw fail(.outOfMemory) }
+                try step()
+            }
         }
         return info == nil ? .needsInput : .established
     }
@@ -233,9 +241,12 @@ public struct Handshake: ~Copyable, Sendable {
     }
 
     /// Lets the library work, and takes what it has to say.
-    private mutating func step() throws(HandshakeError) {
+    private mutating func step(
+        _ work: (LibrarySession) -> LibrarySession.Outcome = { $0.handshake() }
+    ) throws(HandshakeError) {
         guard let session else { throw fail(.outOfMemory) }
-        let outcome = session.handshake()
+        var outcome = work(session)
+        if case .failed = outcome {} else if session.hasInterleaved { outcome = session.refuse() }
         var produced = ByteQueue()
         session.drain(to: &produced)
         produced.withBytes { output.append($0) }

@@ -23,6 +23,9 @@ final class LibrarySession: @unchecked Sendable {
     var alertReceived: Alert?
     /// A client: digest of the name and the roots its server is verified by. See `ClientSession.identity`.
     var expectedIdentity: [UInt8] = []
+    /// What the records that the library has opened show beside. See `LibrarySession+Records.swift`.
+    var isInsideMessage = false
+    var hasInterleaved = false
     /// The session a client may resume: made by the handshake in TLS 1.2, by a ticket in TLS 1.3.
     var newSession: ClientSession?
 
@@ -39,6 +42,7 @@ final class LibrarySession: @unchecked Sendable {
         SSL_set_bio(ssl, input, output)
         if let trust = server?.clientTrust, !trust.apply(to: ssl) { return nil }
         SSL_set_ex_data(ssl, LibrarySession.index, Unmanaged.passUnretained(self).toOpaque())
+        watchRecords()
     }
 
     deinit { SSL_free(ssl) }

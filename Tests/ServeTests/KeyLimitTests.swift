@@ -13,9 +13,9 @@ struct KeyLimitTests {
 
     @Test(
         "a JDK downloads all, whatever its key limit, while its connection changes its owner",
-        arguments: ["2^16", "2^20", "2^22"])
+        arguments: ["2^16", "2^22"])
     func download(limit: String) throws {
-        let size = 64 << 20
+        let size = 32 << 20
         let upstream = try PeerProcess(["python3", "-c", Self.upstreamText, "\(size)"])
         let port = try upstream.number(behind: "PORT ")
         let server = try Server(["--upstream", "127.0.0.1:\(port)"])
