@@ -24,6 +24,17 @@ int baton_watch_add(int watch, int fd) {
     return epoll_ctl(watch, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
+int baton_watch_hold(int watch, int fd) {
+    // A socket that does not listen yet has hung up, which is reported whether asked for or not.
+    struct epoll_event event = {.events = EPOLLONESHOT, .data.fd = fd};
+    return epoll_ctl(watch, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
+}
+
+int baton_watch_begin(int watch, int fd) {
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(watch, EPOLL_CTL_MOD, fd, &event) == 0 ? 0 : -errno;
+}
+
 int baton_watch_remove(int watch, int fd) {
     struct epoll_event event = {0};
     return epoll_ctl(watch, EPOLL_CTL_DEL, fd, &event) == 0 ? 0 : -errno;

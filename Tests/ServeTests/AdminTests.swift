@@ -99,6 +99,28 @@ struct AdminTests {
         #expect(try get(admin + "/metrics", ["-I"]).contains("STATUS 200"))
     }
 
+    @Test(
+        "the Host is checked wherever the admin address listens, and names can be allowed",
+        arguments: ["127.0.0.1:0", "127.0.0.2:0", ":0", "[::1]:0"])
+    func hosts(address: String) throws {
+        let server = try Server(["--admin", address, "--admin-hosts", "metrics.example"], workers: 1)
+        let host = address.hasPrefix(":") ? "[::]" : String(address.dropLast(2))
+        let port = try server.number(behind: "admin=\(host):")
+        let admin = "http://\(address.hasPrefix(":") ? "127.0.0.1" : host):\(port)/healthz"
+        func status(_ name: String) throws -> String {
+            try get(admin, ["-g", "-H", "Host: \(name)"]).components(separatedBy: "STATUS ").last ?? ""
+        }
+        for name in [
+            "127.0.0.1", "10.1.2.3:\(port)", "[::1]:\(port)", "localhost", "LOCALHOST.:1", "metrics.example:\(port)",
+        ] {
+            #expect(try status(name) == "200\n", "\(name)")
+        }
+        for name in ["evil.example", "evil.example:\(port)", "localhost.evil.example", "127.0.0.1.evil.example", "x y"]
+        {
+            #expect(try status(name) != "200\n", "\(name)")
+        }
+    }
+
     @Test("the admin address follows an upgrade, counters and all, and a new one follows SIGHUP")
     func follows() throws {
         let files = try TemporaryFiles()

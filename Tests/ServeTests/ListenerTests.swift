@@ -202,6 +202,7 @@ struct ListenerTests {
         }
         try visitor?.endInput()
         try visitor?.expect("FAILED 0")
+        #expect(!server.logged.contains("error baton"), "\(server.logged)")
         // And back.
         _ = try files.write(text(change.before), "baton.yaml")
         if upgrades { try server.upgrade() } else { try server.reload() }
@@ -262,6 +263,31 @@ struct ListenerTests {
             try server.upgrade()
             #expect(try Self.serves("127.0.0.1", server.port))
             #expect(try Self.serves("127.0.0.1", other, plain: true))
+        }
+    }
+
+    @Test(
+        "a socket that was bound before the server gave up its privileges gives way, too", .enabled(if: geteuid() == 0))
+    func afterPrivileges() throws {
+        let files = try TemporaryFiles()
+        let port = Int(try Wire.freePort())
+        func text(_ address: String) -> String {
+            "user: nobody\nlisteners: {web: {address: '\(address)', tls: false}}\nroutes: {r: {target: echo}}\n"
+        }
+        let path = try files.write(text(":\(port)"), "baton.yaml")
+        for name in [files.path(""), path] { try #require(chmod(name, 0o755) == 0) }
+        // The user must be able to run the program, wherever it was built.
+        let program = files.path("baton")
+        try FileManager.default.copyItem(atPath: try BuiltProgram.path("baton"), toPath: program)
+        let folder = files.path("run")
+        let server = try Server(
+            ["--config", path], workers: 1, control: folder + "/c.sock", program: [program], hasPort: false)
+        for (address, isEverywhere) in [("127.0.0.1:\(port)", false), (":\(port)", true)] {
+            _ = try files.write(text(address), "baton.yaml")
+            try #require(chmod(path, 0o644) == 0)
+            try server.reload()
+            #expect(try Self.serves("127.0.0.1", port, plain: true))
+            #expect(try Self.serves("127.0.0.2", port, plain: true) == isEverywhere)
         }
     }
 

@@ -8,9 +8,12 @@
 // for a socket address. -EAGAIN if none waits.
 int baton_accept_from(int fd, void *peer, size_t size);
 
-// An epoll instance, and what it watches for connections that wait.
+// An epoll instance, and what it watches for connections that wait. A descriptor that is held is reported at most once, and
+// from baton_watch_begin on as others are.
 int baton_watch_open(void);
 int baton_watch_add(int watch, int fd);
+int baton_watch_hold(int watch, int fd);
+int baton_watch_begin(int watch, int fd);
 int baton_watch_remove(int watch, int fd);
 
 // Fills `ready` with at most `most` watched descriptors at which something waits. Returns how many.

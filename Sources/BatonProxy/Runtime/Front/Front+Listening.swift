@@ -15,9 +15,14 @@ extension Front {
         try commands.add(control.descriptor) { [self] descriptor, _ in loop.execute { self.command(descriptor) } }
     }
 
-    /// Gives sockets to whoever accepts at them, under the names that they have now.
+    /// Gives sockets to whoever accepts at them, under the names that they have now. Nothing is accepted yet at one that is
+    /// not among the server's, or does not listen: for it this is to be done again, and cannot fail then.
     func watch(_ sockets: [ListeningSocket]) throws(RuntimeError) {
         for socket in sockets {
+            guard socket.isListening, self.sockets.contains(socket) else {
+                try (socket.name == Self.adminName ? commands : acceptor).hold(socket.descriptor)
+                continue
+            }
             if socket.name == Self.adminName {
                 try commands.add(socket.descriptor) { [self] descriptor, _ in
                     loop.execute {
@@ -48,6 +53,8 @@ extension Front {
             finish(listening)
             for socket in sockets where socket.name != Self.adminName { tell(socket) }
         }
+        // A successor that has failed since may have stopped some of them.
+        for socket in sockets where !socket.isListening { _ = socket.listen(backlog: configuration.backlog) }
         for socket in adminSockets {
             log.notice("the admin page is served", metadata: ["admin": "\(socket.place)"])
         }
@@ -61,12 +68,6 @@ extension Front {
         let before = sockets
         sockets = listening.sockets
         for note in listening.notes { log.warning("\(note)") }
-        do throws(RuntimeError) {
-            // All are watched already; some have other names now.
-            try watch(sockets)
-        } catch {
-            log.error("cannot listen", metadata: ["reason": "\(error)"])
-        }
         finish(listening)
         for socket in sockets where !before.contains(where: { $0.descriptor == socket.descriptor }) {
             if socket.name != Self.adminName { tell(socket) }
@@ -87,6 +88,12 @@ extension Front {
         for (socket, code) in listening.begin(backlog: configuration.backlog) {
             log.error("cannot listen", metadata: ["listener": "\(socket.name)", "reason": "\(code.text)"])
         }
+        do throws(RuntimeError) {
+            // All are watched or held already; some have other names now.
+            try watch(sockets.filter(\.isListening))
+        } catch {
+            log.error("cannot listen", metadata: ["reason": "\(error)"])
+        }
         for socket in listening.surplus {
             commands.remove(socket.descriptor)
             acceptor.remove(socket.descriptor) { [self] descriptor, peer in
@@ -100,6 +107,7 @@ extension Front {
                 }
                 accepted(descriptor, from: peer, at: heir.name)
             }
+            socket.stop()
             close(socket)
         }
         listening.endSharing()

@@ -5,7 +5,7 @@ internal import Synchronization
 /// Accepts connections at listening sockets, on a thread of its own and in small batches. Each is given away at once: what
 /// is decided about it before it costs anything, its limits above all, is decided there.
 ///
-/// Everything that can fail happens in `add`; `open` only begins. `close` and `remove` have an effect at once: when they
+/// Everything that can fail happens in `add`, or in `hold` before it; `open` only begins. `close` and `remove` have an effect at once: when they
 /// return, whatever has been accepted has been given away, and nothing more will be.
 ///
 /// It makes no channel, and knows no limit but that of descriptors: an acceptor that leaves a reserve stops before the last
@@ -32,6 +32,8 @@ final class Acceptor: Sendable {
 
     private struct State {
         var receivers: [CInt: Receiver] = [:]
+        /// Sockets that nothing is accepted at before they are added.
+        var held: Set<CInt> = []
         var isOpen = false
         var hasEnded = false
         var shortage = DescriptorShortage()
@@ -73,8 +75,26 @@ final class Acceptor: Sendable {
     /// Accepts at `descriptor`, once the acceptor is open. The socket remains the caller's.
     func add(_ descriptor: CInt, _ receiver: @escaping Receiver) throws(RuntimeError) {
         let result = state.withLock { state in
-            let result = state.receivers[descriptor] == nil ? baton_watch_add(watch, descriptor) : 0
+            let result =
+                if state.held.remove(descriptor) != nil {
+                    baton_watch_begin(watch, descriptor)
+                } else {
+                    state.receivers[descriptor] == nil ? baton_watch_add(watch, descriptor) : 0
+                }
             if result == 0 { state.receivers[descriptor] = receiver }
+            return result
+        }
+        guard result == 0 else {
+            errno = -result
+            throw .system("cannot watch a listening socket")
+        }
+    }
+
+    /// Makes sure that `add` will succeed for a socket that does not listen yet.
+    func hold(_ descriptor: CInt) throws(RuntimeError) {
+        let result = state.withLock { state in
+            let result = baton_watch_hold(watch, descriptor)
+            if result == 0 { state.held.insert(descriptor) }
             return result
         }
         guard result == 0 else {
@@ -88,7 +108,10 @@ final class Acceptor: Sendable {
     /// - Parameter receiver: takes what waits there now; `nil` leaves it.
     func remove(_ descriptor: CInt, draining receiver: Receiver? = nil) {
         state.withLock { state in
-            if state.receivers.removeValue(forKey: descriptor) != nil { _ = baton_watch_remove(watch, descriptor) }
+            let isHeld = state.held.remove(descriptor) != nil
+            if state.receivers.removeValue(forKey: descriptor) != nil || isHeld {
+                _ = baton_watch_remove(watch, descriptor)
+            }
             guard let receiver else { return }
             for _ in 0..<Self.mostDrained {
                 var peer = sockaddr_storage()

@@ -86,6 +86,20 @@ struct ListeningSocket: Sendable, Hashable {
     /// - Returns: 0 or an errno value.
     func listen(backlog: Int) -> CInt { Glibc.listen(descriptor, CInt(clamping: backlog)) == 0 ? 0 : errno }
 
+    /// Whether connections can come; a new socket may wait until one that is in its way has gone.
+    var isListening: Bool {
+        var value: CInt = 0
+        var length = socklen_t(MemoryLayout<CInt>.size)
+        return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &value, &length) == 0 && value == 1
+    }
+
+    /// Has nobody listen here any more, also not a server before this one that has the same socket: who connects would wait
+    /// for it in vain. It can listen again.
+    func stop() {
+        guard !isActivated, place.port != nil else { return }
+        shutdown(descriptor, Int32(SHUT_RD))
+    }
+
     /// Lets others of this user have the port, too, or not any more. What is bound stays bound.
     func sharePort(_ isShared: Bool) { Self.set(descriptor, SOL_SOCKET, SO_REUSEPORT, isShared ? 1 : 0) }
 

@@ -90,7 +90,10 @@ final class UpstreamConnector {
     private func security(_ address: Address) throws -> UpstreamOpening.Security? {
         guard upstream.usesTLS else { return nil }
         var name = upstream.tlsName ?? ""
-        if name.isEmpty, case .tcp(let host, _) = address { name = host.connectName }
+        if name.isEmpty, case .tcp(let host, _) = address {
+            // The zone is this machine's affair, and no part of a certificate.
+            name = if case .zoned(let ip, _) = host { "\(ip)" } else { host.connectName }
+        }
         let context = try worker.clientContext(upstream, applicationProtocol: client.applicationProtocol)
         return .init(context: context, serverName: name)
     }
@@ -99,8 +102,11 @@ final class UpstreamConnector {
 extension Upstream {
     /// The local address to connect to `host` from. A name is taken to lead to addresses of the first one's family.
     fileprivate func source(for host: Address.Host) -> IPAddress? {
-        guard case .ip(let address) = host else { return sourceAddresses.first }
-        return sourceAddresses.first { $0.octets.count == address.unmapped.octets.count }
+        switch host {
+        case .ip(let address), .zoned(let address, _):
+            sourceAddresses.first { $0.octets.count == address.unmapped.octets.count }
+        case .any, .name: sourceAddresses.first
+        }
     }
 }
 
