@@ -22,6 +22,14 @@ public struct Upstream: Hashable, Sendable {
     public var proxyProtocol: ProxyProtocolHeader.Version?
     /// What version 2 of the header tells beside the addresses.
     public var proxyProtocolExtensions = ProxyProtocolExtension.allCases
+    /// TCP keepalive: the silence before the first probe; nil: no probes.
+    public var keepaliveIdle: Duration? = .seconds(60)
+    /// TCP keepalive: the time between probes.
+    public var keepaliveInterval: Duration = .seconds(10)
+    /// TCP keepalive: unanswered probes before the upstream counts as dead.
+    public var keepaliveCount = 6
+    /// TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged; nil: the kernel's rule.
+    public var userTimeout: Duration? = .seconds(120)
 
     /// Creates an upstream without addresses.
     public init() {}
@@ -59,5 +67,17 @@ extension Upstream: SettingSection {
             .list(of: .choice, ProxyProtocolExtension.allCases.map(\.rawValue).joined(separator: ", ")),
             "With `v2`: what the header tells beside the addresses, as far as it is known. `ssl` is the client's TLS version, "
                 + "cipher and certificate; `unique-id` is passed on from a load balancer in front."),
+        Setting(
+            "keepalive-idle", \.keepaliveIdle, .optional(.duration(.seconds(1)...(.seconds(32_767)))),
+            "TCP keepalive: the silence before the first probe."),
+        Setting(
+            "keepalive-interval", \.keepaliveInterval, .duration(.seconds(1)...(.seconds(32_767))),
+            "TCP keepalive: the time between probes."),
+        Setting(
+            "keepalive-count", \.keepaliveCount, .count(1...127),
+            "TCP keepalive: how many probes may stay unanswered."),
+        Setting(
+            "user-timeout", \.userTimeout, .optional(.duration(.seconds(1)...(.seconds(86_400)))),
+            "TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. Off: the kernel's rule, about 15 minutes."),
     ]
 }
