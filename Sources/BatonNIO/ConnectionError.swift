@@ -18,6 +18,8 @@ public struct ConnectionError: Error, Sendable, Hashable {
         /// The kernel's count of bytes taken is not what was written: the peer has reset the connection, or something
         /// else writes to the socket.
         case writePositionUnknown
+        /// The peer has reset the connection, after it had ended its own side.
+        case reset
         /// The call does not fit the state: TLS has already begun.
         case alreadySecured
         /// The application's state for the connection could not be encoded or decoded.
@@ -50,6 +52,7 @@ extension ConnectionError: CustomStringConvertible {
         case .notASocket: "the channel is not a socket; only sockets can be moved"
         case .writePositionUnknown:
             "the kernel has not taken what was written; the peer reset the connection, or another handler writes below"
+        case .reset: "the peer has reset the connection"
         case .alreadySecured: "TLS has already begun on this connection"
         case .badApplicationState: "the application's state cannot be read or written; both programs must agree on it"
         case .system: "the system refused (errno \(systemError ?? 0)); see its limits on open files"

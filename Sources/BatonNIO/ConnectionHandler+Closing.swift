@@ -1,3 +1,5 @@
+internal import CLinuxSockets
+internal import Glibc
 public import NIOCore
 internal import TLSRecords
 
@@ -30,6 +32,32 @@ extension ConnectionHandler {
         if hasToldInputClosed { beginClosing(nil) } else { drain() }
     }
 
+    /// Breaks the connection off: no close_notify, and TCP's RST rather than its FIN, so that the peer cannot take what it
+    /// has for the whole (RFC 8446 section 6.1). What was written before is delivered first; a peer that takes nothing of
+    /// it for `ConnectionOptions.closeTimeout` does not get the rest. Nothing is read any more.
+    ///
+    /// A Unix socket has no reset: its peer sees the end of the stream.
+    ///
+    /// - Parameter discarding: whether it is done at once, and what waits is thrown away.
+    public func reset(discarding: Bool = false) {
+        switch phase {
+        case .detached, .closed: return
+        case .handshaking:
+            phase = .failed
+            failWrites(ChannelError.ioOnClosedChannel)
+        case .plain, .established, .failed: break
+        }
+        let isNew = closing != .resetting
+        closing = .resetting
+        guard isActive, !discarding else {
+            cutOff()
+            return
+        }
+        guard isNew else { return }
+        limitClosing()
+        drain()
+    }
+
     /// Ends the connection in order.
     func beginClosing(_ promise: EventLoopPromise<Void>?) {
         if let promise { closePromises.append(promise) }
@@ -46,8 +74,25 @@ extension ConnectionHandler {
             cutOff()
             return
         }
-        startTimer(options.closeTimeout) { $0.cutOff() }
+        limitClosing()
         drain()
+    }
+
+    /// Cuts off a peer that has taken nothing for `closeTimeout`, or lets its own end be waited for as long.
+    func limitClosing() {
+        let left = remainingCount
+        startTimer(options.closeTimeout) { handler in
+            if handler.remainingCount < left { handler.limitClosing() } else { handler.cutOff() }
+        }
+    }
+
+    /// Bytes that the peer is not known to have.
+    private var remainingCount: Int { pendingByteCount + unacknowledgedCount }
+
+    /// Bytes that the kernel has, and the peer has not acknowledged.
+    private var unacknowledgedCount: Int {
+        guard let context, let descriptor = try? descriptor(context) else { return 0 }
+        return max(0, Int(baton_unacknowledged(descriptor)))
     }
 
     /// Everything is written.
@@ -63,7 +108,9 @@ extension ConnectionHandler {
 
     func finishClosing() {
         guard closing != .no, !hasPending, phase != .detached, phase != .closed, let context else { return }
-        if isInputEnded || connection?.isReadClosed == true {
+        if closing == .resetting {
+            cutOffWhenAcknowledged()
+        } else if isInputEnded || connection?.isReadClosed == true {
             cutOff()
         } else if closing == .writing {
             closing = .lingering
@@ -76,9 +123,26 @@ extension ConnectionHandler {
         }
     }
 
-    /// Closes the socket, whatever waits.
+    /// RST overtakes what the kernel has not sent, and makes some systems throw away what they have not read.
+    private func cutOffWhenAcknowledged(after delay: TimeAmount = .milliseconds(1)) {
+        guard let context, unacknowledgedCount > 0 else {
+            cutOff()
+            return
+        }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: delay) {
+            guard handler.value.phase != .detached, handler.value.phase != .closed else { return }
+            handler.value.cutOffWhenAcknowledged(after: min(delay * 2, .milliseconds(50)))
+        }
+    }
+
+    /// Closes the socket, whatever waits: with RST, if the peer has not had all that was meant for it.
     func cutOff() {
         stopTimer()
+        if closing == .resetting || hasPending, let context, let descriptor = try? descriptor(context) {
+            var abort = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
+        }
         context?.close(mode: .all, promise: nil)
         end(ChannelError.ioOnClosedChannel)
     }
@@ -98,7 +162,7 @@ extension ConnectionHandler {
         plain = CircularBuffer()
         plainCount = 0
         unconfirmed = UnconfirmedWrites()
-        received = []
+        received = CircularBuffer()
         if let registeredID { registration?.remove(registeredID) }
         failWrites(error)
         let waiting = closePromises

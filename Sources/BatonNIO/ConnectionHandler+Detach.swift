@@ -30,7 +30,10 @@ extension ConnectionHandler {
         case .detached: throw ConnectionError(.detached)
         case .failed, .closed: throw ConnectionError(.closed)
         }
-        guard closing != .lingering else { throw ConnectionError(.closed) }
+        // What has broken ends here.
+        guard closing == .no || closing == .writing, transportError == nil, connection?.failure == nil else {
+            throw ConnectionError(.closed)
+        }
         let state = try applicationState ?? stateProvider?() ?? []
         let descriptor = try descriptor(context)
         let (taken, position) = try bytesTaken(of: descriptor, context)
@@ -59,7 +62,7 @@ extension ConnectionHandler {
             parcel.snapshot = consume snapshot
         } else {
             parcel.unsent = tail.withBytes { Array($0) }
-            parcel.received = received
+            parcel.received = received.flatMap { Array($0.readableBytesView) }
         }
         return parcel
     }

@@ -10,10 +10,16 @@ extension ConnectionHandler {
     ///   - handshake: our side of it.
     ///   - received: bytes already read that belong to the handshake, such as a ClientHello that was looked at.
     /// - Throws: `alreadySecured`, or `closed`; the connection is as it was.
+    ///
+    /// What the application asked to read of the plain part it has had; plaintext waits until it asks again.
     public func startTLS(_ handshake: consuming Handshake, received: ByteBuffer? = nil) throws(ConnectionError) {
         guard phase == .plain else { throw ConnectionError(phase == .closed ? .closed : .alreadySecured) }
         guard closing == .no, !closesOutput else { throw ConnectionError(.closed) }
         received?.withUnsafeReadableBytes { handshake.receive($0.bytes) }
+        while let buffer = self.received.popFirst() {
+            buffer.withUnsafeReadableBytes { handshake.receive($0.bytes) }
+        }
+        isReadWanted = false
         self.handshake = consume handshake
         phase = .handshaking
         if isActive { beginHandshake() }
@@ -27,8 +33,7 @@ extension ConnectionHandler {
         switch phase {
         case .handshaking: beginHandshake()
         case .established, .plain:
-            if closing == .writing { startTimer(options.closeTimeout) { $0.cutOff() } }
-            tellIfReadClosed()
+            if closing == .writing { limitClosing() }
             drain()
         case .failed, .detached, .closed: break
         }
@@ -55,8 +60,11 @@ extension ConnectionHandler {
         do {
             guard try handshake?.advance() == .established else {
                 drain()
+                guard phase == .handshaking else { return }
+                // Nothing comes behind the peer's FIN.
+                if isInputEnded { try handshake?.receiveEnd() }
                 // The application may not want to read; the handshake does.
-                if phase == .handshaking { context?.read() }
+                context?.read()
                 return
             }
             try establish()
@@ -85,16 +93,23 @@ extension ConnectionHandler {
         if phase == .established, closesOutput { connection?.close() }
     }
 
-    /// Ends the connection for a reason the peer is told by an alert, which is flushed first.
+    /// Ends the connection for a reason of the peer's or of its own. A fatal alert that is due is written before the
+    /// socket closes (RFC 8446 section 6.2). Where none is due, because the peer has cut the connection off or has sent
+    /// an alert itself, the connection is reset: it must not end as if it were whole.
     func fail(_ error: any Error) {
+        let saysWhy: Bool
         switch phase {
         case .failed, .detached, .closed: return
-        case .plain, .handshaking, .established: phase = .failed
+        case .plain, .handshaking: saysWhy = true
+        case .established:
+            let error = error as? TLSError
+            saysWhy = error?.code != .peerAlert && error?.alert != nil
         }
+        phase = .failed
         stopTimer()
         failWrites(error)
         context?.fireErrorCaught(error)
-        beginClosing(nil)
+        if saysWhy { beginClosing(nil) } else { reset() }
     }
 
     // MARK: Time limits

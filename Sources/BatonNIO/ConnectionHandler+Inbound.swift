@@ -33,32 +33,57 @@ extension ConnectionHandler {
     }
 
     /// Handler of the pipeline; not to be called.
-    public func channelInactive(context: ChannelHandlerContext) {
-        if phase != .detached {
-            if phase == .established, closing == .no {
-                // Whatever came before the end is the application's, also if it has not asked for it yet.
-                isInputEnded = true
-                isReadWanted = true
-                pump()
-            }
-            if phase == .handshaking {
-                do { try handshake?.receiveEnd() } catch { context.fireErrorCaught(error) }
-            }
-            end(ChannelError.ioOnClosedChannel)
-        }
-        context.fireChannelInactive()
+    ///
+    /// The application hears of it at the connection's end: behind the data that came before.
+    public func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        transportError = transportError ?? error
     }
 
     /// Handler of the pipeline; not to be called.
+    public func channelInactive(context: ChannelHandlerContext) {
+        isTransportGone = true
+        switch phase {
+        case .handshaking:
+            do {
+                if let transportError { throw transportError }
+                try handshake?.receiveEnd()
+            } catch {
+                end(error)
+                context.fireErrorCaught(error)
+            }
+        case .plain where closing == .no, .established where closing == .no: endOfTransport(context)
+        case .plain, .established, .failed, .detached, .closed: break
+        }
+        end(ChannelError.ioOnClosedChannel)
+        context.fireChannelInactive()
+    }
+
+    /// The channel closed, and not because the application wanted it. Whatever came before is the application's, also if
+    /// it has not asked for it yet.
+    private func endOfTransport(_ context: ChannelHandlerContext) {
+        // Once our FIN has been sent the channel takes the peer's for the end of everything. Any other way is a break.
+        let isInOrder = transportError == nil && hasClosedOutput
+        // With TLS the connection itself knows whether the peer had ended: its close_notify is missing, or not.
+        if isInOrder || phase == .established { isInputEnded = true }
+        pump()
+        if hasDelivered { completeRead() }
+        guard !isInOrder, closing == .no, phase == .plain || phase == .established else { return }
+        let error = transportError ?? ConnectionError(.reset)
+        end(error)
+        context.fireErrorCaught(error)
+    }
+
+    /// Handler of the pipeline; not to be called.
+    ///
+    /// A channel whose peer has ended its side reads what is left at once, asked or not.
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
         isUsedSinceSweep = true
         guard closing == .no else { return }
         switch phase {
         case .plain:
-            deliverReceived()
-            hasDelivered = true
-            context.fireChannelRead(data)
+            received.append(buffer)
+            pump()
         case .handshaking:
             buffer.withUnsafeReadableBytes { handshake?.receive($0.bytes) }
             advanceHandshake()
@@ -83,12 +108,11 @@ extension ConnectionHandler {
     /// Handler of the pipeline; not to be called.
     public func read(context: ChannelHandlerContext) {
         isReadWanted = true
-        if isActive, !isPumping {
-            deliverReceived()
-            pump()
-            if hasDelivered { completeRead() }
-        }
-        context.read()
+        // Who is asked in the midst of handing on goes on handing on.
+        guard !isPumping else { return }
+        pump()
+        if hasDelivered { completeRead() }
+        if isReadWanted { context.read() }
     }
 
     /// Handler of the pipeline; not to be called.
@@ -103,42 +127,53 @@ extension ConnectionHandler {
             return
         }
         switch phase {
-        case .plain: tellInputClosed()
+        case .plain, .established:
+            pump()
+            if hasDelivered { completeRead() }
         case .handshaking:
             do { try handshake?.receiveEnd() } catch { fail(error) }
-        case .established: pump()
         case .failed, .detached, .closed: break
         }
     }
 
+    private var hasDelivered: Bool { delivered != nil }
+
+    /// Whether the application gets what there is: it has asked, or cannot ask any more.
+    private var mayDeliver: Bool { isReadWanted || isTransportGone }
+
     private func completeRead() {
-        hasDelivered = false
+        delivered = nil
         isReadWanted = false
         context?.fireChannelReadComplete()
     }
 
-    /// Plain bytes a former owner read and left.
-    private func deliverReceived() {
-        guard !received.isEmpty, phase == .plain, let context else { return }
-        let bytes = received
-        received = []
-        hasDelivered = true
-        context.fireChannelRead(wrapInboundOut(context.channel.allocator.buffer(bytes: bytes)))
+    private func deliver(_ buffer: ByteBuffer) {
+        delivered = (delivered ?? 0) + buffer.readableBytes
+        context?.fireChannelRead(wrapInboundOut(buffer))
+        guard let delivered, delivered >= Self.largestRead, !isTransportGone else { return }
+        completeRead()
+        // A channel that reads by itself does so only after what it has read itself.
+        if (try? context?.channel.syncOptions?.getOption(.autoRead)) == true { isReadWanted = true }
     }
 
-    /// Opens records and hands on what they hold, as far as the application wants to read. Handlers may do anything in
-    /// between, so no state is kept across a call to them.
+    /// Hands on what has come, in its order: plaintext as far as the application wants to read, then the end. Handlers may
+    /// do anything in between, so no state is kept across a call to them.
     func pump() {
         guard !isPumping, isActive else { return }
         isPumping = true
-        stepping: while phase == .established, closing == .no, let context {
-            switch nextStep(context) {
-            case .plaintext(let buffer):
-                hasDelivered = true
-                context.fireChannelRead(wrapInboundOut(buffer))
+        stepping: while closing == .no, let context {
+            let step: Step =
+                switch phase {
+                case .plain: nextPlainStep()
+                case .established: nextStep(context)
+                case .handshaking, .failed, .detached, .closed: .nothing
+                }
+            switch step {
+            case .plaintext(let buffer): deliver(buffer)
             case .tell(let event): context.fireUserInboundEventTriggered(event)
             case .readClosed: tellInputClosed()
             case .failed(let error):
+                if hasDelivered { completeRead() }
                 fail(error)
                 break stepping
             case .nothing: break stepping
@@ -148,12 +183,18 @@ extension ConnectionHandler {
         drain()
     }
 
+    private func nextPlainStep() -> Step {
+        guard mayDeliver else { return .nothing }
+        if let buffer = received.popFirst() { return .plaintext(buffer) }
+        return isInputEnded && !hasToldInputClosed ? .readClosed : .nothing
+    }
+
     private func nextStep(_ context: ChannelHandlerContext) -> Step {
         var gathered: ByteBuffer?
         do throws(TLSError) {
             while true {
                 if let count = connection?.unreadCount, count > 0 {
-                    guard isReadWanted else { return .nothing }
+                    guard mayDeliver else { return .nothing }
                     let room = max(0, Self.largestRead - (gathered?.readableBytes ?? 0))
                     if gathered == nil { gathered = context.channel.allocator.buffer(capacity: roomNeeded(count)) }
                     if count > room, let gathered { return .plaintext(gathered) }
@@ -169,7 +210,9 @@ extension ConnectionHandler {
                 case .closeNotify: break
                 case nil:
                     if let gathered { return .plaintext(gathered) }
-                    if connection?.isReadClosed == true { return hasToldInputClosed ? .nothing : .readClosed }
+                    if connection?.isReadClosed == true {
+                        return mayDeliver && !hasToldInputClosed ? .readClosed : .nothing
+                    }
                     guard isInputEnded, connection != nil else { return .nothing }
                     // Says that there was no close_notify, by throwing at the next turn.
                     connection!.receiveEnd()
@@ -216,19 +259,24 @@ extension ConnectionHandler {
         connection?.consumeUnread(count)
     }
 
-    func tellIfReadClosed() {
-        if phase == .established, connection?.isReadClosed == true { tellInputClosed() }
-    }
-
-    /// The peer will send no more.
-    func tellInputClosed() {
-        guard !hasToldInputClosed else { return }
+    /// The peer will send no more, and the application has had what it sent.
+    private func tellInputClosed() {
+        if hasDelivered { completeRead() }
+        // The application may have closed the connection, moved it or begun TLS.
+        guard closing == .no, !hasToldInputClosed, hasInputEnded else { return }
         hasToldInputClosed = true
         context?.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        if hasDelivered { completeRead() }
         if !options.allowsHalfClosure || isOutputClosed { beginClosing(nil) }
     }
 
-    /// Whether the application has ended its side.
-    var isOutputClosed: Bool { closesOutput || hasClosedOutput || connection?.isWriteClosed == true }
+    private var hasInputEnded: Bool {
+        switch phase {
+        case .plain: isInputEnded
+        case .established: connection?.isReadClosed == true
+        case .handshaking, .failed, .detached, .closed: false
+        }
+    }
+
+    /// Whether the application has ended its side, here or at a former owner. What it wrote before may still wait.
+    public var isOutputClosed: Bool { closesOutput || hasClosedOutput || connection?.isWriteClosed == true }
 }

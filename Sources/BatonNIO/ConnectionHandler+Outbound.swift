@@ -86,7 +86,12 @@ extension ConnectionHandler {
             isAny = true
             unconfirmed.append(piece)
             let written = context.eventLoop.makePromise(of: Void.self)
-            written.futureResult.assumeIsolated().whenSuccess { [self] in confirm() }
+            written.futureResult.assumeIsolated().whenComplete { [self] in
+                switch $0 {
+                case .success: confirm()
+                case .failure(let error): transportError = transportError ?? error
+                }
+            }
             context.write(wrapOutboundOut(piece), promise: written)
         }
         return isAny

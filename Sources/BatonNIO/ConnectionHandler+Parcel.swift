@@ -15,7 +15,7 @@ extension ConnectionHandler {
             if let unread = connection?.unreadCount, unread > 0 { recordsReceived = 1 }
         } else {
             self.init(plain: options, metadata: metadata)
-            received = parcel.received
+            if !parcel.received.isEmpty { received.append(ByteBuffer(bytes: parcel.received)) }
             if !parcel.unsent.isEmpty {
                 plain.append(ByteBuffer(bytes: parcel.unsent))
                 plainCount = parcel.unsent.count

@@ -38,6 +38,8 @@ public final class ConnectionHandler: ChannelDuplexHandler {
         case writing
         /// Our side has ended; what the peer still sends is thrown away until it ends too.
         case lingering
+        /// What waits is written and acknowledged first; then the connection is reset.
+        case resetting
     }
 
     /// What was written and waits for the handshake's end.
@@ -75,8 +77,9 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     var unsealedCount = 0
     /// Writes of the application by the position at which they end.
     var promises = CircularBuffer<(position: UInt64, promise: EventLoopPromise<Void>)>()
-    /// Bytes another owner has read of a plain connection.
-    var received: [UInt8] = []
+    /// Bytes of a plain connection that were read and that the application has not asked for: a former owner's, and what
+    /// the channel reads by itself once the peer has ended its side.
+    var received = CircularBuffer<ByteBuffer>()
     var closePromises: [EventLoopPromise<Void>] = []
     var closesOutput = false
     var hasClosedOutput = false
@@ -86,8 +89,14 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     var isReadWanted = false
     var isPumping = false
     var isDraining = false
-    var hasDelivered = false
+    /// Plaintext bytes handed on since the application was last told that a read is complete; `nil`: none.
+    var delivered: Int?
+    /// The peer has sent its FIN. It comes behind what waits to be read.
     var isInputEnded = false
+    /// The channel is gone, and with it the chance to be asked for what waits.
+    var isTransportGone = false
+    /// Why the channel has failed, if it has.
+    var transportError: (any Error)?
     var hasToldInputClosed = false
     var isActive = false
     var wasWritable = true
@@ -140,6 +149,15 @@ public final class ConnectionHandler: ChannelDuplexHandler {
 
     /// Bytes of the application's, or ciphertext made of them, that the kernel is not known to have taken.
     public var pendingByteCount: Int { outgoingCount + unconfirmed.count + plainCount + unsealedCount }
+
+    /// Whether the connection is being closed or reset, or has failed. What the application wrote before is still being
+    /// written; nothing is read any more.
+    public var isClosing: Bool {
+        switch phase {
+        case .plain, .handshaking, .established: closing != .no
+        case .failed, .detached, .closed: true
+        }
+    }
 
     /// Whether the application should go on writing. The channel's own `isWritable` says the same once the handshake is
     /// done; this also counts what waits for it.

@@ -5,8 +5,9 @@ public struct ConnectionOptions: Sendable {
     /// How long a handshake may take, from its start to its end. 10 s unless set; `nil` sets no limit.
     public var handshakeTimeout: TimeAmount? = .seconds(10)
 
-    /// How long closing may take: to write what waits and to hear the peer's end. After it the connection is cut off.
-    /// 10 s unless set.
+    /// How long closing may stand still: while what waits is written the peer must take some of it in this time, and when
+    /// it has everything its own end is awaited as long. After it the connection is cut off, with a reset if bytes are
+    /// left. 10 s unless set.
     public var closeTimeout: TimeAmount = .seconds(10)
 
     /// How many bytes may be with NIO and not yet taken by the kernel; more waits in the connection, where a move finds it

@@ -193,6 +193,11 @@ static int acknowledged(int fd, uint64_t *bytes) {
     return 0;
 }
 
+int baton_unacknowledged(int fd) {
+    int queued;
+    return ioctl(fd, SIOCOUTQ, &queued) == 0 ? queued : -errno;
+}
+
 int baton_write_position(int fd, uint64_t *position) {
     uint64_t before, after;
     int queued, failed = acknowledged(fd, &before);

@@ -71,6 +71,57 @@ import Testing
         try await server.listener.channel.close()
     }
 
+    @Test("what comes before the application reads waits for it, and the end waits behind it")
+    func waitsForReads() async throws {
+        let (stream, log) = AsyncStream.makeStream(of: String.self)
+        var words = stream.makeAsyncIterator()
+        let arrived = Expectation<any Channel>()
+        let bootstrap = {
+            var bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
+                try channel.syncOptions?.setOption(.autoRead, value: false)
+                try channel.pipeline.syncOperations.addHandler(Witness(log, arrived))
+            }
+            bootstrap.options.allowsHalfClosure = true
+            return bootstrap
+        }()
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, .plain).get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "halfclose")
+        let channel = try await arrived.value()
+        try await channel.writeAndFlush(ByteBuffer(string: "answer"))
+        // By then the peer has said everything and ended its side, and the channel has read it.
+        #expect(try await peer.line("answer ") == "answer")
+        try await channel.eventLoop.submit {
+            log.yield("asked")
+            channel.read()
+        }.get()
+        #expect(await words.next() == "asked")
+        #expect(await words.next() == "read question")
+        #expect(await words.next() == "input closed")
+        try await channel.close()
+        try await listener.channel.close()
+    }
+
+    @Test(
+        "a connection that is broken off delivers what was written before, and then a reset", arguments: ["1.3", nil])
+    func brokenOff(tls: String?) async throws {
+        var server = try await observe(tls == nil ? .plain : self.tls())
+        let peer = try PythonPeer.client(port: try server.listener.port(), tls: tls, "talk")
+        if tls != nil { try await expect("established", in: &server.log) }
+        let channel = try await server.channel.value()
+        try await channel.eventLoop.submit {
+            channel.write(ByteBuffer(string: "last words"), promise: nil)
+            let handler = try channel.pipeline.syncOperations.connectionHandler()
+            handler.reset()
+            #expect(handler.isClosing)
+        }.get()
+        #expect(try await peer.line("got ") == "last words")
+        // Python tells every end without close_notify alike.
+        let ending = try await peer.line("error ")
+        #expect(tls != nil || ending.contains("reset"), "\(ending)")
+        try await expect("inactive", in: &server.log)
+        try await server.listener.channel.close()
+    }
+
     @Test("a peer that does not begin its handshake is cut off at the time limit")
     func handshakeTimeout() async throws {
         var server = try await observe(tls()) {

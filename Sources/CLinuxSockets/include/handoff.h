@@ -60,6 +60,10 @@ int baton_listen_seqpacket(const char *path, int backlog);
 // The next connection that waits; -EAGAIN if none does.
 int baton_accept(int fd);
 
+// Bytes in the socket's send queue that the peer has not acknowledged; of a Unix socket, a measure of what the peer has
+// not read.
+int baton_unacknowledged(int fd);
+
 // How many bytes the kernel has taken from writers of this TCP socket since it was made (plus one on a socket that
 // connected): bytes acknowledged and bytes queued, read until they stand still. Returns 0; -EAGAIN if they never do;
 // -EOPNOTSUPP if this is no TCP socket.

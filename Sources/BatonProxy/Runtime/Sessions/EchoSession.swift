@@ -64,8 +64,8 @@ final class EchoSession: Session {
         }
 
         func errorCaught(context: ChannelHandlerContext, error: any Error) {
+            // The connection resets itself, behind what has been echoed.
             session.worker.note(error, of: session)
-            context.close(promise: nil)
         }
     }
 }

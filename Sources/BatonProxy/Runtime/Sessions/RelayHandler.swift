@@ -23,18 +23,16 @@ final class RelayHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        session.channel(side.other)?.write(unwrapInboundIn(data), promise: nil)
+        session.pass(unwrapInboundIn(data), from: side)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        session.channel(side.other)?.flush()
-        if session.mayRead(side) { context.read() }
+        session.flush(from: side)
         if side == .client { session.didRead() } else { session.touch() }
     }
 
-    /// This side has room again: the other may be read.
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if session.mayRead(side.other) { session.channel(side.other)?.read() }
+        session.hasRoom(side)
         context.fireChannelWritabilityChanged()
     }
 
@@ -55,7 +53,6 @@ final class RelayHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        session.worker.note(error, of: session, side)
-        context.close(promise: nil)
+        session.broke(side, error)
     }
 }

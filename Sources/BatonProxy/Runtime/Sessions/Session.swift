@@ -120,16 +120,24 @@ class Session {
         }
     }
 
+    /// Ends it by a decision of this server's, with which nothing may look whole that is not.
+    func close() {
+        client?.close(promise: nil)
+    }
+
+    /// The process ends, and with it what waits. The kernel ends a plain connection in order then, unless it is reset
+    /// before.
+    func abandon() {
+        guard let handler = try? clientHandler(), handler.pendingByteCount > 0 else { return }
+        handler.reset(discarding: true)
+    }
+
     /// Closes it, unless that was done before.
     final func closeOnce() -> Bool {
         guard !isClosing else { return false }
         isClosing = true
         close()
         return true
-    }
-
-    final func close() {
-        client?.close(promise: nil)
     }
 }
 

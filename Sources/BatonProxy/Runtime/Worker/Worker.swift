@@ -96,8 +96,14 @@ final class Worker: @unchecked Sendable {
             phase = .finishing
             for session in Array(sessions.values) where session.isIdle { session.close() }
             endIfDone()
-        case .stop: ended.succeed()
+        case .stop: stop()
         }
+    }
+
+    /// Ends at once. What is cut off by it must not look whole.
+    func stop() {
+        for session in Array(sessions.values) { session.abandon() }
+        ended.succeed()
     }
 
     /// The front is gone. Connections live on here, and other workers may still hand some over.

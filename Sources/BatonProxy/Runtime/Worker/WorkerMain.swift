@@ -21,7 +21,7 @@ public enum WorkerMain {
         let signals = Signals([SIGTERM, SIGINT]) { _ in
             worker.loop.execute {
                 // Without a front there is nobody to find another owner.
-                if let link = worker.link { link.send(.leaving) } else { worker.ended.succeed() }
+                if let link = worker.link { link.send(.leaving) } else { worker.stop() }
             }
         }
         try await worker.loop.flatSubmit {
