@@ -24,6 +24,14 @@ public struct ServerConfiguration: Sendable {
             self.serverNames = serverNames
             self.ocspResponse = ocspResponse
         }
+
+        /// All that it is made of, if that is files: equal ones are read once by contexts that share an `IdentityStore`.
+        var files: [String]? {
+            guard case .file(let chain) = certificateChain.storage, case .file(let key) = privateKey.storage else {
+                return nil
+            }
+            return [chain, key, ocspResponse ?? ""] + serverNames
+        }
     }
 
     /// Whether the client has to show a certificate.

@@ -22,15 +22,17 @@ public final class ServerContext: Sendable {
     ///
     /// - Parameter ticketKeys: shared with the other processes that serve the same clients; random ones of its own
     ///   otherwise.
+    /// - Parameter store: has the identities that other contexts have loaded.
     public init(
-        _ configuration: ServerConfiguration, ticketKeys: consuming TicketKeys = .random()
+        _ configuration: ServerConfiguration, ticketKeys: consuming TicketKeys = .random(),
+        sharing store: IdentityStore = IdentityStore()
     ) throws(TLSConfigurationError) {
         guard !configuration.identities.isEmpty else {
             throw TLSConfigurationError(
                 code: .noCertificate, message: "a TLS server needs a certificate and its key; give at least one pair")
         }
         var identities: [LoadedIdentity] = []
-        for identity in configuration.identities { identities.append(try LoadedIdentity(identity)) }
+        for identity in configuration.identities { identities.append(try store.load(identity)) }
         self.identities = identities
         try ServerContext.checkClaims(zip(configuration.identities, identities).map { ($0, $1.kind) })
         applicationProtocols = configuration.options.applicationProtocols.map { Array($0.utf8) }

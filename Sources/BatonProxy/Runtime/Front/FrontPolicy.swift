@@ -26,8 +26,11 @@ struct FrontPolicy: Sendable {
         self.adminNames = adminNames
         var contexts: [String: ServerContext] = [:]
         var clientContexts: [String: ClientContext] = [:]
+        let store = IdentityStore()
         for (name, listener) in configuration.listeners where listener.usesTLS {
-            if listener.role != .client { contexts[name] = try Self.context(name, listener, configuration, keys) }
+            if listener.role != .client {
+                contexts[name] = try Self.context(name, listener, configuration, keys, store)
+            }
             if listener.role != .server { clientContexts[name] = try Self.clientContext(listener, configuration) }
         }
         // Workers make their own; whether they can is said here.
@@ -68,7 +71,8 @@ struct FrontPolicy: Sendable {
     }
 
     private static func context(
-        _ name: String, _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox
+        _ name: String, _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox,
+        _ store: IdentityStore
     ) throws -> ServerContext {
         var identities = identities(listener, configuration)
         if identities.isEmpty {
@@ -90,6 +94,6 @@ struct FrontPolicy: Sendable {
         server.revocationLists = listener.clientCRL
         server.requiresKnownName = listener.requiresKnownName
         server.sessionScope = name
-        return try ServerContext(server, ticketKeys: keys.copy())
+        return try ServerContext(server, ticketKeys: keys.copy(), sharing: store)
     }
 }
