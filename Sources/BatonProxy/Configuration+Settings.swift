@@ -25,6 +25,14 @@ extension Configuration: SettingSection {
             Setting(
                 "group", \.group, .optional(.text("a group name or number", isAccount), none: "none"),
                 "The group to become once the sockets are bound. `none`: the user's own."),
+            Setting(
+                "shutdown-delay", \.shutdownDelay, .duration(.zero...(.seconds(86_400))),
+                "How long connections are still accepted after SIGTERM, while `/healthz` says 503: the time that load balancers take to notice."
+            ),
+            Setting(
+                "shutdown-time", \.shutdownTime, .optional(.duration(.zero...(.seconds(30 * 86_400)))),
+                "The longest time that a stop waits for connections to end, behind `shutdown-delay`; then they are closed in order. `off`: as long as they last."
+            ),
             Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
             Setting(
                 "limits.connections", \.limits.connections, .count(1...10_000_000), "The most connections in all."),

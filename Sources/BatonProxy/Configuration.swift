@@ -20,6 +20,11 @@ public struct Configuration: Hashable, Sendable {
     public var group: String?
     /// The least severe messages that are logged.
     public var logLevel: LogLevel = .info
+    /// How long connections are still accepted after SIGTERM.
+    public var shutdownDelay: Duration = .zero
+    /// The longest time that a stop waits for connections to end, from when none is accepted any more; nil: as long as they
+    /// last.
+    public var shutdownTime: Duration? = .seconds(30)
     /// The limits.
     public var limits = Limits()
     /// The session tickets.

@@ -12,6 +12,9 @@ extension StatusReport {
             summary.append("refused: " + reasons.map { "\($0.value) \($0.key)" }.joined(separator: ", "))
         }
         if isShort == true { summary.append("connections wait: descriptors or memory are missing, see the log") }
+        if let droppedLogLines, droppedLogLines > 0 {
+            summary.append("\(droppedLogLines) lines of the log were dropped")
+        }
         guard !workers.isEmpty else { return (summary + ["no workers"]).joined(separator: "\n") }
         let rows =
             [["WORKER", "PID", "STATE", "CONNECTIONS", "MOVES IN", "MOVES OUT"]]

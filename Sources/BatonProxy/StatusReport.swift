@@ -19,11 +19,15 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var refused: [String: Int]?
     /// Whether connections wait for want of descriptors or memory; `nil` from an older server.
     public var isShort: Bool?
+    /// Lines of the log that could not be written, because their reader stood still or there was no room; `nil` from an older
+    /// server.
+    public var droppedLogLines: Int?
 
     /// Creates a report.
     public init(
         pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause,
-        refused: [String: Int]? = nil, isShort: Bool? = nil
+        refused: [String: Int]? = nil, isShort: Bool? = nil,
+        droppedLogLines: Int? = nil
     ) {
         self.pid = pid
         self.version = version
@@ -34,6 +38,7 @@ public struct StatusReport: Codable, Hashable, Sendable {
         self.pause = pause
         self.refused = refused
         self.isShort = isShort
+        self.droppedLogLines = droppedLogLines
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -46,6 +51,7 @@ public struct StatusReport: Codable, Hashable, Sendable {
         case pause = "pause_us"
         case refused
         case isShort = "short_of_descriptors"
+        case droppedLogLines = "dropped_log_lines"
     }
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #endif
 #include "child.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra) {
+pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra, int is_ours) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int result = posix_spawn_file_actions_init(&actions);
@@ -22,15 +23,16 @@ pid_t baton_spawn(const char *path, char *const arguments[], int standard_input,
         posix_spawn_file_actions_destroy(&actions);
         return -result;
     }
-    sigset_t all, none;
+    sigset_t all, blocked;
     sigfillset(&all);
-    sigemptyset(&none);
+    sigemptyset(&blocked);
+    if (is_ours) baton_signals_held(&blocked);
     pid_t pid = 0;
     if ((result = posix_spawn_file_actions_adddup2(&actions, standard_input, 0)) == 0 &&
         (extra < 0 || (result = posix_spawn_file_actions_adddup2(&actions, extra, 3)) == 0) &&
         (result = posix_spawn_file_actions_addclosefrom_np(&actions, extra < 0 ? 3 : 4)) == 0 &&
         (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
-        (result = posix_spawnattr_setsigmask(&attributes, &none)) == 0 &&
+        (result = posix_spawnattr_setsigmask(&attributes, &blocked)) == 0 &&
         (result = posix_spawnattr_setpgroup(&attributes, 0)) == 0 &&
         (result = posix_spawnattr_setflags(
              &attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP)) == 0) {
@@ -51,7 +53,7 @@ int baton_run(const char *path, const char *argument, int milliseconds) {
     char *const arguments[] = {(char *)path, (char *)argument, NULL};
     int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (nothing < 0) return -errno;
-    pid_t pid = baton_spawn(path, arguments, nothing, -1);
+    pid_t pid = baton_spawn(path, arguments, nothing, -1, 0);
     close(nothing);
     if (pid < 0) return pid;
     int result = 0;

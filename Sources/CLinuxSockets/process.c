@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "process.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,14 @@ int baton_make_undumpable(void) {
     struct rlimit none = {0, 0};
     setrlimit(RLIMIT_CORE, &none);
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? 0 : -errno;
+}
+
+void baton_fill_standard_descriptors(void) {
+    int descriptor;
+    do {
+        descriptor = open("/dev/null", O_RDWR);
+    } while (descriptor >= 0 && descriptor <= STDERR_FILENO);
+    if (descriptor >= 0) close(descriptor);
 }
 
 int baton_become(uid_t user, gid_t group, const char *name) {
@@ -46,10 +55,8 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
     for (int i = 0; i < count; i++) {
         if (dup2(copies[i], 3 + i) < 0) return -errno;
     }
-    // The mask of the calling thread, and what is ignored, would be the new program's.
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    // What is ignored would be so in the new program; what is caught would end it until it catches it anew.
+    baton_signals_hold();
     signal(SIGPIPE, SIG_DFL);
     execv(path, arguments);
     execv("/proc/self/exe", arguments);

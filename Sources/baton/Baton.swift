@@ -1,6 +1,5 @@
 import ArgumentParser
 import BatonProxy
-import Foundation
 
 /// The command line. Each subcommand is a file of its own.
 @main
@@ -10,7 +9,8 @@ struct Baton: AsyncParsableCommand {
         abstract: "Moves live TLS connections between processes and machines, without the peer noticing.",
         version: "0.1.0",
         subcommands: [
-            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, WorkersCommand.self, DrainCommand.self,
+            ServeCommand.self, StatusCommand.self, UpgradeCommand.self, ReloadCommand.self, WorkersCommand.self,
+            DrainCommand.self,
             CheckCommand.self, DemoCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
             ServeNetworkCommand.self, ServeKeeperCommand.self, ServeMigrationCommand.self,
         ])
@@ -39,7 +39,7 @@ struct Baton: AsyncParsableCommand {
             ProcessExit.leave(0)
         }
         let message = message(for: error)
-        if !message.isEmpty { try? FileHandle.standardError.write(contentsOf: Data("baton: \(message)\n".utf8)) }
-        ProcessExit.leave(status == .validationFailure ? 2 : status.rawValue)
+        ProcessExit.leave(
+            status == .validationFailure ? 2 : status.rawValue, saying: message.isEmpty ? nil : "baton: \(message)")
     }
 }

@@ -6,10 +6,14 @@ enum ProcessHardening {
     /// No core dumps, and no other process of the same user may attach or read the memory (PR_SET_DUMPABLE). A crash is one
     /// line and tells nothing of memory or registers, whatever the environment asks of the Swift runtime. Writing to a
     /// closed pipe is an error to be handled and not a signal that kills.
+    ///
+    /// A process of a server dies of no signal that it does not use, from here on.
     static func apply() {
+        baton_fill_standard_descriptors()
         _ = baton_make_undumpable()
         baton_die_quietly(role)
         signal(SIGPIPE, SIG_IGN)
+        if role.hasPrefix("serve") { _ = baton_signals_catch() }
     }
 
     /// Which of its processes this is, in the log of a server: the name of the command.

@@ -25,6 +25,14 @@ package final class PeerProcess {
         process.waitUntilExit()
     }
 
+    package var isRunning: Bool { process.isRunning }
+
+    /// Its exit status, once it has ended.
+    package var status: Int32 {
+        process.waitUntilExit()
+        return process.terminationStatus
+    }
+
     package var processID: Int32 { process.processIdentifier }
 
     package var text: String { String(decoding: bytes, as: UTF8.self) }

@@ -9,6 +9,7 @@
 #include "nftables_batch.h"
 #include "packet_devices.h"
 #include "process.h"
+#include "signals.h"
 #include "tcp_repair.h"
 
 #endif

@@ -6,8 +6,9 @@
 
 // Starts `path` in a process group of its own, with `standard_input` as its descriptor 0 and `extra` as its descriptor 3
 // (-1: none), with standard output and standard error inherited and every other descriptor closed, and with default
-// signal handling. Returns the pid or a negative errno value.
-pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra);
+// signal handling. `is_ours`: it is a program of this server, which signals reach only when it catches them
+// (baton_signals_catch). Returns the pid or a negative errno value.
+pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra, int is_ours);
 
 // A descriptor that becomes readable when the child ends. Returns it or a negative errno value.
 int baton_child_pidfd(pid_t pid);

@@ -20,6 +20,10 @@ int baton_become(uid_t user, gid_t group, const char *name);
 // that fails, a negative errno value.
 int baton_execute(const char *path, char *const arguments[], const int *descriptors, int count);
 
+// Opens /dev/null as each of the descriptors 0, 1 and 2 that is closed: what is opened first would be written to as if it were
+// a standard output.
+void baton_fill_standard_descriptors(void);
+
 // CLOCK_MONOTONIC in nanoseconds. (Which Swift module declares struct timespec depends on what else a file's neighbours
 // import.)
 unsigned long long baton_monotonic_nanoseconds(void);

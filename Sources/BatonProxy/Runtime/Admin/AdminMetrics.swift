@@ -19,6 +19,8 @@ enum AdminMetrics {
         "baton_idle_closed_total": "Connections closed because they passed no byte for the listener's idle-time.",
         "baton_tls_faults_total":
             "Established connections that TLS ended: the peer broke the protocol, flooded, or sent a fatal alert.",
+        "baton_log_dropped_lines_total":
+            "Lines of the log that were not written, because their reader stood still or there was no room.",
         "baton_pause_seconds": "How long connections stood still when they moved.",
     ]
 
@@ -53,6 +55,7 @@ enum AdminMetrics {
         for (reason, number) in report.counts.handoffFailures {
             counter("baton_handoff_failures_total", number, [("worker", "front"), ("reason", reason)])
         }
+        counter("baton_log_dropped_lines_total", report.droppedLogLines)
         var pauses = report.gone.pauses
         for worker in report.workers {
             gauge("baton_connections", Double(worker.report.connections), [("worker", "\(worker.number)")])

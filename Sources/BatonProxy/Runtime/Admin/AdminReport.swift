@@ -13,6 +13,8 @@ struct AdminReport: Sendable {
     var handshaking: Int
     var counts: FrontCounts
     var workers: [Worker]
+    /// Lines of the log that could not be written.
+    var droppedLogLines = 0
     /// Of workers that are gone, also those of former servers in the line of upgrades.
     var gone: WorkerReport
 }

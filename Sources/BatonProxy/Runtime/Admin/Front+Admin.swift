@@ -33,6 +33,7 @@ extension Front {
     func health() async -> (isHealthy: Bool, word: String) {
         await onLoop { front in
             switch front.phase {
+            case .serving where front.isStopping, .replacing where front.isStopping: (false, "stopping")
             case .serving, .replacing:
                 front.workers.contains { $0.state == .ready } ? (true, "ok") : (false, "no worker is ready")
             case .starting, .retiring, .finishing: (false, front.phase.name)
@@ -48,7 +49,7 @@ extension Front {
                 handshaking: front.connections.load(ordering: .relaxed), counts: front.countsInAll,
                 workers: front.workers.map {
                     .init(number: $0.number, state: $0.state.rawValue, report: $0.report)
-                },
+                }, droppedLogLines: front.droppedLogLines,
                 gone: front.gone)
         }
         return report

@@ -30,8 +30,27 @@ public struct ControlClient: Sendable {
         switch try connection.next() {
         case .status(let report): return report
         case .failed(let why): throw RuntimeError(.refused, why)
-        case .upgrading, .upgraded, .draining, .drained: throw unexpected
+        case .upgrading, .upgraded, .draining, .drained, .reloaded, .again: throw unexpected
         }
+    }
+
+    /// Has the server read its configuration and all files that it names again, and waits until every process of it uses them.
+    /// If the server is being replaced, the new one does so.
+    ///
+    /// - Throws: `RuntimeError` with the reason if the configuration cannot be used; the server goes on with the one it had.
+    public func reload() throws -> ReloadReport {
+        // A server is replaced a few times in a row at most.
+        for _ in 0..<100 {
+            let connection = try open()
+            try connection.send(.reload)
+            switch try connection.next() {
+            case .reloaded(let report): return report
+            case .again: continue
+            case .failed(let why): throw RuntimeError(.refused, why)
+            case .status, .upgrading, .upgraded, .draining, .drained: throw unexpected
+            }
+        }
+        throw unexpected
     }
 
     /// Replaces the server by a new process, and waits until the old one has nothing left.
@@ -48,7 +67,7 @@ public struct ControlClient: Sendable {
             case .upgrading(let step): progress(step)
             case .upgraded(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .draining, .drained: throw unexpected
+            case .status, .draining, .drained, .reloaded, .again: throw unexpected
             }
         }
     }
@@ -78,7 +97,7 @@ public struct ControlClient: Sendable {
             case .draining(let step): progress(step)
             case .drained(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .upgrading, .upgraded: throw unexpected
+            case .status, .upgrading, .upgraded, .reloaded, .again: throw unexpected
             }
         }
     }

@@ -1,6 +1,8 @@
 /// What a command asks of a running server.
 enum ControlRequest: Codable, Sendable {
     case status
+    /// Read the configuration and all its files again.
+    case reload
     /// Have this many workers.
     case workers(Int)
     /// Start this binary and hand everything to it; nil: the one this server was started from.
@@ -15,6 +17,10 @@ enum ControlRequest: Codable, Sendable {
 /// last being `upgraded`, `drained` or `failed`.
 enum ControlResponse: Codable, Sendable {
     case status(StatusReport)
+    /// The answer to `reload`.
+    case reloaded(ReloadReport)
+    /// This server has been replaced: ask the one that is at the control socket now.
+    case again
     case upgrading(UpgradeProgress)
     case upgraded(UpgradeReport)
     case draining(DrainProgress)

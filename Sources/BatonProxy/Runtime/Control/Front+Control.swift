@@ -38,6 +38,7 @@ extension Front {
     private func answer(_ request: ControlRequest, _ link: JSONLink<ControlResponse>) {
         switch request {
         case .status: link.finish(.status(status))
+        case .reload: reload(asked: link)
         case .workers(let count): setWorkers(count, asked: link)
         case .upgrade(let binary): upgrade(binary: binary, asked: link)
         case .drain(let peer, let isDryRun): drain(to: peer, isDryRun: isDryRun, asked: link)

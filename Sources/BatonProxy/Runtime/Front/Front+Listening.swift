@@ -108,7 +108,7 @@ extension Front {
                 accepted(descriptor, from: peer, at: heir.name)
             }
             socket.stop()
-            close(socket)
+            closeForGood(socket)
         }
         listening.endSharing()
     }
@@ -130,15 +130,13 @@ extension Front {
 
     func stopListening() {
         pauseListening()
-        for socket in sockets {
-            unwatch(socket)
-            close(socket)
-        }
+        for socket in sockets { closeForGood(socket) }
         sockets = []
     }
 
     /// Closes a socket. The file of one of ours goes with the last process that listens there.
-    private func close(_ socket: ListeningSocket) {
+    func closeForGood(_ socket: ListeningSocket) {
+        unwatch(socket)
         Glibc.close(socket.descriptor)
         guard case .unix(let path) = socket.place, !socket.isActivated else { return }
         UnixSocket.removeDead(path)

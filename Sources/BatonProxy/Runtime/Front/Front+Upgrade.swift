@@ -8,6 +8,10 @@ internal import Synchronization
 extension Front {
     /// Starts a new server of `binary` and, when it is ready, hands everything to it. Until then nothing changes here.
     func upgrade(binary: String?, asked: JSONLink<ControlResponse>?) {
+        guard !isStopping else {
+            asked?.finish(.failed("the server is stopping"))
+            return
+        }
         guard drain == nil else {
             asked?.finish(
                 .failed("connections are moving to another host; upgrade when baton drain has ended, or stop it"))

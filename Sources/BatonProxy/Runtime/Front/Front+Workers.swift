@@ -6,6 +6,8 @@ internal import Synchronization
 extension Front {
     /// A worker that ends this often before it is ready is not started again at once.
     private static let slowest = 5.0
+    /// Within which a signal to all processes of a server reaches the last of them.
+    private static let stopReach = TimeAmount.milliseconds(200)
 
     func startWorker() {
         lastWorkerNumber += 1
@@ -60,11 +62,14 @@ extension Front {
             guard worker.state == .starting else { return }
             worker.state = .ready
             failedStarts = 0
+            // It was starting when the others were told.
+            if case .finishing = phase { worker.link?.send(.finish) }
             tellSiblings()
             if workers.allSatisfy({ $0.state != .starting }) { tellWorkers() }
         case .acquainted(let count):
             worker.siblings = count
             becomeReady()
+        case .reconfigured(let turn): reloadedWorker(worker, turn: turn)
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
             worker.link?.channel.close(promise: nil)
@@ -82,11 +87,18 @@ extension Front {
         case .migrated(let sweep, let handedOver, let returned, let left):
             drain?.migrated(worker, sweep: sweep, handedOver: handedOver, returned: returned, left: left)
         case .leaving:
-            guard worker.state == .ready, case .serving = phase else { return }
-            log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
-            drain([worker])
-            startWorker()
+            let bound = NIOLoopBound(worker, eventLoop: loop)
+            loop.scheduleTask(in: Self.stopReach) { [self] in letGo(bound.value) }
         }
+    }
+
+    /// A worker was asked to stop. Who stops all processes of a server at once means the server: then the front has been
+    /// asked as well by now.
+    private func letGo(_ worker: WorkerHandle) {
+        guard worker.state == .ready, case .serving = phase, !isStopping else { return }
+        log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
+        drain([worker])
+        startWorker()
     }
 
     /// Takes workers out of service: their connections go to the others.
@@ -97,7 +109,7 @@ extension Front {
 
     /// `baton workers N`.
     func setWorkers(_ count: Int, asked: JSONLink<ControlResponse>) {
-        guard case .serving = phase else {
+        guard case .serving = phase, !isStopping else {
             return asked.finish(.failed("the server is being replaced or stopped; look at baton status"))
         }
         guard (1...1_024).contains(count) else { return asked.finish(.failed("a server has 1 to 1024 workers")) }
@@ -133,6 +145,7 @@ extension Front {
         }
         couriers[worker.socket] = nil
         drain?.workerEnded(worker)
+        reloadedWorker(worker)
         unlink(worker.socket)
         unlink(worker.socket + ".lock")
         tellSiblings()

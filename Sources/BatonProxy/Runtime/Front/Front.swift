@@ -32,21 +32,24 @@ final class Front: @unchecked Sendable {
         }
     }
 
-    /// How long connections may take to end after SIGTERM.
-    static let drainLimit = TimeAmount.seconds(30)
     /// How long a worker or a successor may take to start.
     static let startLimit = TimeAmount.seconds(30)
 
     let options: ServeOptions
     let group: any EventLoopGroup
     let loop: any EventLoop
-    private let logger: Mutex<Logger>
+    let logger: Mutex<Logger>
     var configuration: Configuration
     var file: String?
     let control: ControlSocket
     let policy: Mutex<FrontPolicy>
     var ticketKeys: TicketKeysBox
-    var phase = Phase.starting
+    var phase = Phase.starting { didSet { phaseHasChanged() } }
+    /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
+    var isStopping = false
+    var reloads = ReloadSchedule<JSONLink<ControlResponse>>()
+    var reloadUnderWay: ReloadUnderWay?
+    var lastReload: UInt64 = 0
     /// The listeners' sockets, and the admin address's.
     var sockets: [ListeningSocket]
     /// What the sockets were prepared by; nil once that is done.
@@ -190,31 +193,10 @@ final class Front: @unchecked Sendable {
 
     func received(_ signal: CInt) {
         switch signal {
-        case SIGHUP: reload()
+        case SIGHUP: reload(asked: nil)
         case SIGUSR2: upgrade(binary: nil, asked: nil)
-        default: finish()
+        default: stop()
         }
-    }
-
-    /// SIGTERM: accepts no more, lets connections end, and goes.
-    private func finish() {
-        if case .finishing = phase {
-            // Asked twice: at once.
-            for worker in workers { worker.link?.send(.stop) }
-            return ended.succeed()
-        }
-        log.notice("draining", metadata: ["connections": "\(connectionCount)"])
-        ServiceNotification.stopping()
-        if case .replacing(let successor) = phase { successor.abandon() }
-        drain?.stop()
-        phase = .finishing
-        stopListening()
-        for worker in workers { worker.link?.send(.finish) }
-        loop.scheduleTask(in: Self.drainLimit) { [self] in
-            for worker in workers { worker.link?.send(.stop) }
-            loop.scheduleTask(in: .seconds(2)) { self.ended.succeed() }
-        }
-        endIfDone()
     }
 
     /// Leaves when nothing is left to do.
@@ -231,69 +213,15 @@ final class Front: @unchecked Sendable {
         }
     }
 
-    // MARK: Configuration
-
-    private func reload() {
-        guard case .serving = phase else {
-            return log.warning("the configuration is not read again while the server is being replaced or stopped")
-        }
-        ServiceNotification.reloading()
-        defer { ServiceNotification.ready() }
-        do {
-            let (changed, text) = try options.read()
-            let next = try FrontPolicy(changed, keys: ticketKeys)
-            let listening = try PreparedListening(
-                ListeningPlan(changed, having: sockets), backlog: changed.backlog)
-            do {
-                try watch(listening.opened)
-            } catch {
-                for socket in listening.opened { unwatch(socket) }
-                listening.abandon()
-                throw error
-            }
-            if changed.migration != configuration.migration || changed.peers != configuration.peers {
-                log.warning("migration and peers are changed by an upgrade only")
-            }
-            if changed.control != configuration.control || changed.user != configuration.user
-                || changed.group != configuration.group
-            {
-                log.warning("control, user and group are changed by a restart only")
-            }
-            apply(changed, text, next, listening)
-            log.notice("the configuration has been read again")
-            tellOfCertificates()
-        } catch {
-            let reason = "\(error)".split(separator: "\n").joined(separator: "; ")
-            log.error("the configuration is kept as it was", metadata: ["reason": "\(reason)"])
-        }
-    }
-
-    private func apply(_ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ listening: PreparedListening) {
-        let rotates = changed.sessionTickets != configuration.sessionTickets
-        let before = configuration
-        configuration = changed
-        if changed.workers != before.workers { workersAsked = nil }
-        file = text
-        logger.withLock { $0.logLevel = changed.logLevel.swiftLog }
-        // Who comes now waits until the listeners have the names of this policy.
-        acceptor.close()
-        policy.withLock { $0 = next }
-        admission.withLock {
-            $0.total = changed.limits.connections
-            $0.perSource = changed.limits.connectionsPerSource
-        }
-        replaceSockets(listening)
-        for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags)) }
-        adjustWorkerCount()
-        if rotates { scheduleRotation() }
-    }
-
     // MARK: Counting
 
     /// Connections in all, those in their handshake included.
     var connectionCount: Int {
         workers.reduce(connections.load(ordering: .relaxed)) { $0 + $1.report.connections }
     }
+
+    /// Lines of the log that could not be written, of all processes.
+    var droppedLogLines: Int { totals.droppedLogLines + ServeLog.droppedLines }
 
     var status: StatusReport {
         let total = totals
@@ -309,7 +237,8 @@ final class Front: @unchecked Sendable {
             moves: .init(
                 handoff: total.movesIn, migration: total.migrations,
                 failed: total.movesFailed),
-            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort)
+            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort,
+            droppedLogLines: droppedLogLines)
     }
 }
 
@@ -324,6 +253,7 @@ extension WorkerReport {
         faults.add(other.faults)
         idleClosed += other.idleClosed
         migrations += other.migrations
+        droppedLogLines += other.droppedLogLines
         pauses.merge(other.pauses)
     }
 }

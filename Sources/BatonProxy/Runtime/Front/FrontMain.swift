@@ -45,10 +45,11 @@ public enum FrontMain {
     public static func run(_ options: ServeOptions) async throws {
         _ = BinaryPath.atStart
         ServeLog.bootstrap()
+        let signals = Signals()
         let activated = try ActivatedSocket.takeAll()
         let keeper = KeeperLink.takeLeft()
         guard let path = options.takeover else {
-            return try await serve(options, predecessor: nil, activated, keeper: keeper)
+            return try await serve(options, predecessor: nil, activated, keeper: keeper, signals)
         }
         if keeper == nil, NetworkMain.hasPrivileges, let migration = try? options.read().configuration.migration,
             migration.isConfigured
@@ -68,7 +69,7 @@ public enum FrontMain {
             heir.predecessorEnded(nil)
         }.get()
         do {
-            try await serve(options, predecessor: (path, link, heir), activated, keeper: keeper)
+            try await serve(options, predecessor: (path, link, heir), activated, keeper: keeper, signals)
         } catch {
             let line = JSONLink<SuccessorMessage>.line(.failed("\(error)"))
             if let line { try? await link.channel.writeAndFlush(line).get() }
@@ -78,7 +79,7 @@ public enum FrontMain {
 
     private static func serve(
         _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?,
-        _ activated: [ActivatedSocket], keeper: CInt?
+        _ activated: [ActivatedSocket], keeper: CInt?, _ signals: Signals
     ) async throws {
         let (configuration, file) = try options.read()
         let account = try configuration.user.map { try Account(user: $0, group: configuration.group) }
@@ -116,9 +117,7 @@ public enum FrontMain {
         front.predecessorCounts = inheritance?.counts ?? FrontCounts()
         front.keeper = keeperLink
         front.hasPredecessor = predecessor != nil
-        let signals = Signals([SIGTERM, SIGINT, SIGHUP, SIGUSR2]) { number in
-            front.loop.execute { front.received(number) }
-        }
+        signals.hear { number in front.loop.execute { front.received(number) } }
         do {
             try await front.start().get()
             try await front.loop.submit { try front.prepareListening() }.get()
@@ -134,7 +133,6 @@ public enum FrontMain {
             throw error
         }
         try await front.ended.futureResult.get()
-        _ = signals
         if !front.isReplaced {
             control.remove()
             rmdir(ControlSocket.runtimeDirectory(control.path))

@@ -2,8 +2,8 @@
 enum FrontMessage: Codable, Sendable {
     /// The first message.
     case configure(WorkerSetup)
-    /// The configuration has changed.
-    case reconfigure(file: String?, flags: [String])
+    /// The configuration has changed. Each change has a higher turn than the one before.
+    case reconfigure(file: String?, flags: [String], turn: UInt64)
     /// The parcel sockets of the other workers.
     case siblings([String])
     /// Hand every connection to these; take no more, and exit when none is left.

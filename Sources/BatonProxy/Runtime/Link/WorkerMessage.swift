@@ -4,6 +4,8 @@ enum WorkerMessage: Codable, Sendable {
     case ready
     /// It knows so many other workers.
     case acquainted(Int)
+    /// It has taken the configuration of this turn.
+    case reconfigured(UInt64)
     /// It cannot start, for this reason.
     case failed(String)
     /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets, and
@@ -36,6 +38,8 @@ struct WorkerReport: Codable, Sendable, Equatable {
     /// Moves to and from other hosts. Only a front has some.
     var migrations = 0
     var pauses = PauseHistogram()
+    /// Lines of its log that could not be written.
+    var droppedLogLines = 0
 
     init() {}
 
@@ -52,5 +56,6 @@ struct WorkerReport: Codable, Sendable, Equatable {
         idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
         migrations = try container.decodeIfPresent(Int.self, forKey: .migrations) ?? 0
         pauses = try container.decode(PauseHistogram.self, forKey: .pauses)
+        droppedLogLines = try container.decodeIfPresent(Int.self, forKey: .droppedLogLines) ?? 0
     }
 }

@@ -24,7 +24,6 @@ public enum MigrationMain {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let process = MigrationProcess(network: 3, loop: loop)
-        let signals = Signals([SIGTERM, SIGINT]) { _ in }
         try await loop.flatSubmit {
             JSONLines<MigrationOrder, MigrationEvent>.open(descriptor, on: loop) { order in
                 process.receive(order)
@@ -33,6 +32,5 @@ public enum MigrationMain {
             }.map { process.use($0) }
         }.get()
         try await process.ended.futureResult.get()
-        _ = signals
     }
 }

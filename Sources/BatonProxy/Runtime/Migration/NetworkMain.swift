@@ -48,8 +48,7 @@ public enum NetworkMain {
         }
         guard isConfined else { throw confine(keeping: capabilities) }
         guard hasPrivileges else { throw lacksPrivileges }
-        // A terminal's or a service manager's word to end is the front's to act upon.
-        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_IGN) }
+        // No signal is acted upon: a terminal's or a service manager's word to end is the front's to hear.
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         // The other side is to hear of it when that is closed.
         let nothing = open("/dev/null", O_RDWR | O_CLOEXEC)
@@ -84,6 +83,7 @@ public enum NetworkMain {
         }
         var words = (CommandLine.arguments + ["--confined"]).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
+        baton_signals_hold()
         execv(ChildProcess.thisBinary, &words)
         return .system("cannot start anew without privileges")
     }

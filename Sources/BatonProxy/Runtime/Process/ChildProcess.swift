@@ -12,7 +12,7 @@ struct ChildProcess: Sendable {
     static let thisBinary = "/proc/self/exe"
 
     /// Starts `binary` with `arguments`, which do not include its name. It leads a process group of its own, so that a
-    /// terminal's Ctrl-C reaches the front only, and starts with default signal handling.
+    /// terminal's Ctrl-C reaches the front only. Signals reach it when it catches them.
     ///
     /// - Parameter extra: a descriptor that it has as its 3; ours stays open.
     static func start(
@@ -36,7 +36,7 @@ struct ChildProcess: Sendable {
     ) throws(RuntimeError) -> pid_t {
         var words = ([CommandLine.arguments.first ?? "baton"] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let pid = baton_spawn(binary, &words, standardInput, extra)
+        let pid = baton_spawn(binary, &words, standardInput, extra, 1)
         guard pid > 0 else {
             throw RuntimeError(.processFailed, "cannot start \(binary): \(String(cString: strerror(-pid)))")
         }

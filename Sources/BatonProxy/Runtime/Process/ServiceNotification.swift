@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import Glibc
 
 /// What systemd is told (sd_notify(3)); nothing where NOTIFY_SOCKET is not set.
@@ -7,7 +8,12 @@ enum ServiceNotification {
     static func reloading() { send("RELOADING=1\nMONOTONIC_USEC=\(MonotonicTime.now / 1000)\n") }
     static func stopping() { send("STOPPING=1\n") }
 
-    private static func send(_ text: String) {
+    /// In their order, and not on the event loop: a service manager whose queue is full would keep it.
+    private static let queue = DispatchQueue(label: "baton.notify")
+
+    private static func send(_ text: String) { queue.async { write(text) } }
+
+    private static func write(_ text: String) {
         guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), path.utf8.count <= 107,
             path.hasPrefix("/") || path.hasPrefix("@")
         else { return }

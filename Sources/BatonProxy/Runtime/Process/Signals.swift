@@ -1,19 +1,48 @@
-internal import Dispatch
+internal import CLinuxSockets
 internal import Glibc
+internal import Synchronization
 
-/// Signals as calls on an ordinary thread.
-final class Signals: @unchecked Sendable {
-    // Resumed once and then only kept.
-    private let sources: [any DispatchSourceSignal]
+/// The signals of a process of the server as calls on a thread of their own. They are caught from the first moment of the
+/// process on (`baton_signals_catch`), so that none of them ends it.
+final class Signals: Sendable {
+    private enum State {
+        /// Nobody hears them yet: what came so far, in order.
+        case early([CInt])
+        case heard(@Sendable (CInt) -> Void)
+    }
 
-    /// From here on `signals` do not end the process; `received` is called for each.
-    init(_ signals: [CInt], _ received: @escaping @Sendable (CInt) -> Void) {
-        sources = signals.map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { received(number) }
-            source.resume()
-            return source
+    private let state = Mutex(State.early([]))
+
+    /// Listens. Until somebody hears them, a signal to stop ends the process: nothing is there yet to be ended in order.
+    init() {
+        startThread("baton-signals") { [self] in
+            while true {
+                let number = baton_signals_next()
+                guard number > 0 else { return }
+                received(number)
+            }
         }
     }
+
+    /// Calls `receiver` for each signal, those that came before included.
+    func hear(_ receiver: @escaping @Sendable (CInt) -> Void) {
+        state.withLock { state in
+            if case .early(let numbers) = state { for number in numbers { receiver(number) } }
+            state = .heard(receiver)
+        }
+    }
+
+    private func received(_ number: CInt) {
+        state.withLock { state in
+            switch state {
+            case .heard(let receiver): receiver(number)
+            case .early(let numbers):
+                if Self.stops(number) { ProcessExit.leave(128 + number) }
+                if !numbers.contains(number) { state = .early(numbers + [number]) }
+            }
+        }
+    }
+
+    /// Whether a signal asks for the end.
+    static func stops(_ number: CInt) -> Bool { number == SIGTERM || number == SIGINT || number == SIGQUIT }
 }

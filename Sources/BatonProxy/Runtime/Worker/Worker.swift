@@ -47,6 +47,9 @@ final class Worker: @unchecked Sendable {
     private var sourceChanges: [IPAddress?: Int] = [:]
     private var idleSweep: RepeatedTask?
     private var reportIsDue = false
+    private var lastReload: UInt64 = 0
+    /// Whether it was asked to stop when it had no front.
+    private var isStopping = false
     private var inboxHasStopped = false
     /// Lets idle connections give memory back.
     private let registry: ConnectionRegistry
@@ -71,13 +74,7 @@ final class Worker: @unchecked Sendable {
     func receive(_ message: FrontMessage) {
         switch message {
         case .configure(let setup): start(setup)
-        case .reconfigure(let file, let flags):
-            // The front has checked it.
-            if let changed = try? Configuration(file: file, arguments: flags) {
-                configuration = changed
-                clientContexts = [:]
-                scheduleIdleSweep()
-            }
+        case .reconfigure(let file, let flags, let turn): reconfigure(file, flags, turn)
         case .siblings(let paths):
             siblings = paths
             link?.send(.acquainted(paths.count))
@@ -92,11 +89,8 @@ final class Worker: @unchecked Sendable {
             phase = .serving
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
-        case .finish:
-            phase = .finishing
-            for session in Array(sessions.values) where session.isIdle { session.close() }
-            endIfDone()
-        case .stop: stop()
+        case .finish: finish()
+        case .stop: closeAll()
         }
     }
 
@@ -138,6 +132,61 @@ final class Worker: @unchecked Sendable {
         } catch {
             link?.send(.failed("\(error)"))
         }
+    }
+
+    /// Reads the changed configuration, which the front has checked, off the event loop: it may be long.
+    private func reconfigure(_ file: String?, _ flags: [String], _ turn: UInt64) {
+        let inUse = Set(clientContexts.keys)
+        startThread("baton-reload") { [self] in
+            let changed = try? Configuration(file: file, arguments: flags)
+            // Those of upstreams that clients use, so that none of them waits for files. The rest is made when it is wanted.
+            var contexts: [ClientContextKey: ClientContext] = [:]
+            for key in inUse where changed?.upstreams.values.contains(key.upstream) == true {
+                contexts[key] = try? Self.clientContext(key)
+            }
+            let made = contexts
+            loop.execute { self.use(changed, made, turn) }
+        }
+    }
+
+    private func use(_ changed: Configuration?, _ contexts: [ClientContextKey: ClientContext], _ turn: UInt64) {
+        // A later one may have been faster.
+        if let changed, turn > lastReload {
+            lastReload = turn
+            configuration = changed
+            clientContexts = contexts
+            log.logLevel = changed.logLevel.swiftLog
+            scheduleIdleSweep()
+        }
+        link?.send(.reconfigured(turn))
+    }
+
+    // MARK: Stopping
+
+    /// Somebody asks this very process to stop. Its front finds others for its connections. Without one they end in order;
+    /// asked twice, at once.
+    func mustStop() {
+        if let link { return link.send(.leaving) }
+        guard !isStopping else { return stop() }
+        isStopping = true
+        finish()
+        guard let limit = configuration.shutdownTime?.timeAmount else { return }
+        loop.scheduleTask(in: limit) { self.closeAll() }
+    }
+
+    /// Ends with the last connection.
+    private func finish() {
+        phase = .finishing
+        for session in Array(sessions.values) where session.isIdle { _ = session.closeOnce() }
+        endIfDone()
+    }
+
+    /// Closes every connection in order, and ends, at the latest a second later.
+    private func closeAll() {
+        phase = .finishing
+        for session in Array(sessions.values) { _ = session.closeOnce() }
+        endIfDone()
+        loop.scheduleTask(in: .seconds(1)) { self.stop() }
     }
 
     // MARK: Counting
@@ -186,6 +235,7 @@ final class Worker: @unchecked Sendable {
         sourceChanges = [:]
         if !changes.isEmpty || !placed.isEmpty { link?.send(.sources(changes, placed: placed)) }
         placed = []
+        report.droppedLogLines = ServeLog.droppedLines
         link?.send(.report(report))
     }
 
@@ -273,7 +323,7 @@ final class Worker: @unchecked Sendable {
         return bootstrap
     }
 
-    private struct ClientContextKey: Hashable {
+    private struct ClientContextKey: Hashable, Sendable {
         let upstream: Upstream
         let applicationProtocol: String?
     }
@@ -282,10 +332,13 @@ final class Worker: @unchecked Sendable {
     func clientContext(_ upstream: Upstream, applicationProtocol: String?) throws -> ClientContext {
         let key = ClientContextKey(upstream: upstream, applicationProtocol: applicationProtocol)
         if let context = clientContexts[key] { return context }
-        let offered = applicationProtocol.map { [$0] } ?? []
-        let context = try ClientContext(upstream.clientConfiguration(offering: offered))
+        let context = try Self.clientContext(key)
         clientContexts[key] = context
         return context
+    }
+
+    private static func clientContext(_ key: ClientContextKey) throws -> ClientContext {
+        try ClientContext(key.upstream.clientConfiguration(offering: key.applicationProtocol.map { [$0] } ?? []))
     }
 
     /// Whether parcels are taken; read on the inbox's thread.

@@ -18,11 +18,9 @@ public enum WorkerMain {
         ServeLog.bootstrap()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let worker = Worker(loop: group.next())
-        let signals = Signals([SIGTERM, SIGINT]) { _ in
-            worker.loop.execute {
-                // Without a front there is nobody to find another owner.
-                if let link = worker.link { link.send(.leaving) } else { worker.stop() }
-            }
+        Signals().hear { number in
+            guard Signals.stops(number) else { return }
+            worker.loop.execute { worker.mustStop() }
         }
         try await worker.loop.flatSubmit {
             JSONLines<FrontMessage, WorkerMessage>.open(descriptor, on: worker.loop) { message in
@@ -32,6 +30,5 @@ public enum WorkerMain {
             }.map { worker.link = $0 }
         }.get()
         try await worker.ended.futureResult.get()
-        _ = signals
     }
 }
