@@ -1,5 +1,6 @@
 import BatonProxy
 import Foundation
+import SelfSigned
 import StockPeers
 import Testing
 
