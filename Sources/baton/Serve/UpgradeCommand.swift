@@ -15,7 +15,7 @@ struct UpgradeCommand: AsyncParsableCommand {
 
     @OptionGroup var server: ControlOption
 
-    @Option(help: "The program to start. Default: the file the server was started from.")
+    @Option(help: "The program to start. Default: what the server was started as, as it is now.")
     var binary: String?
 
     @Flag(help: "Print one JSON document.")
@@ -24,8 +24,7 @@ struct UpgradeCommand: AsyncParsableCommand {
     func run() async throws {
         try await OneLine.errors {
             let showsProgress = !json && isatty(1) == 1
-            let path = binary.map { URL(fileURLWithPath: $0).path }
-            let report = try server.client.upgrade(binary: path) { progress in
+            let report = try server.client.upgrade(binary: binary) { progress in
                 if showsProgress { Self.show(progress) }
             }
             if showsProgress { Self.write("\r\u{1B}[K") }

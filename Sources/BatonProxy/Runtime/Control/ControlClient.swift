@@ -56,12 +56,12 @@ public struct ControlClient: Sendable {
     /// Replaces the server by a new process, and waits until the old one has nothing left.
     ///
     /// - Parameters:
-    ///   - binary: the program to start; nil: the file the server was started from.
+    ///   - binary: the program to start, a path; nil: what the server was started as, as it is now.
     ///   - progress: called as connections move.
     /// - Throws: `RuntimeError`; the old server goes on then.
     public func upgrade(binary: String?, progress: (UpgradeProgress) -> Void) throws -> UpgradeReport {
         let connection = try open()
-        try connection.send(.upgrade(binary: binary))
+        try connection.send(.upgrade(binary: binary.map { StartedProgram.absolute($0, in: StartDirectory.path) }))
         while true {
             switch try connection.next() {
             case .upgrading(let step): progress(step)

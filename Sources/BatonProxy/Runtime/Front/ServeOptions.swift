@@ -2,25 +2,31 @@ internal import Foundation
 
 /// What `baton serve` was called with.
 public struct ServeOptions: Sendable {
-    /// The configuration file, read again on SIGHUP.
+    /// The configuration file, read again on SIGHUP; absolute, so that it is found when the directory that the server was
+    /// started in has another name, or is another one under its name.
     public var configurationPath: String?
     /// The flags, as they were written.
     public var flags: [String]
     /// Where the server to be replaced hands over its listening sockets; nil: there is none.
     public var takeover: String?
+    /// What an upgrade starts.
+    let program: StartedProgram
 
     /// The options of a server.
     public init(configurationPath: String?, flags: [String], takeover: String? = nil) {
-        self.configurationPath = configurationPath
+        self.configurationPath = configurationPath.map(Self.absolute)
         self.flags = flags
         self.takeover = takeover
+        program = .current(isSuccessor: takeover != nil)
     }
 
     /// Splits `--config FILE` and `--takeover PATH` from the flags of the configuration.
     ///
     /// - Throws: `RuntimeError` for one of them without a value.
     public init(arguments: [String]) throws(RuntimeError) {
-        flags = []
+        var flags: [String] = []
+        var configurationPath: String?
+        var takeover: String?
         var rest = arguments[...]
         func value(_ flag: String, _ inline: Substring?) throws(RuntimeError) -> String {
             if let inline { return String(inline) }
@@ -38,7 +44,10 @@ public struct ServeOptions: Sendable {
             default: flags.append(argument)
             }
         }
+        self.init(configurationPath: configurationPath, flags: flags, takeover: takeover)
     }
+
+    private static func absolute(_ path: String) -> String { StartedProgram.absolute(path, in: StartDirectory.path) }
 
     /// As arguments, for a successor.
     var arguments: [String] {

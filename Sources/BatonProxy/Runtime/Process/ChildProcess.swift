@@ -14,15 +14,17 @@ struct ChildProcess: Sendable {
     /// Starts `binary` with `arguments`, which do not include its name. It leads a process group of its own, so that a
     /// terminal's Ctrl-C reaches the front only. Signals reach it when it catches them.
     ///
-    /// - Parameter extra: a descriptor that it has as its 3; ours stays open.
+    /// - Parameters:
+    ///   - name: what it is told that it was started as; `nil`: as this process.
+    ///   - extra: a descriptor that it has as its 3; ours stays open.
     static func start(
-        _ binary: String, _ arguments: [String], extra: CInt = -1
+        _ binary: String, as name: String? = nil, _ arguments: [String], extra: CInt = -1
     ) throws(RuntimeError) -> ChildProcess {
         let ends = try UnixSocket.pair(SOCK_STREAM)
         defer { close(ends.1) }
         let pid: pid_t
         do throws(RuntimeError) {
-            pid = try spawn(binary, arguments, standardInput: ends.1, extra: extra)
+            pid = try spawn(binary, as: name, arguments, standardInput: ends.1, extra: extra)
         } catch {
             close(ends.0)
             throw error
@@ -32,13 +34,15 @@ struct ChildProcess: Sendable {
 
     /// As `start`, with a descriptor of the caller's as its standard input.
     static func spawn(
-        _ binary: String, _ arguments: [String], standardInput: CInt, extra: CInt = -1
+        _ binary: String, as name: String? = nil, _ arguments: [String], standardInput: CInt, extra: CInt = -1
     ) throws(RuntimeError) -> pid_t {
-        var words = ([CommandLine.arguments.first ?? "baton"] + arguments).map { strdup($0) } + [nil]
+        var words = ([name ?? CommandLine.arguments.first ?? "baton"] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         let pid = baton_spawn(binary, &words, standardInput, extra, 1)
         guard pid > 0 else {
-            throw RuntimeError(.processFailed, "cannot start \(binary): \(String(cString: strerror(-pid)))")
+            let reason =
+                -pid == ENOEXEC ? "it is no program for this machine" : String(cString: strerror(-pid))
+            throw RuntimeError(.processFailed, "cannot start \(binary): \(reason)")
         }
         return pid
     }

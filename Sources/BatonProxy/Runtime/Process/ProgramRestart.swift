@@ -27,7 +27,9 @@ struct ProgramRestart {
         try account?.become()
         var words = CommandLine.arguments.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        errno = -baton_execute(BinaryPath.atStart, &words, descriptors, CInt(descriptors.count))
-        throw .system("cannot start \(BinaryPath.atStart) anew")
+        // By its path where that still leads to it: the kernel names a process after what was executed.
+        let file = BinaryPath.isRunning(BinaryPath.atStart) ? BinaryPath.atStart : ChildProcess.thisBinary
+        errno = -baton_execute(file, &words, descriptors, CInt(descriptors.count))
+        throw .system("cannot start \(file) anew")
     }
 }
