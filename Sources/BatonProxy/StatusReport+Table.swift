@@ -2,7 +2,7 @@ extension StatusReport {
     /// The report for a terminal: a summary and a table of the workers, without a final line break.
     public var table: String {
         var summary = [
-            "baton \(version), pid \(pid), up \(Self.span(uptime))",
+            "baton \(version), pid \(pid), up \(Self.span(uptime))" + (program.map { ", \($0)" } ?? ""),
             "\(connections) \(connections == 1 ? "connection" : "connections"); "
                 + "moves: \(moves.handoff) handoff, \(moves.migration) migration, \(moves.failed) failed; "
                 + "pause: p50 \(pause.p50) µs, p99 \(pause.p99) µs, max \(pause.max) µs",
@@ -14,6 +14,11 @@ extension StatusReport {
         if isShort == true { summary.append("connections wait: descriptors or memory are missing, see the log") }
         if let droppedLogLines, droppedLogLines > 0 {
             summary.append("\(droppedLogLines) lines of the log were dropped")
+        }
+        if let former {
+            summary.append(
+                "\(former.connections) more with workers \(former.silentWorkers.map { "\($0)" }.joined(separator: ", ")) of "
+                    + "the server before, pid \(former.pid), which do not answer")
         }
         guard !workers.isEmpty else { return (summary + ["no workers"]).joined(separator: "\n") }
         let rows =

@@ -22,12 +22,16 @@ public struct StatusReport: Codable, Hashable, Sendable {
     /// Lines of the log that could not be written, because their reader stood still or there was no room; `nil` from an older
     /// server.
     public var droppedLogLines: Int?
+    /// The file of the running binary, with links followed; `nil` from an older server.
+    public var program: String?
+    /// The server before this one, if it could not hand over everything.
+    public var former: Former?
 
     /// Creates a report.
     public init(
         pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause,
         refused: [String: Int]? = nil, isShort: Bool? = nil,
-        droppedLogLines: Int? = nil
+        droppedLogLines: Int? = nil, program: String? = nil, former: Former? = nil
     ) {
         self.pid = pid
         self.version = version
@@ -39,10 +43,14 @@ public struct StatusReport: Codable, Hashable, Sendable {
         self.refused = refused
         self.isShort = isShort
         self.droppedLogLines = droppedLogLines
+        self.program = program
+        self.former = former
     }
 
     private enum CodingKeys: String, CodingKey {
         case pid
+        case program
+        case former
         case version
         case uptime = "uptime_s"
         case connections
@@ -62,7 +70,8 @@ extension StatusReport {
         public var pid: Int32
         /// Its number, which no other worker in the line of upgrades has; `nil` from an older server.
         public var number: Int?
-        /// What it is doing: `starting`, `ready`, or `draining` while its connections go to others.
+        /// What it is doing: `starting`, `ready`, `draining` while its connections go to others, or `silent` while it does
+        /// not answer; it gets no new connections then.
         public var state: String?
         /// The connections it owns.
         public var connections: Int
@@ -90,6 +99,21 @@ extension StatusReport {
             case connections
             case movesIn = "moves_in"
             case movesOut = "moves_out"
+        }
+    }
+
+    /// A server that has been replaced, and has connections in workers that do not answer.
+    public struct Former: Codable, Hashable, Sendable {
+        /// Its process id.
+        public var pid: Int32
+        /// The connections that it had when everything else had been handed over.
+        public var connections: Int
+        /// The process ids of those workers.
+        public var silentWorkers: [Int32]
+
+        private enum CodingKeys: String, CodingKey {
+            case pid, connections
+            case silentWorkers = "silent_workers"
         }
     }
 

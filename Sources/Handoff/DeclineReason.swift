@@ -29,6 +29,8 @@ public struct DeclineReason: RawRepresentable, Hashable, Sendable {
     public static let descriptorsLost = DeclineReason(8)
     /// The receiver is about to go itself.
     public static let leaving = DeclineReason(9)
+    /// The receiver cannot serve connections at the moment.
+    public static let unresponsive = DeclineReason(10)
 
     /// A reason of the application's own; `code` is taken modulo 128.
     public static func application(_ code: UInt8) -> DeclineReason { DeclineReason(128 | code) }
@@ -47,6 +49,7 @@ extension DeclineReason: CustomStringConvertible {
         case .tooLarge: "too large"
         case .descriptorsLost: "no room for descriptors"
         case .leaving: "receiver is leaving"
+        case .unresponsive: "unresponsive"
         default: rawValue >= 128 ? "application reason \(rawValue & 127)" : "reason \(rawValue)"
         }
     }

@@ -31,8 +31,7 @@ struct UpgradeCommand: AsyncParsableCommand {
             print(
                 json
                     ? try JSONDocument.text(report)
-                    : "pid \(report.from) has handed \(report.connections) connections to pid \(report.to) "
-                        + "in \(report.durationMilliseconds) ms")
+                    : report.summary)
         }
     }
 
@@ -45,4 +44,19 @@ struct UpgradeCommand: AsyncParsableCommand {
     }
 
     private static func write(_ text: String) { try? FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) }
+}
+
+extension UpgradeReport {
+    /// What has happened, for people.
+    fileprivate var summary: String {
+        let program = [version.map { "baton \($0)" }, program].compactMap { $0 }.joined(separator: ", ")
+        let line =
+            "pid \(from) has handed \(connections) connections to pid \(to)\(program.isEmpty ? "" : " (\(program))") "
+            + "in \(durationMilliseconds) ms"
+        guard let left, let silentWorkers else { return line }
+        let workers = silentWorkers.map { "\($0)" }.joined(separator: ", ")
+        return line
+            + "\n\(left) connections stay with the old workers \(workers), which do not answer: end these (SIGKILL), or let "
+            + "them go on (SIGCONT) and they hand their connections over"
+    }
 }

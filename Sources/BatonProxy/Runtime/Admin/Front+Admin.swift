@@ -35,7 +35,7 @@ extension Front {
             switch front.phase {
             case .serving where front.isStopping, .replacing where front.isStopping: (false, "stopping")
             case .serving, .replacing:
-                front.workers.contains { $0.state == .ready } ? (true, "ok") : (false, "no worker is ready")
+                front.workers.contains(where: \.takesConnections) ? (true, "ok") : (false, "no worker is ready")
             case .starting, .retiring, .finishing: (false, front.phase.name)
             }
         } ?? (false, "ending")
@@ -48,7 +48,7 @@ extension Front {
                 uptime: Double(MonotonicTime.now - front.startedAt) / 1e9,
                 handshaking: front.connections.load(ordering: .relaxed), counts: front.countsInAll,
                 workers: front.workers.map {
-                    .init(number: $0.number, state: $0.state.rawValue, report: $0.report)
+                    .init(number: $0.number, state: $0.stateName, report: $0.report)
                 }, droppedLogLines: front.droppedLogLines,
                 gone: front.gone)
         }

@@ -48,9 +48,19 @@ public struct UpgradeReport: Codable, Sendable, Hashable {
     public var failed: Int
     /// Milliseconds from the start of the new process to the end of the last old worker.
     public var durationMilliseconds: Int
+    /// The version that serves now; `nil` of one that does not tell.
+    public var version: String?
+    /// The file of the program that serves now, with links followed.
+    public var program: String?
+    /// Connections that stay with workers of the old server, because these do not answer; `nil` if all do. They are handed
+    /// over when those go on.
+    public var left: Int?
+    /// The process ids of those workers.
+    public var silentWorkers: [Int32]?
 
     private enum CodingKeys: String, CodingKey {
-        case from, to, connections, failed
+        case from, to, connections, failed, version, program, left
         case durationMilliseconds = "duration_ms"
+        case silentWorkers = "silent_workers"
     }
 }

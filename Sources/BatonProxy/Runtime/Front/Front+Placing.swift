@@ -14,20 +14,27 @@ extension Front {
         loop.execute { [self] in placeHere(box, target: target, source: source, since: since) }
     }
 
-    private func placeHere(_ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64) {
+    /// - Parameter avoided: where it has come back from: others are tried first.
+    private func placeHere(
+        _ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64, avoiding avoided: String? = nil
+    ) {
         if case .worker(let path)? = target {
             admission.withLock { $0.release(from: source) }
             return courier(to: path).send([box])
         }
         switch phase {
         case .retiring(let successor):
-            successorTurn = (successorTurn + 1) % max(1, successor.workers.count)
-            if successor.workers.indices.contains(successorTurn) {
+            let others = successor.workers.filter { $0 != avoided }
+            let paths = others.isEmpty ? successor.workers : others
+            successorTurn = (successorTurn + 1) % max(1, paths.count)
+            if paths.indices.contains(successorTurn) {
                 admission.withLock { $0.release(from: source) }
-                return courier(to: successor.workers[successorTurn]).send([box])
+                return courier(to: paths[successorTurn]).send([box])
             }
         case .starting, .serving, .replacing, .finishing:
-            if let worker = workers.filter({ $0.state == .ready }).min(by: { $0.load < $1.load }) {
+            let ready = workers.filter(\.takesConnections)
+            let others = ready.filter { $0.socket != avoided }
+            if let worker = (others.isEmpty ? ready : others).min(by: { $0.load < $1.load }) {
                 lastPlacement += 1
                 guard var parcel = box.take() else { return }
                 worker.underWay.add(lastPlacement, from: source, at: MonotonicTime.now)
@@ -70,7 +77,7 @@ extension Front {
             if !isCounted { admission.withLock { $0.adopt(from: source) } }
             retry(
                 DetachedConnection(parcel), target: target, source: source, since: since,
-                reason: delivery.reason ?? "the worker did not take it")
+                reason: delivery.reason ?? "the worker did not take it", from: path)
         }
     }
 
@@ -94,7 +101,8 @@ extension Front {
     }
 
     private func retry(
-        _ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64, reason: String
+        _ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64, reason: String,
+        from path: String? = nil
     ) {
         guard MonotonicTime.now < since + Self.patience else {
             log.error(
@@ -104,7 +112,7 @@ extension Front {
         }
         log.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
         loop.scheduleTask(in: .milliseconds(50)) { [self] in
-            placeHere(box, target: target, source: source, since: since)
+            placeHere(box, target: target, source: source, since: since, avoiding: path)
         }
     }
 }

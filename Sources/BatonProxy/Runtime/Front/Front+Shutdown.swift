@@ -6,13 +6,13 @@ internal import Synchronization
 extension Front {
     /// How long connections that are closed may take to end.
     private static let closingLimit = TimeAmount.seconds(2)
+    static let stoppedWhileStarting = "the server was told to stop while it started"
 
     /// SIGTERM: says that it will end, accepts no more after `shutdown-delay`, lets connections end, and goes. Commands and the
     /// admin address are answered to the end.
     func stop() {
         // Asked twice: at once.
         guard !isStopping else { return closeRest() }
-        if case .finishing = phase { return closeRest() }
         isStopping = true
         let delay = configuration.shutdownDelay.timeAmount
         log.notice(
@@ -22,16 +22,34 @@ extension Front {
             ])
         ServiceNotification.stopping()
         drain?.stop()
-        switch phase {
-        case .starting where readiness != nil: return failReadiness("it was told to stop while it started")
-        case .replacing(let successor):
-            // Its end lets the phase be serving again.
-            successor.why = "the server is stopping"
-            successor.abandon()
-        case .starting, .serving, .retiring, .finishing: break
-        }
+        stopOthers()
+        // Nobody depends on it yet.
+        if case .starting = phase, readiness != nil { return failReadiness(Self.stoppedWhileStarting) }
         guard delay > .zero, phase.accepts else { return endAccepting() }
         loop.scheduleTask(in: delay) { self.endAccepting() }
+    }
+
+    /// The other server of an upgrade was told to stop: so is this one.
+    func stop(atOnce: Bool) {
+        if !isStopping { stop() }
+        if atOnce { closeRest() }
+    }
+
+    /// The other server of an upgrade stops with this one.
+    private func stopOthers() {
+        switch phase {
+        case .starting: predecessor?.turn.fail(RuntimeError(.processFailed, Self.stoppedWhileStarting))
+        case .replacing(let successor): advance(successor, .stop)
+        case .retiring(let successor):
+            advance(successor, .stop)
+            // What is left stays, and what still comes here is placed here.
+            for worker in workers {
+                worker.state = .starting
+                worker.link?.send(.resume)
+            }
+        case .serving: tellPredecessor(.stopping(atOnce: false))
+        case .finishing: return
+        }
     }
 
     /// The end of `shutdown-delay`.
@@ -52,11 +70,12 @@ extension Front {
 
     /// Closes what is left.
     private func closeRest() {
-        phase = .finishing
-        stopAccepting()
-        for worker in workers { worker.link?.send(.stop) }
-        loop.scheduleTask(in: Self.closingLimit) { self.ended.succeed() }
-        endIfDone()
+        guard !isClosingRest else { return }
+        isClosingRest = true
+        if case .finishing = phase {} else { endAccepting() }
+        tellPredecessor(.stopping(atOnce: true))
+        stoppedSuccessor?.tell(.stop(atOnce: true))
+        endWorkers(within: Self.closingLimit)
     }
 
     /// Closes the listeners' sockets. The admin address and the control socket are served to the end.

@@ -6,7 +6,12 @@ internal import NIOPosix
 internal import Synchronization
 
 extension Front {
-    /// Starts a new server of `binary` and, when it is ready, hands everything to it. Until then nothing changes here.
+    /// How long a worker must have been silent before an upgrade leaves it behind.
+    static let patienceWithSilentWorkers: UInt64 = 10_000_000_000
+
+    /// Starts a new server and, when it accepts, hands everything to it (`Succession`).
+    ///
+    /// - Parameter binary: an absolute path; `nil`: what the operator started, as it is now.
     func upgrade(binary: String?, asked: JSONLink<ControlResponse>?) {
         guard !isStopping else {
             asked?.finish(.failed("the server is stopping"))
@@ -21,33 +26,33 @@ extension Front {
             asked?.finish(.failed("the server is being replaced or stopped already; look at baton status"))
             return
         }
-        guard !hasPredecessor else { return postpone(binary, asked) }
+        if let remainder { return refuseUpgrade(remainder.obstacle, asked) }
+        guard predecessor == nil else { return postpone(binary, asked) }
         upgradeAttempts += 1
         let directory = ControlSocket.runtimeDirectory(control.path)
         let path = "\(directory)/upgrade.\(getpid()).\(upgradeAttempts)"
         do {
+            let file = try binary ?? options.program.resolved()
             let listener = try HandoffListener(at: path)
-            let keeperLink = try? keeper?.share()
-            let inheritance = Inheritance(
-                listeners: Inheritance.describe(sockets),
-                ticketKeys: ticketKeys.serialised, ticketKeysCreatedAt: ticketKeys.createdAt, past: totals,
-                lastWorkerNumber: lastWorkerNumber,
-                counts: countsInAll, workersAsked: workersAsked,
-                networkArguments: keeperLink == nil ? nil : networkArguments)
-            let parcel = try inheritance.parcel(
-                control: control, sockets: sockets.map(\.descriptor), keeper: keeperLink)
+            let parcel = try inheritance()
+            // Its next upgrade starts from the same path or name, not from what that led to this time.
             let process = try ChildProcess.start(
-                binary ?? BinaryPath.atStart, ["serve", "--takeover", path] + options.arguments)
+                file, as: binary ?? options.program.name, ["serve", "--takeover", path] + options.arguments)
             let successor = Successor(process)
             phase = .replacing(successor)
             if let asked { upgradeAsked.append(asked) }
-            log.notice("a new server starts", metadata: ["pid": "\(process.pid)"])
+            log.notice("a new server starts", metadata: ["pid": "\(process.pid)", "program": "\(file)"])
             follow(successor)
+            limit(.starting, of: successor)
             bequeath(parcel, through: listener, to: process.pid)
         } catch {
-            log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(error)"])
-            asked?.finish(.failed("\(error)"))
+            refuseUpgrade("\(error)", asked)
         }
+    }
+
+    func refuseUpgrade(_ why: String, _ asked: JSONLink<ControlResponse>?) {
+        log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(why)"])
+        asked?.finish(.failed(why))
     }
 
     /// The workers of this server may not leave while connections still come to them.
@@ -59,37 +64,17 @@ extension Front {
         log.notice("the upgrade waits for the server before this one to hand over what it has")
     }
 
-    /// Nothing is left to the server before this one.
-    func predecessorEnded() {
-        hasPredecessor = false
-        guard let (binary, asked) = postponedUpgrade else { return }
-        postponedUpgrade = nil
-        upgrade(binary: binary, asked: asked)
-    }
+    // MARK: What is left to the new server
 
-    /// Everything counted here and before.
-    var totals: WorkerReport {
-        var total = gone
-        for worker in workers { total.add(worker.report) }
-        return total
-    }
-
-    /// Counted by workers that are gone.
-    var gone: WorkerReport {
-        var total = predecessors
-        total.add(past)
-        if let counts = migration?.counts {
-            total.migrations += counts.arrived + counts.departed
-            total.movesFailed += counts.failed
-        }
-        return total
-    }
-
-    /// Counted by this front and those before it.
-    var countsInAll: FrontCounts {
-        var total = predecessorCounts
-        total.add(counts.withLock { $0 })
-        return total
+    private func inheritance() throws -> Parcel {
+        let keeperLink = try? keeper?.share()
+        let inheritance = Inheritance(
+            listeners: Inheritance.describe(sockets),
+            ticketKeys: ticketKeys.serialised, ticketKeysCreatedAt: ticketKeys.createdAt, past: totals,
+            lastWorkerNumber: lastWorkerNumber,
+            counts: countsInAll, workersAsked: workersAsked, version: BatonVersion.current,
+            networkArguments: keeperLink == nil ? nil : networkArguments)
+        return try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor), keeper: keeperLink)
     }
 
     /// Gives the sockets to whoever connects, which must be the new server. It waits on a thread of its own.
@@ -119,81 +104,120 @@ extension Front {
         }
     }
 
+    // MARK: The new server
+
     private func follow(_ successor: Successor) {
         let bound = NIOLoopBound(successor, eventLoop: loop)
         JSONLines<SuccessorMessage, PredecessorMessage>.open(successor.process.link, on: loop) { [self] message in
-            switch message {
-            case .ready(let workers): retire(bound.value, workers)
-            case .failed(let why): bound.value.why = why
-            }
+            received(message, from: bound.value)
         } ended: {
         }.whenSuccess { bound.value.link = $0 }
         successor.process.watch { [self] ending in
-            loop.execute { self.successorEnded(bound.value, ending) }
-        }
-        loop.scheduleTask(in: Self.startLimit) { [self] in
-            guard case .replacing(let current) = phase, current === bound.value else { return }
-            current.why = "it was not ready in time"
-            current.abandon()
+            loop.execute { self.advance(bound.value, .died("\(ending)")) }
         }
     }
 
-    /// The new server is gone before everything was handed over: what is left goes on here.
-    private func successorEnded(_ successor: Successor, _ ending: ProcessEnding) {
-        let why: String
-        switch phase {
-        case .replacing(let current) where current === successor:
-            why = successor.why ?? "the new process ended before it was ready (\(ending)); see the log"
-            phase = .serving
-        case .retiring(let current) where current === successor:
-            why = "the new process ended while it took over (\(ending)); connections it had stay with its workers"
-            resume()
-        case .starting, .serving, .replacing, .retiring, .finishing: return
+    private func received(_ message: SuccessorMessage, from successor: Successor) {
+        switch message {
+        case .ready(let workers, let program):
+            guard !workers.isEmpty else { return }
+            successor.workers = workers
+            successor.program = program
+            log.notice(
+                "the new server is ready; handing over",
+                metadata: ["pid": "\(successor.process.pid)", "connections": "\(connectionCount)"])
+            advance(successor, .ready(announces: program != nil))
+        case .accepting: advance(successor, .accepting)
+        case .failed(let why): advance(successor, .refused(why))
+        case .workers(let paths):
+            successor.workers = paths
+            guard case .retiring = phase else { return }
+            for worker in workers { worker.link?.send(.drain(to: paths)) }
+        case .stopping(let atOnce): stop(atOnce: atOnce)
         }
-        log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(why)"])
+    }
+
+    /// Something has happened in an upgrade.
+    func advance(_ successor: Successor, _ event: Succession.Event) {
+        let before = successor.succession.step
+        let actions = successor.succession.handle(event)
+        let step = successor.succession.step
+        for action in actions { perform(action, for: successor) }
+        if step != before { limit(step, of: successor) }
+    }
+
+    private func limit(_ step: Succession.Step, of successor: Successor) {
+        guard let seconds = Succession.limit(of: step) else { return }
+        let bound = NIOLoopBound(successor, eventLoop: loop)
+        loop.scheduleTask(in: .seconds(seconds)) { self.advance(bound.value, .late(step)) }
+    }
+
+    /// What an action brings about comes as an event of its own, after the actions that belong to the same one.
+    private func perform(_ action: Succession.Action, for successor: Successor) {
+        let bound = NIOLoopBound(successor, eventLoop: loop)
+        switch action {
+        case .stopAccepting:
+            // Commands and the admin address are answered here until the new server answers them.
+            acceptor.close()
+            loop.execute { self.advance(bound.value, .paused) }
+        case .tellToAccept: successor.tell(.accept)
+        case .handOver: handOver(to: successor)
+        case .kill: kill(successor.process.pid, SIGKILL)
+        case .acceptAgain: acceptAgain()
+        case .takeBack: takeBack()
+        case .reportFailure(let why):
+            if case .replacing = phase { phase = .serving }
+            log.error("the upgrade failed; this server goes on", metadata: ["reason": "\(why)"])
+            tellFailed(why)
+        case .reportStop: tellFailed("the server was told to stop")
+        case .reportSuccess: report(successor)
+        case .leave: leave(successor)
+        case .tellToStop:
+            stoppedSuccessor = successor
+            successor.tell(.stop(atOnce: false))
+        }
+    }
+
+    private func tellFailed(_ why: String) {
         for asked in upgradeAsked { asked.finish(.failed(why)) }
         upgradeAsked = []
     }
 
-    /// The new server accepts. This one stops accepting, and its workers hand over what they have.
-    private func retire(_ successor: Successor, _ paths: [String]) {
-        guard case .replacing(let current) = phase, current === successor, !paths.isEmpty else { return }
-        let bound = NIOLoopBound(successor, eventLoop: loop)
-        successor.workers = paths
+    /// The new server accepts, and this one's workers hand over what they have.
+    private func handOver(to successor: Successor) {
         successor.total = connectionCount
         successor.movesFailedBefore = totals.movesFailed
         phase = .retiring(successor)
+        pauseListening()
         // The successor has processes of its own for that, and only one at a time can have the hold device. What is under
         // way in them goes to its workers.
-        migration?.link?.send(.workers(paths))
+        migration?.link?.send(.workers(successor.workers))
         endMigration()
-        log.notice(
-            "the new server is ready; handing over",
-            metadata: ["pid": "\(successor.process.pid)", "connections": "\(successor.total)"])
-        pauseListening().whenComplete { [self] _ in
-            bound.value.isAccepting = true
-            bound.value.link?.send(.accept)
-            endIfDone()
-        }
         for worker in workers {
             worker.state = .draining
-            worker.link?.send(.drain(to: paths))
+            worker.link?.send(.drain(to: successor.workers))
         }
         progress(successor)
+        loop.execute { self.endIfDone() }
     }
 
-    /// Serves again with what is left: the listening sockets are still open here, and workers that have not left yet take
-    /// connections again.
-    private func resume() {
+    /// The new server has failed before anything was handed over.
+    private func acceptAgain() {
         phase = .serving
+        beginListening()
+        adjustWorkerCount()
+        scheduleRotation()
+        ServiceNotification.ready()
+    }
+
+    /// Serves again with what is left: workers that have not left yet take connections again.
+    private func takeBack() {
         for worker in workers {
             worker.state = .starting
             worker.link?.send(.resume)
         }
-        adjustWorkerCount()
-        beginListening()
-        scheduleRotation()
-        ServiceNotification.ready()
+        acceptAgain()
+        if migration == nil, configuration.migration.isConfigured, keeper != nil { startMigration() }
     }
 
     func progress(_ successor: Successor) {
@@ -202,24 +226,79 @@ extension Front {
         }
     }
 
-    /// Nothing is left here.
-    func retired(_ successor: Successor) {
-        phase = .finishing
-        stopListening()
-        // The last counts came after the successor had been given its own.
-        successor.link?.send(.ended(totals: totals, counts: countsInAll))
+    // MARK: The end
+
+    /// Whether an upgrade has come as far as it can, from what is left here.
+    func checkProgress(of successor: Successor) {
+        progress(successor)
+        guard connections.load(ordering: .relaxed) == 0 else { return }
+        if workers.isEmpty { return advance(successor, .settled) }
+        let now = MonotonicTime.now
+        let areSilent = workers.allSatisfy { worker in
+            worker.silentSince.map { now >= $0 + Self.patienceWithSilentWorkers } ?? false
+        }
+        if areSilent { advance(successor, .stuck) }
+    }
+
+    private func report(_ successor: Successor) {
+        let left = Remainder(pid: getpid(), connections: connectionCount, workers: workers.map(\.pid))
         let report = UpgradeReport(
-            from: getpid(), to: successor.process.pid, connections: successor.total,
+            from: getpid(), to: successor.process.pid, connections: successor.total - left.connections,
             failed: totals.movesFailed - successor.movesFailedBefore,
-            durationMilliseconds: Int((MonotonicTime.now - successor.startedAt) / 1_000_000))
+            durationMilliseconds: Int((MonotonicTime.now - successor.startedAt) / 1_000_000),
+            version: successor.program?.version, program: successor.program?.file,
+            left: left.workers.isEmpty ? nil : left.connections,
+            silentWorkers: left.workers.isEmpty ? nil : left.workers)
         log.notice("replaced", metadata: ["by": "\(report.to)", "duration_ms": "\(report.durationMilliseconds)"])
+        if !left.workers.isEmpty {
+            log.error(
+                "connections stay with workers that do not answer; they are handed over when these go on",
+                metadata: ["connections": "\(left.connections)", "pids": "\(left.workers)"])
+            successor.tell(.lingers(left))
+        }
         let told = upgradeAsked.map { asked in
             asked.finish(.upgraded(report))
             return asked.channel.closeFuture
         }
         upgradeAsked = []
+        reported = EventLoopFuture.andAllComplete(told, on: loop)
+    }
+
+    /// Nothing is left here.
+    private func leave(_ successor: Successor) {
+        phase = .finishing
+        stopListening()
+        // The last counts came after the successor had been given its own.
+        successor.tell(.ended(totals: totals, counts: countsInAll))
         isReplaced = true
-        EventLoopFuture.andAllComplete(told, on: loop).whenComplete { [self] _ in ended.succeed() }
+        (reported ?? loop.makeSucceededVoidFuture()).whenComplete { [self] _ in ended.succeed() }
+    }
+}
+
+extension Front {
+    /// Everything counted here and before.
+    var totals: WorkerReport {
+        var total = gone
+        for worker in workers { total.add(worker.report) }
+        return total
+    }
+
+    /// Counted by workers that are gone.
+    var gone: WorkerReport {
+        var total = predecessors
+        total.add(past)
+        if let counts = migration?.counts {
+            total.migrations += counts.arrived + counts.departed
+            total.movesFailed += counts.failed
+        }
+        return total
+    }
+
+    /// Counted by this front and those before it.
+    var countsInAll: FrontCounts {
+        var total = predecessorCounts
+        total.add(counts.withLock { $0 })
+        return total
     }
 }
 

@@ -43,6 +43,7 @@ extension Front {
             }
         } catch {
             log.error("a worker cannot be started", metadata: ["reason": "\(error)"])
+            if readiness == nil { return replace(wasReady: false) }
             failReadiness("\(error)")
         }
     }
@@ -74,6 +75,7 @@ extension Front {
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
             worker.link?.channel.close(promise: nil)
             failReadiness(why)
+        case .beat: answered(worker)
         case .report(let report):
             worker.report = report
             if case .retiring(let successor) = phase { progress(successor) }
@@ -165,7 +167,8 @@ extension Front {
                     "worker": "\(worker.number)", "pid": "\(worker.pid)", "ending": "\(ending)",
                     "connections": "\(worker.report.connections)",
                 ])
-            replace(wasReady: before == .ready)
+            // One that was silent for long has been replaced.
+            if !worker.isReplaced { replace(wasReady: before == .ready) }
         }
     }
 
@@ -175,7 +178,7 @@ extension Front {
         let delay = min(Self.slowest, 0.1 * Double(1 << min(failedStarts, 10)))
         loop.scheduleTask(in: .milliseconds(Int64(delay * 1000))) { [self] in
             switch phase {
-            case .serving, .replacing: startWorker()
+            case .serving, .replacing: adjustWorkerCount()
             case .starting, .retiring, .finishing: return
             }
         }
@@ -183,7 +186,7 @@ extension Front {
 
     /// After a change of the configuration.
     func adjustWorkerCount() {
-        let active = workers.filter { $0.state == .ready || $0.state == .starting }
+        let active = workers.filter { ($0.state == .ready && !$0.isReplaced) || $0.state == .starting }
         if active.count < workerCount {
             for _ in active.count..<workerCount { startWorker() }
         } else {
@@ -206,13 +209,16 @@ extension Front {
         }
     }
 
-    private func tellSiblings() {
-        let ready = workers.filter { $0.state == .ready }
+    /// Who there is to give connections to.
+    func tellSiblings() {
+        let ready = workers.filter(\.takesConnections)
         for worker in ready { worker.link?.send(.siblings(ready.filter { $0 !== worker }.map(\.socket))) }
+        if !ready.isEmpty { tellPredecessor(.workers(ready.map(\.socket))) }
         switch phase {
         case .starting, .serving, .replacing:
             // Those that leave must not wait for one that has left.
             for worker in workers where worker.state == .draining && worker.ending == nil {
+                if ready.isEmpty, workers.contains(where: { $0.state == .ready }) { continue }
                 worker.link?.send(ready.isEmpty ? .finish : .drain(to: ready.map(\.socket)))
             }
         case .retiring, .finishing: break

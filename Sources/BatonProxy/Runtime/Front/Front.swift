@@ -47,6 +47,8 @@ final class Front: @unchecked Sendable {
     var phase = Phase.starting { didSet { phaseHasChanged() } }
     /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
     var isStopping = false
+    /// Whether what is left is being closed.
+    var isClosingRest = false
     var reloads = ReloadSchedule<JSONLink<ControlResponse>>()
     var reloadUnderWay: ReloadUnderWay?
     var lastReload: UInt64 = 0
@@ -76,8 +78,18 @@ final class Front: @unchecked Sendable {
     var predecessors: WorkerReport
     var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
-    /// Whether the server before this one still hands over. Until it has nothing left, the workers it knows must stay.
-    var hasPredecessor = false
+    /// The server before this one, until it has nothing left: the workers it knows must stay.
+    var predecessor: Predecessor?
+    /// Whether that one knows all of `SuccessorMessage`.
+    var predecessorKnowsMore = false
+    /// What it cannot hand over.
+    var remainder: Remainder?
+    /// The server that was to replace this one, and was told to stop with it.
+    var stoppedSuccessor: Successor?
+    /// Fulfilled when those who asked for the upgrade have been told of it.
+    var reported: EventLoopFuture<Void>?
+    /// Whether a connection may have come to a worker.
+    var hasBegun = false
     var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     var rotation: Scheduled<Void>?
     var admin: AdminServer?
@@ -145,9 +157,10 @@ final class Front: @unchecked Sendable {
         loop.execute { [self] in
             readiness = promise
             for _ in 0..<workerCount { startWorker() }
+            startHeartbeat()
             keeper?.listen { [self] in loop.execute { self.keeperLost() } }
             if configuration.migration.isConfigured {
-                if keeper == nil, hasPredecessor {
+                if keeper == nil, predecessor != nil {
                     log.error("connections cannot move between hosts: the server before had no privileges to hand on")
                 } else {
                     startMigration()
@@ -167,9 +180,11 @@ final class Front: @unchecked Sendable {
         readiness = nil
     }
 
-    /// Ends the workers of a server that could not start.
+    /// Ends the workers of a server that could not start. Of one that has begun they end by themselves, with what they have.
     func abandonStart() {
-        for worker in workers { kill(worker.pid, SIGKILL) }
+        if !hasBegun {
+            for worker in workers { kill(worker.pid, SIGKILL) }
+        }
         ended.succeed()
         migration?.link?.channel.close(promise: nil)
     }
@@ -177,7 +192,11 @@ final class Front: @unchecked Sendable {
     /// Accepts.
     func serve() -> EventLoopFuture<Void> {
         loop.flatSubmit { [self] in
-            guard case .starting = phase else { return loop.makeSucceededVoidFuture() }
+            guard case .starting = phase else {
+                return loop.makeFailedFuture(
+                    RuntimeError(.processFailed, Self.stoppedWhileStarting))
+            }
+            hasBegun = true
             phase = .serving
             beginListening()
             scheduleRotation()
@@ -204,11 +223,10 @@ final class Front: @unchecked Sendable {
         switch phase {
         case .finishing:
             guard workers.isEmpty, drain == nil, connections.load(ordering: .relaxed) == 0 else { return }
+            // As long as the one before has connections, this one answers for it.
+            guard predecessor == nil else { return }
             ended.succeed()
-        case .retiring(let successor):
-            progress(successor)
-            guard successor.isAccepting, workers.isEmpty, connections.load(ordering: .relaxed) == 0 else { return }
-            retired(successor)
+        case .retiring(let successor): checkProgress(of: successor)
         case .starting, .serving, .replacing: return
         }
     }
@@ -230,7 +248,7 @@ final class Front: @unchecked Sendable {
             connections: connectionCount,
             workers: workers.filter { $0.state != .gone }.map {
                 .init(
-                    pid: $0.pid, number: $0.number, state: $0.state.rawValue, connections: $0.report.connections,
+                    pid: $0.pid, number: $0.number, state: $0.stateName, connections: $0.report.connections,
                     movesIn: $0.report.movesIn,
                     movesOut: $0.report.movesOut)
             },
@@ -238,7 +256,9 @@ final class Front: @unchecked Sendable {
                 handoff: total.movesIn, migration: total.migrations,
                 failed: total.movesFailed),
             pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort,
-            droppedLogLines: droppedLogLines)
+            droppedLogLines: droppedLogLines,
+            program: BinaryPath.atStart,
+            former: remainder.map { .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers) })
     }
 }
 

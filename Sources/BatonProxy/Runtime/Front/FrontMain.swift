@@ -7,37 +7,6 @@ internal import TLSHandshake
 
 /// `baton serve`.
 public enum FrontMain {
-    /// Finds the front for what its predecessor says at last.
-    private final class Heir: Sendable {
-        private let state = Mutex<(front: Front?, isAlone: Bool)>((nil, false))
-        /// Fulfilled when the predecessor accepts no more.
-        let turn: EventLoopPromise<Void>
-
-        init(_ loop: any EventLoop) { turn = loop.makePromise() }
-
-        func serves(_ front: Front) {
-            let isAlone = state.withLock { state in
-                state.front = front
-                return state.isAlone
-            }
-            if isAlone { front.loop.execute { front.predecessorEnded() } }
-        }
-
-        /// - Parameter totals: what the predecessor has counted; nil if it ended without a word.
-        func predecessorEnded(_ totals: WorkerReport?, _ counts: FrontCounts? = nil) {
-            let front = state.withLock { state in
-                state.isAlone = true
-                return state.front
-            }
-            turn.succeed()
-            front?.loop.execute {
-                if let totals { front?.predecessors = totals }
-                if let counts { front?.predecessorCounts = counts }
-                front?.predecessorEnded()
-            }
-        }
-    }
-
     /// Serves until it is told to end or has been replaced.
     ///
     /// - Throws: `ConfigurationError`, `RuntimeError` and others, all before it has served; what cannot be done later is
@@ -57,29 +26,18 @@ public enum FrontMain {
             // The server before this one moves no connections. Nothing has been read from its link yet.
             try ProgramRestart(keeper: KeeperLink.startKeeper(migration)).run(as: nil)
         }
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
-        let heir = Heir(loop)
-        let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
-        let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
-            switch message {
-            case .accept: heir.turn.succeed()
-            case .ended(let totals, let counts): heir.predecessorEnded(totals, counts)
-            }
-        } ended: {
-            heir.predecessorEnded(nil)
-        }.get()
+        let predecessor = try await Predecessor.meet(at: path)
         do {
-            try await serve(options, predecessor: (path, link, heir), activated, keeper: keeper, signals)
+            try await serve(options, predecessor: predecessor, activated, keeper: keeper, signals)
         } catch {
-            let line = JSONLink<SuccessorMessage>.line(.failed("\(error)"))
-            if let line { try? await link.channel.writeAndFlush(line).get() }
+            await predecessor.sayFailed("\(error)")
             throw error
         }
     }
 
     private static func serve(
-        _ options: ServeOptions, predecessor: (path: String, link: JSONLink<SuccessorMessage>, heir: Heir)?,
-        _ activated: [ActivatedSocket], keeper: CInt?, _ signals: Signals
+        _ options: ServeOptions, predecessor: Predecessor?, _ activated: [ActivatedSocket], keeper: CInt?,
+        _ signals: Signals
     ) async throws {
         let (configuration, file) = try options.read()
         let account = try configuration.user.map { try Account(user: $0, group: configuration.group) }
@@ -116,17 +74,25 @@ public enum FrontMain {
         front.workersAsked = inheritance?.workersAsked
         front.predecessorCounts = inheritance?.counts ?? FrontCounts()
         front.keeper = keeperLink
-        front.hasPredecessor = predecessor != nil
+        front.predecessor = predecessor
+        front.predecessorKnowsMore = inheritance?.version != nil
         signals.hear { number in front.loop.execute { front.received(number) } }
         do {
             try await front.start().get()
             try await front.loop.submit { try front.prepareListening() }.get()
-            if let (_, link, heir) = predecessor {
-                heir.serves(front)
-                link.send(.ready(workers: try await front.loop.submit { front.workers.map(\.socket) }.get()))
-                try await heir.turn.futureResult.get()
+            if let predecessor {
+                predecessor.introduce(front)
+                try FaultPoint.reach("prepared")
+                let workers = try await front.loop.submit { front.workers.map(\.socket) }.get()
+                predecessor.say(.ready(workers: workers, program: .current))
+                try FaultPoint.reach("ready")
+                try await predecessor.turn.futureResult.get()
+                try FaultPoint.reach("told")
             }
             try await front.serve().get()
+            try FaultPoint.reach("serving")
+            try await front.loop.submit { front.tellPredecessor(.accepting) }.get()
+            try FaultPoint.reach("accepting")
         } catch {
             try? await front.loop.submit { front.abandonStart() }.get()
             if predecessor == nil { control.remove() }

@@ -22,6 +22,8 @@ struct Inheritance: Codable, Sendable {
     var counts: FrontCounts?
     /// The number of workers that a command has set; absent from an older version.
     var workersAsked: Int?
+    /// The version that leaves it; absent from one that knows nothing of `SuccessorMessage.accepting` and what follows there.
+    var version: String?
     /// What the privileged process may do. If this is set, a link to its keeper is the last descriptor.
     var networkArguments: [String]?
 

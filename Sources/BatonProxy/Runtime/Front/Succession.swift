@@ -69,6 +69,8 @@ struct Succession {
         case takeBack
         /// The upgrade has failed, and this server goes on.
         case reportFailure(String)
+        /// The upgrade has ended because the server was told to stop.
+        case reportStop
         /// The new server has taken over.
         case reportSuccess
         /// Nothing is left to do here: the process ends.
@@ -143,10 +145,10 @@ struct Succession {
         case (.starting, .stop), (.failing, .stop):
             // It accepts nothing yet, or no more.
             step = .over
-            return [.kill, .reportFailure(Self.stopped)]
+            return [.kill, .reportStop]
         case (.pausing, .stop), (.yielding, .stop), (.handingOver, .stop):
             step = .over
-            return [.tellToStop, .reportFailure(Self.stopped)]
+            return [.tellToStop, .reportStop]
         case (.lingering, .stop):
             step = .over
             return [.tellToStop]
@@ -155,6 +157,4 @@ struct Succession {
             return []
         }
     }
-
-    private static let stopped = "the server was told to stop"
 }

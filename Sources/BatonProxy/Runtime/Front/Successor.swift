@@ -1,37 +1,63 @@
 internal import Glibc
+internal import NIOCore
 
 /// What a new server says to the one it replaces.
 enum SuccessorMessage: Codable, Sendable {
-    /// Its workers take parcels at these sockets, and it accepts connections as soon as it is told.
-    case ready(workers: [String])
-    /// It cannot start, for this reason.
+    /// It has done all that can fail. Its workers take parcels at these sockets, and it accepts connections as soon as it is
+    /// told. A version that tells nothing of its `program` says nothing of what follows here.
+    case ready(workers: [String], program: RunningProgram?)
+    /// It cannot serve, for this reason.
     case failed(String)
+    /// It accepts connections.
+    case accepting
+    /// Its workers are others now.
+    case workers([String])
+    /// It was told to stop.
+    case stopping(atOnce: Bool)
 }
 
-/// What the old server says to the new one.
+/// What the old server says to the new one. The last two are for versions that tell their program.
 enum PredecessorMessage: Codable, Sendable {
     /// It accepts no more: the listening sockets are the new one's. Two that accept at one socket would wake each other
     /// for nothing; who connects in between waits in the socket's queue.
     case accept
     /// Nothing is left to it: all it has counted. An older version tells nothing of `counts`.
     case ended(totals: WorkerReport, counts: FrontCounts?)
+    /// What is left to it stays for the time being.
+    case lingers(Remainder)
+    /// It was told to stop.
+    case stop(atOnce: Bool)
 }
 
-/// The server that is to replace this one, as this one sees it.
+/// Which program a server is.
+struct RunningProgram: Codable, Sendable {
+    var version: String
+    /// Its file, with every link followed.
+    var file: String
+
+    static var current: RunningProgram { RunningProgram(version: BatonVersion.current, file: BinaryPath.atStart) }
+}
+
+/// The server that is to replace this one, as this one sees it. Used on the front's loop.
 final class Successor {
     let process: ChildProcess
+    var succession = Succession()
     var link: JSONLink<PredecessorMessage>?
     /// Where its workers listen; empty until it is ready.
     var workers: [String] = []
-    /// Whether it accepts, and nothing that was accepted here is still to be counted.
-    var isAccepting = false
+    /// `nil` until it is ready, and of a version that does not tell it.
+    var program: RunningProgram?
     var total = 0
     var movesFailedBefore = 0
-    var why: String?
     let startedAt = MonotonicTime.now
 
     init(_ process: ChildProcess) { self.process = process }
 
-    /// It will not be needed.
-    func abandon() { kill(process.pid, SIGKILL) }
+    func tell(_ message: PredecessorMessage) {
+        switch message {
+        case .accept, .ended: link?.send(message)
+        // An older version would end the link.
+        case .lingers, .stop: if program != nil { link?.send(message) }
+        }
+    }
 }

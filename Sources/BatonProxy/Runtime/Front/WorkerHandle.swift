@@ -13,6 +13,12 @@ final class WorkerHandle {
     var link: JSONLink<FrontMessage>?
     var state = State.starting
     var report = WorkerReport()
+    /// Beats that have passed since the one that it has not answered; `nil`: it has.
+    var unansweredBeats: Int?
+    /// Since when it does not answer, on the monotonic clock in nanoseconds.
+    var silentSince: UInt64?
+    /// Whether another does its work.
+    var isReplaced = false
     /// How many other workers it knows.
     var siblings = 0
     /// Connections given to it that its reports do not count yet.
@@ -30,6 +36,12 @@ final class WorkerHandle {
         self.pid = pid
         self.socket = socket
     }
+
+    /// Whether it may be given connections.
+    var takesConnections: Bool { state == .ready && silentSince == nil }
+
+    /// For status and the admin page.
+    var stateName: String { silentSince == nil || state == .gone ? state.rawValue : "silent" }
 
     var load: Int { report.connections + underWay.count }
 

@@ -14,6 +14,8 @@ enum FrontMessage: Codable, Sendable {
     case migrate(to: String, sweep: UInt64, limit: Int)
     /// Take no more connections, close those that are idle, and exit when none is left.
     case finish
+    /// Answer, to show that the event loop turns.
+    case beat
     /// Tell what connections are there.
     case list(ListingRequest)
     /// Close what is left, and exit.

@@ -11,6 +11,8 @@ enum WorkerMessage: Codable, Sendable {
     /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets, and
     /// which of the front's placements are among them. Comes before the report that counts them.
     case sources([String: Int], placed: [UInt64])
+    /// The answer to `beat`.
+    case beat
     /// Its counts have changed.
     case report(WorkerReport)
     /// The answer to `list`.

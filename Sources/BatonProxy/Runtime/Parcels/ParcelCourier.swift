@@ -56,6 +56,19 @@ final class ParcelCourier: Sendable {
         if mustStart { queue.async { self.run() } }
     }
 
+    /// Gives back what has not been offered yet.
+    func recall() {
+        let boxes = state.withLock { state in
+            defer { state.queue = [] }
+            return state.queue
+        }
+        guard !boxes.isEmpty else { return }
+        delivered(
+            Delivery(
+                handedOver: 0, returned: boxes, lost: 0, reason: "the receiver does not answer",
+                failures: ["unresponsive": boxes.count]))
+    }
+
     private func run() {
         while true {
             let boxes = state.withLock { state -> [DetachedConnection] in

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import Glibc
 
 /// What the operator started, as it was written: a path, or a name that is looked up in PATH. An upgrade starts what is there

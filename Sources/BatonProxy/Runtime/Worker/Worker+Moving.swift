@@ -12,6 +12,7 @@ extension Worker {
 
     func verdict(on parcel: borrowing Parcel) -> Verdict {
         guard isAccepting.isSet else { return .decline(.leaving) }
+        guard isTurning else { return .decline(.unresponsive) }
         guard !parcel.sockets.isEmpty, parcel.sockets.count <= 2 else { return .decline(.unsupportedParcel) }
         guard parcel.metadata.target != nil || parcel.metadata.isUndecided,
             let state = SessionState(parcel.applicationState),

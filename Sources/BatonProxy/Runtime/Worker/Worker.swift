@@ -4,6 +4,7 @@ internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import Synchronization
 internal import TLSHandshake
 
 /// A worker process: takes parcels from its front and from other workers, and serves their connections. Everything but
@@ -77,7 +78,11 @@ final class Worker: @unchecked Sendable {
         case .reconfigure(let file, let flags, let turn): reconfigure(file, flags, turn)
         case .siblings(let paths):
             siblings = paths
+            if case .serving = phase {
+                for (path, courier) in couriers where !paths.contains(path) { courier.recall() }
+            }
             link?.send(.acquainted(paths.count))
+        case .beat: link?.send(.beat)
         case .list(let request): list(request)
         case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
         case .drain(let paths):
@@ -126,6 +131,7 @@ final class Worker: @unchecked Sendable {
             inbox.start()
             self.inbox = inbox
             phase = .serving
+            turned()
             scheduleIdleSweep()
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
@@ -343,4 +349,16 @@ final class Worker: @unchecked Sendable {
 
     /// Whether parcels are taken; read on the inbox's thread.
     let isAccepting = LockedFlag()
+
+    /// When the event loop turned last; read on the inbox's thread, which goes on when the loop does not.
+    private let lastTurn = Atomic<UInt64>(0)
+    /// Without a turn for this long nothing is taken: nobody would serve it.
+    private static let longestTurn: UInt64 = 2_000_000_000
+
+    private func turned() {
+        lastTurn.store(MonotonicTime.now, ordering: .relaxed)
+        loop.scheduleTask(in: .milliseconds(250)) { self.turned() }
+    }
+
+    var isTurning: Bool { MonotonicTime.now < lastTurn.load(ordering: .relaxed) + Self.longestTurn }
 }

@@ -1,0 +1,109 @@
+import BatonProxy
+import Foundation
+import StockPeers
+import Testing
+
+@Suite("A worker that does not answer", .serialized, .timeLimit(.minutes(5)))
+struct SilentWorkerTests {
+    /// A server with connections in both of its workers, one of which is stopped.
+    private func stopped() throws -> (server: Server, worker: StatusReport.Worker) {
+        let server = try Server(["--upstream", "echo", "--limits.handshake-time", "5m"])
+        let crowd = try Clients.exchange(server.port, connections: 4)
+        for _ in 0..<4 { try crowd.expect("STARTED") }
+        self.crowd.value = crowd
+        let report = try server.waitUntil { $0.workers.allSatisfy { $0.connections == 2 } }
+        let worker = try #require(report.workers.first)
+        kill(worker.pid, SIGSTOP)
+        return (server, worker)
+    }
+
+    private final class Box { var value: PeerProcess? }
+    private let crowd = Box()
+
+    @Test("it gets no new connections, those that are on their way to it go to another, and it is shown")
+    func avoided() throws {
+        let (server, worker) = try stopped()
+        let more = try Clients.exchange(server.port, connections: 6)
+        for _ in 0..<6 { try more.expect("STARTED") }
+        let report = try server.waitUntil { $0.workers.contains { $0.state == "silent" } }
+        #expect(report.workers.first { $0.state == "silent" }?.pid == worker.pid)
+        _ = try server.waitUntil { $0.workers.contains { $0.pid != worker.pid && $0.connections == 8 } }
+        kill(worker.pid, SIGCONT)
+        _ = try server.waitUntil { !$0.workers.contains { $0.state == "silent" } }
+        for (clients, count) in [(more, 6), (try #require(crowd.value), 4)] {
+            try clients.endInput()
+            try clients.expect("WHOLE \(count) of \(count)")
+        }
+    }
+
+    @Test("another takes the place of the only worker")
+    func replaced() throws {
+        let server = try Server(["--upstream", "echo"], workers: 1)
+        let worker = try #require(try server.status().workers.first)
+        kill(worker.pid, SIGSTOP)
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        kill(worker.pid, SIGKILL)
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+        #expect(try server.waitUntil { $0.workers.count == 1 }.workers.first?.pid != worker.pid)
+    }
+
+    @Test("an upgrade leaves it behind and says so; once it goes on, its connections follow")
+    func upgrade() throws {
+        let (server, worker) = try stopped()
+        let report = try server.upgrade()
+        #expect(report.connections == 2 && report.left == 2 && report.silentWorkers == [worker.pid])
+        let status = try server.waitUntil { $0.former != nil }
+        #expect(status.pid == report.to && status.former?.silentWorkers == [worker.pid])
+        let error = #expect(throws: RuntimeError.self) { try server.upgrade() }
+        #expect(error?.message.contains("\(worker.pid)") == true)
+        kill(worker.pid, SIGCONT)
+        _ = try server.waitUntil { $0.former == nil && $0.connections == 4 }
+        try server.upgrade()
+        let clients = try #require(crowd.value)
+        try clients.endInput()
+        try clients.expect("WHOLE 4 of 4")
+    }
+
+    @Test("a stop while an upgrade waits for it ends both servers and the worker", arguments: [false, true])
+    func stop(isOld: Bool) throws {
+        let (server, worker) = try stopped()
+        server.signal(SIGUSR2)
+        let new = try server.waitUntil { $0.pid != server.frontID }.pid
+        // The others have been handed over.
+        _ = try server.waitUntil { $0.connections == 2 }
+        let stopped = isOld ? server.frontID : new
+        kill(stopped, SIGTERM)
+        try server.log("draining")
+        // Asked twice, a server stops at once.
+        kill(stopped, SIGTERM)
+        try server.end()
+        for pid in [new, server.frontID, worker.pid] { #expect(kill(pid, 0) != 0 || isDead(pid), "\(pid) lives") }
+        #expect(throws: RuntimeError.self) { try server.status() }
+        #expect(throws: (any Error).self) { _ = try Wire.connect(UInt16(server.port)) }
+    }
+
+    /// A process whose parent has not waited for it yet is dead as well.
+    private func isDead(_ pid: Int32) -> Bool {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return true }
+        return text.contains(") Z")
+    }
+
+    @Test("the death of the new server while an upgrade waits for it gives everything back, with the control socket")
+    func newServerDies() throws {
+        let (server, worker) = try stopped()
+        server.signal(SIGUSR2)
+        let new = try server.waitUntil { $0.pid != server.frontID && $0.connections == 2 }.pid
+        kill(new, SIGKILL)
+        try server.log("this server goes on")
+        kill(worker.pid, SIGCONT)
+        #expect(try server.waitUntil { $0.connections >= 2 }.pid == server.frontID)
+        let more = try Clients.exchange(server.port)
+        try more.expect("STARTED")
+        for (clients, count) in [(more, 1), (try #require(crowd.value), 4)] {
+            try clients.endInput()
+            try clients.expect("WHOLE \(count) of \(count)")
+        }
+    }
+}
