@@ -145,7 +145,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
         .testTarget(
-            name: "ServeTests", dependencies: ["baton", "BatonProxy", "StockPeers"], swiftSettings: settings),
+            name: "ServeTests", dependencies: ["baton", "BatonProxy", "StockPeers", "SelfSigned"],
+            swiftSettings: settings),
         .executableTarget(
             name: "NIOPeer",
             dependencies: [

@@ -117,7 +117,7 @@ struct ReloadScheduleTests {
                 if next.handle(event) { explore(next, depth - 1) }
             }
         }
-        explore(Server(), 6)
+        explore(Server(), 7)
         #expect(count > 5_000)
     }
 

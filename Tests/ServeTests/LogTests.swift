@@ -49,7 +49,8 @@ struct LogTests {
             } else {
                 _ = try ControlClient(path: control).status()
             }
-            try client.endInput()
+            kill(client.processID, SIGKILL)
+            try client.expect(nil)
             kill(server.processID, SIGTERM)
             try server.expect(nil)
             unlink(socket)

@@ -123,35 +123,17 @@ struct ReloadTests {
         #expect(try site.names().contains("www.example.com"))
     }
 
-    @Test("whoever comes while files are being read is served, and a request meanwhile has them read once more")
-    func slowFiles() throws {
-        let site = try Site("wildcard")
-        let text = try String(contentsOfFile: site.configuration, encoding: .utf8)
-        // A file that nobody has written yet: who opens it waits.
-        unlink(site.configuration)
-        #expect(mkfifo(site.configuration, 0o600) == 0)
-        let first = try site.reload()
-        let client = try Clients.exchange(site.server.port)
-        try client.endInput()
-        try client.expect("WHOLE 1 of 1")
-        let before = try site.server.status()
-        let second = try site.reload()
-        try text.write(toFile: site.configuration, atomically: false, encoding: .utf8)
-        try first.expect("has read")
-        try site.use("exact")
-        try text.write(toFile: site.configuration, atomically: false, encoding: .utf8)
-        try second.expect("has read")
-        #expect(try site.names().contains("www.example.com"))
-        #expect(try site.server.status().pid == before.pid)
-    }
-
-    @Test("a named pipe in place of a certificate keeps nobody")
+    @Test("a named pipe in place of a certificate or of the configuration keeps nobody")
     func namedPipe() throws {
         let site = try Site("wildcard")
         unlink(site.files.path("site.pem"))
         #expect(mkfifo(site.files.path("site.pem"), 0o600) == 0)
         let reload = try site.reload()
         try reload.expect("not a regular file")
+        unlink(site.configuration)
+        #expect(mkfifo(site.configuration, 0o600) == 0)
+        let another = try site.reload()
+        try another.expect("cannot be read")
         #expect(try site.names().contains("*.example.com"))
     }
 
