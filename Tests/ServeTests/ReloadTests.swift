@@ -99,7 +99,7 @@ struct ReloadTests {
         try site.server.log("as soon as that can be")
         let reload = try site.reload()
         try binary.go()
-        try upgrade.expect("ended before it was ready")
+        try upgrade.expect("exit status 3")
         try reload.expect("has read")
         #expect(try site.names().contains("www.example.com"))
     }
