@@ -31,7 +31,7 @@ extension Configuration: SettingSection {
             ),
             Setting(
                 "shutdown-time", \.shutdownTime, .optional(.duration(.zero...(.seconds(30 * 86_400)))),
-                "The longest time that a stop waits for connections to end, behind `shutdown-delay`; then they are closed in order. `off`: as long as they last."
+                "The longest time that a stop waits for connections to end, behind `shutdown-delay`; then they are closed, those to an upstream with a reset. `off`: as long as they last."
             ),
             Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
             Setting(

@@ -17,7 +17,7 @@ struct UpgradeStepTests {
         "the new server fails or crashes before it has said that it accepts: the old one has every connection",
         arguments: [
             "prepared:fail", "prepared:crash", "prepared:stop", "ready:fail", "ready:crash", "told:fail", "told:crash",
-            "told:stop", "serving:fail", "serving:crash",
+            "serving:fail", "serving:crash",
         ])
     func before(fault: String) throws {
         let files = try TemporaryFiles()

@@ -59,8 +59,8 @@ extension Front {
         workersWaiting = []
         upgradeAsked = []
         phase = .finishing
-        log.notice("draining", metadata: ["connections": "\(connectionCount)"])
         stopAccepting()
+        log.notice("draining", metadata: ["connections": "\(connectionCount)"])
         for worker in workers { worker.link?.send(.finish) }
         if let limit = configuration.shutdownTime?.timeAmount {
             loop.scheduleTask(in: limit) { self.closeRest() }
