@@ -111,7 +111,11 @@ extension ConnectionHandler {
         // Who is asked in the midst of handing on goes on handing on.
         guard !isPumping else { return }
         pump()
-        if hasDelivered { completeRead() }
+        if hasDelivered {
+            // The application may ask again from within.
+            completeRead()
+            if readsByItself { isReadWanted = true }
+        }
         if isReadWanted { context.read() }
     }
 
@@ -138,8 +142,12 @@ extension ConnectionHandler {
 
     private var hasDelivered: Bool { delivered != nil }
 
-    /// Whether the application gets what there is: it has asked, or cannot ask any more.
-    private var mayDeliver: Bool { isReadWanted || isTransportGone }
+    /// Whether the application gets what there is: it has asked, need not ask, or cannot ask any more.
+    private var mayDeliver: Bool { isReadWanted || isTransportGone || readsByItself }
+
+    /// Whether the channel asks for the application. It does so only after what it has read itself, and not while a read of
+    /// this handler's own is pending.
+    private var readsByItself: Bool { (try? context?.channel.syncOptions?.getOption(.autoRead)) == true }
 
     private func completeRead() {
         delivered = nil
@@ -152,8 +160,6 @@ extension ConnectionHandler {
         context?.fireChannelRead(wrapInboundOut(buffer))
         guard let delivered, delivered >= Self.largestRead, !isTransportGone else { return }
         completeRead()
-        // A channel that reads by itself does so only after what it has read itself.
-        if (try? context?.channel.syncOptions?.getOption(.autoRead)) == true { isReadWanted = true }
     }
 
     /// Hands on what has come, in its order: plaintext as far as the application wants to read, then the end. Handlers may

@@ -14,7 +14,7 @@ static const struct {
     const char *name;
 } fatal[] = {
     {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"},   {SIGFPE, "SIGFPE"}, {SIGILL, "SIGILL"},
-    {SIGQUIT, "SIGQUIT"}, {SIGSEGV, "SIGSEGV"}, {SIGSYS, "SIGSYS"}, {SIGTRAP, "SIGTRAP"},
+    {SIGSEGV, "SIGSEGV"}, {SIGSYS, "SIGSYS"}, {SIGTRAP, "SIGTRAP"},
 };
 enum { FATAL_COUNT = sizeof fatal / sizeof *fatal, LONGEST_NAME = 31, NULL_PAGES = 64 << 10 };
 

@@ -44,6 +44,12 @@ struct ExampleConfigurationTests {
         replace("address: \"[::]:8883\"", "address: 127.0.0.1:0")
         replace("/etc/baton/example.pem", issued.certificate)
         replace("/etc/baton/example.key", issued.key)
+        // The staple and the client's certificate have tests of their own.
+        for key in [
+            "ocsp: /etc/baton/example.ocsp", "tls-certificate: /etc/baton/client.pem", "tls-key: /etc/baton/client.key",
+        ] {
+            replace("    \(key)\n", "")
+        }
         replace("/run/chat/parcels.sock", handoff)
         replace("[10.0.0.10:8443, \"[2001:db8::10]:8443\", web.internal:8443]", "127.0.0.1:\(web.port)")
         replace("source-addresses: [10.0.0.100, \"2001:db8::100\"]", "source-addresses: [127.0.0.1]")
