@@ -24,6 +24,8 @@ final class ClientTrust: Sendable {
         /// Subjects of authorities without a list.
         var unlisted: [String]
         var told: Set<String>
+        /// Why the lists could not be read the last time.
+        var failure: String?
     }
 
     /// What the authorities are, for the context of sessions.
@@ -38,8 +40,9 @@ final class ClientTrust: Sendable {
     init(authorities: PEMSource, revocationLists: [String]) throws(TLSConfigurationError) {
         let certificates = try CertificateList(authorities)
         self.authorities = certificates
-        // Some public authorities' lists are large.
-        lists = revocationLists.map { SmallFile($0, maximumLength: 64 << 20) }
+        // Some public authorities' lists are large. Each look at one costs a hash over all of it, on the thread that makes
+        // handshakes.
+        lists = revocationLists.map { SmallFile($0, maximumLength: 16 << 20) }
         digests = (0..<certificates.count).compactMap { certificates[$0] }.flatMap(CertificateDigest.sha256)
         var state = try ClientTrust.load(certificates, lists)
         notices = ClientTrust.notices(&state, Int64(time(nil)))
@@ -48,6 +51,35 @@ final class ClientTrust: Sendable {
 
     /// Has the library verify the peer by what holds now.
     func apply(to ssl: OpaquePointer) -> Bool { baton_ssl_set_verify_store(ssl, store.pointer) == 1 }
+
+    /// Verifies a chain of certificates first without the revocation lists, and with them only if it leads to an authority.
+    ///
+    /// The library looks a certificate up before it checks any signature, and checks a list's own signature, over all of
+    /// it, each time. Otherwise whoever knows an authority's name could have us do that without holding a certificate.
+    static func verify(_ context: OpaquePointer) -> Bool {
+        let flags = UInt(X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL)
+        let parameters = X509_STORE_CTX_get0_param(context)
+        guard X509_VERIFY_PARAM_get_flags(parameters) & flags != 0 else { return X509_verify_cert(context) == 1 }
+        // A context verifies once.
+        guard let first = X509_STORE_CTX_new() else { return false }
+        defer { X509_STORE_CTX_free(first) }
+        guard
+            X509_STORE_CTX_init(
+                first, X509_STORE_CTX_get0_store(context), X509_STORE_CTX_get0_cert(context),
+                X509_STORE_CTX_get0_untrusted(context)) == 1,
+            X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(first), parameters) == 1,
+            X509_VERIFY_PARAM_clear_flags(X509_STORE_CTX_get0_param(first), flags) == 1
+        else {
+            X509_STORE_CTX_set_error(context, X509_V_ERR_OUT_OF_MEM)
+            return false
+        }
+        guard X509_verify_cert(first) == 1 else {
+            let error = X509_STORE_CTX_get_error(first)
+            X509_STORE_CTX_set_error(context, error == X509_V_OK ? X509_V_ERR_UNSPECIFIED : error)
+            return false
+        }
+        return X509_verify_cert(context) == 1
+    }
 
     /// Whether a certificate that was good once still is. A session that is resumed verifies nothing by itself.
     ///
@@ -62,7 +94,7 @@ final class ClientTrust: Sendable {
         let store = store
         return withExtendedLifetime(store) {
             X509_STORE_CTX_init(context, store.pointer, certificate, nil) == 1
-                && X509_STORE_CTX_set_default(context, "ssl_client") == 1 && X509_verify_cert(context) == 1
+                && X509_STORE_CTX_set_default(context, "ssl_client") == 1 && ClientTrust.verify(context)
         }
     }
 
@@ -83,9 +115,14 @@ final class ClientTrust: Sendable {
             state.withLock { $0 = next }
             return notices
         } catch {
-            // The lists as they were are better than none. The next look is at the next change.
-            state.withLock { $0.stamps = stamps }
-            return ["the revocation lists are kept as they were: \(error.message)"]
+            // The lists as they were are better than none. What is no list is read again when it changes, and what could
+            // not be read at the next look: a lack of descriptors changes no file.
+            return state.withLock { state in
+                if error.code != .unreadableFile { state.stamps = stamps }
+                let message = "the revocation lists are kept as they were: \(error.message)"
+                defer { state.failure = message }
+                return ClientTrust.notices(&state, now) + (state.failure == message ? [] : [message])
+            }
         }
     }
 

@@ -19,6 +19,8 @@ final class LibrarySession: @unchecked Sendable {
     /// A callback refused for a reason that the library's own error does not tell.
     var hadNoCommonProtocol = false
     var hadUnknownName = false
+    /// The certificate of an offered session is not trusted any more.
+    var hasRefusedCertificate = false
     var alertSent: Alert?
     var alertReceived: Alert?
     /// A client: digest of the name and the roots its server is verified by. See `ClientSession.identity`.

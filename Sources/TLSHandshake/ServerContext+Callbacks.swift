@@ -149,6 +149,9 @@ extension ServerContext {
         let name = SSL_SESSION_get0_hostname(ticket).map { ServerNamePattern.normalise(String(cString: $0)) }
         guard name == session.hello?.serverName else { return false }
         guard let clientTrust, let certificate = SSL_SESSION_get0_peer(ticket) else { return true }
-        return clientTrust.accepts(certificate)
+        // A client may offer any number of tickets, and each look has its cost: one is enough.
+        guard !session.hasRefusedCertificate else { return false }
+        session.hasRefusedCertificate = !clientTrust.accepts(certificate)
+        return !session.hasRefusedCertificate
     }
 }

@@ -54,6 +54,10 @@ public final class ServerContext: Sendable {
             try library.announce(source)
             SSL_CTX_set_verify(library.pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
         }
+        if clientTrust != nil {
+            SSL_CTX_set_cert_verify_callback(
+                library.pointer, { context, _ in context.map(ClientTrust.verify) == true ? 1 : 0 }, nil)
+        }
         notices = identities.flatMap(\.notices) + (clientTrust?.notices ?? [])
         for identity in identities { try identity.check(in: library) }
         setSessionContext(configuration, demand: demand)

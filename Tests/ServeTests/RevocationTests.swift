@@ -114,6 +114,22 @@ struct RevocationTests {
         #expect(try !client(server, other.issue("theirs"), []).isAnswered)
     }
 
+    @Test("a forged certificate is refused for its signature, and is not looked up in the lists")
+    func forged() throws {
+        let revoked = try authority.issue("revoked")
+        try authority.revoke(revoked)
+        try authority.writeRevocationList(to: "first.crl")
+        try other.writeRevocationList(to: "second.crl")
+        let server = try server([authority.path("first.crl"), other.path("second.crl")])
+        #expect(try client(server, revoked, []).text.contains("alert number 44"))
+        // Of the same issuer's name and with the same number, which is the first of each authority.
+        let forger = try OpenSSLAuthority("first")
+        defer { withExtendedLifetime(forger) {} }
+        let forged = try client(server, forger.issue("revoked"), [])
+        #expect(!forged.isAnswered, "\(forged.text)")
+        #expect(forged.text.contains("alert number") && !forged.text.contains("alert number 44"), "\(forged.text)")
+    }
+
     @Test("a client without a certificate is refused, and so is one of a stranger")
     func strangers() throws {
         try authority.writeRevocationList(to: "first.crl")
@@ -121,6 +137,9 @@ struct RevocationTests {
         let server = try server([authority.path("first.crl"), other.path("second.crl")])
         let none = try OpenSSLClient(server.port, says: "comes-back-7")
         #expect(!none.isAnswered)
-        #expect(try !client(server, OpenSSLAuthority("stranger").issue("x"), []).isAnswered)
+        let stranger = try OpenSSLAuthority("stranger")
+        defer { withExtendedLifetime(stranger) {} }
+        let refused = try client(server, stranger.issue("x"), [])
+        #expect(!refused.isAnswered && refused.text.contains("alert number 48"), "\(refused.text)")
     }
 }
