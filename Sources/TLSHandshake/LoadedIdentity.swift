@@ -35,9 +35,11 @@ final class LoadedIdentity: @unchecked Sendable {
         schemesOfIssuer = CertificateFacts.schemesOfIssuer(of: certificate)
         validity = CertificateFacts.validity(of: certificate)
         staple = identity.ocspResponse.map(OCSPStaple.init)
+        let issuer = LoadedIdentity.issuer(in: chain)
         notices =
-            LoadedIdentity.notices(identity, validity, mustStaple: CertificateFacts.mustStaple(certificate))
-            + (staple?.refresh(certificate, issuer: LoadedIdentity.issuer(in: chain)).map { [$0] } ?? [])
+            LoadedIdentity.notices(
+                identity, validity, mustStaple: CertificateFacts.mustStaple(certificate), hasIssuer: issuer != nil)
+            + (staple?.refresh(certificate, issuer: issuer).map { [$0] } ?? [])
         guard X509_check_private_key(certificate, key) == 1 else {
             _ = LibraryError.drain()
             throw TLSConfigurationError(
@@ -67,7 +69,7 @@ final class LoadedIdentity: @unchecked Sendable {
     }
 
     private static func notices(
-        _ identity: ServerConfiguration.Identity, _ validity: ClosedRange<Int64>, mustStaple: Bool
+        _ identity: ServerConfiguration.Identity, _ validity: ClosedRange<Int64>, mustStaple: Bool, hasIssuer: Bool
     ) -> [String] {
         var notices: [String] = []
         let now = Int64(time(nil))
@@ -79,6 +81,10 @@ final class LoadedIdentity: @unchecked Sendable {
         }
         if mustStaple, identity.ocspResponse == nil {
             notices.append("the certificate in \(chain) asks for OCSP stapling (must-staple); set its ocsp file")
+        }
+        if identity.ocspResponse != nil, !hasIssuer {
+            notices.append(
+                "nobody checks who signed the OCSP response for \(chain), which holds no issuer; add its certificate")
         }
         if case .file(let path) = identity.privateKey.storage, SmallFile(path).isReadableByAll {
             notices.append("every user may read the private key in \(path); take that right away (chmod o-r)")

@@ -44,14 +44,12 @@ final class OCSPStaple: Sendable {
                     $0.expiry = expiry
                 }
             } catch {
-                // What was there before is sent until it expires.
+                // What was there before is sent until it expires. The file is read again at the next look: what was wrong
+                // may be the clock, or a lack of descriptors, and not the file.
                 wrong = error.reason
-                state.withLock { $0.stamp = stamp }
             }
         } else if state.withLock({ !$0.response.isEmpty && $0.expiry <= now }) {
             wrong = "it has expired"
-        } else {
-            return nil
         }
         return state.withLock { state in
             defer { state.told = wrong }
@@ -100,9 +98,12 @@ final class OCSPStaple: Sendable {
                     status == V_OCSP_CERTSTATUS_REVOKED
                         ? "it says that the certificate is revoked" : "its responder does not know the certificate")
             }
+            // Without a next update there is always a newer one (RFC 6960 section 4.2.2.1): it is good for a day.
+            guard let this = CertificateFacts.seconds(this),
+                let expiry = next == nil ? this + 86_400 : CertificateFacts.seconds(next)
+            else { throw Unusable("its times cannot be read") }
             // Clocks may differ a little.
-            if let this = CertificateFacts.seconds(this), this > now + 300 { throw Unusable("it is not valid yet") }
-            let expiry = CertificateFacts.seconds(next) ?? .max
+            guard this <= now + 300 else { throw Unusable("it is not valid yet") }
             guard expiry > now else { throw Unusable("it has expired") }
             return (bytes, expiry)
         }
