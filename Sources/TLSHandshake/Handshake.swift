@@ -152,7 +152,7 @@ public struct Handshake: ~Copyable, Sendable {
             let isWrong = inbound.withBytes {
                 RecordHeader.isWrongChangeCipherSpec(UnsafeRawBufferPointer(rebasing: $0[..<length]))
             }
-            if isWrong, observer.info?.version == .tls13 {
+            if isWrong, observer.isTLS13 {
                 inbound.consume(length)
                 try step { $0.refuse() }
             } else {
@@ -203,9 +203,10 @@ public struct Handshake: ~Copyable, Sendable {
         return fail(HandshakeError(.protocolViolation, alert: alert, "\(why); it is refused"))
     }
 
-    /// Queues a fatal alert before the library has sent anything, in the record version that clients of any age read.
+    /// Queues a fatal alert before the library has sent anything. Only an initial ClientHello may have another record
+    /// version (RFC 8446 section 5.1).
     private mutating func appendAlert(_ alert: Alert) {
-        [ContentType.alert.rawValue, 3, 1, 0, 2, 2, alert.rawValue].withUnsafeBytes { output.append($0) }
+        [ContentType.alert.rawValue, 3, 3, 0, 2, 2, alert.rawValue].withUnsafeBytes { output.append($0) }
     }
 
     /// Gives the first `length` received bytes to the library.

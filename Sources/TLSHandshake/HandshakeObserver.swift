@@ -25,6 +25,10 @@ public struct HandshakeObserver: ~Copyable, Sendable {
     /// The random of the ClientHello, 32 bytes, by which key logs name the connection.
     public private(set) var clientRandom: [UInt8]?
 
+    /// Whether the version is known to be TLS 1.3; a HelloRetryRequest settles that before the ServerHello does.
+    var isTLS13: Bool { hasRetried || info?.version == .tls13 }
+
+    private var hasRetried = false
     private var serverRandom: [UInt8] = []
     private var maximumFragmentLengthCode: UInt8?
     private var serverName: String?
@@ -107,6 +111,7 @@ public struct HandshakeObserver: ~Copyable, Sendable {
                 serverName = name
             case .serverHello(let hello) where !hello.isHelloRetryRequest:
                 try settle(hello)
+            case .serverHello: hasRetried = true
             default: break
             }
         }

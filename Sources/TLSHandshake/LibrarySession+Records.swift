@@ -23,8 +23,9 @@ extension LibrarySession {
             if bytes[0] == ContentType.handshake.rawValue { isInsideMessage = true }
         case SSL3_RT_HANDSHAKE: isInsideMessage = false
         case SSL3_RT_ALERT:
-            // Whoever ends the connection inside a message is not told that this, too, is wrong.
-            if isInsideMessage, bytes[0] == 1 { hasInterleaved = true }
+            // Whoever ends the connection inside a message is not told that this, too, is wrong. In TLS 1.3 only
+            // user_canceled does not end it, whatever its level.
+            if isInsideMessage, bytes.count > 1, bytes[1] == 90 { hasInterleaved = true }
         default: break
         }
     }

@@ -126,6 +126,35 @@ struct HandshakeViolationTests {
         #expect(try outcome { record + $0.flight }.alert == .unexpectedMessage)
     }
 
+    @Test(
+        "a change_cipher_spec between a HelloRetryRequest and what follows it",
+        arguments: [[20, 3, 3, 0, 1, 1], [20, 3, 3, 0, 1, 2]] as [[UInt8]], [Role.client, .server])
+    func changeCipherSpecAfterRetry(record: [UInt8], receiver: Role) throws {
+        let credentials = Credentials.shared
+        var server = Handshake(
+            server: try credentials.server(ProtocolOptions(minimumVersion: .tls13, groups: ["P-384"])))
+        var client = try Handshake(
+            client: credentials.client(ProtocolOptions(groups: ["X25519", "P-384"])), serverName: "localhost")
+        _ = try client.advance()
+        ConnectedPair.move(&client, to: &server)
+        _ = try server.advance()
+        var alert: Alert?
+        do throws(HandshakeError) {
+            switch receiver {
+            case .server:
+                server.receive(record.span.bytes)
+                _ = try server.advance()
+            case .client:
+                ConnectedPair.move(&server, to: &client)
+                client.receive(record.span.bytes)
+                _ = try client.advance()
+            }
+        } catch {
+            alert = error.alert
+        }
+        #expect(alert == (record[5] == 1 ? nil : .unexpectedMessage))
+    }
+
     @Test("a protected change_cipher_spec")
     func protectedChangeCipherSpec() throws {
         #expect(try outcome { $0.record(.changeCipherSpec, [1]) }.alert == .unexpectedMessage)
@@ -152,8 +181,8 @@ struct HandshakeViolationTests {
         #expect(try outcome { $0.record(type, []) }.alert == .unexpectedMessage)
     }
 
-    @Test("a Finished message in pieces is one, but not with something between them")
-    func fragments() throws {
+    @Test("a Finished message in pieces is one, but not with something between them", arguments: [UInt8(1), 2])
+    func fragments(level: UInt8) throws {
         let whole = try outcome { client in
             let finished = try client.finished()
             return client.record(.handshake, Array(finished.prefix(7)))
@@ -162,7 +191,7 @@ struct HandshakeViolationTests {
         #expect(whole.isEstablished)
         let interleaved = try outcome { client in
             let finished = try client.finished()
-            return client.record(.handshake, Array(finished.prefix(7))) + client.record(.alert, [1, 90])
+            return client.record(.handshake, Array(finished.prefix(7))) + client.record(.alert, [level, 90])
                 + client.record(.handshake, Array(finished.dropFirst(7)))
         }
         #expect(interleaved.alert == .unexpectedMessage)

@@ -37,7 +37,7 @@ struct WrongInputTests {
         let sslv2: [UInt8] = [0x80, 0x2E, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10]
         let (error, answer) = try refuse(sslv2)
         #expect(error?.code == .unsupportedVersion)
-        #expect(answer == [21, 3, 1, 0, 2, 2, 70])
+        #expect(answer == [21, 3, 3, 0, 2, 2, 70])
     }
 
     @Test("an impossible record draws an alert from the library")
@@ -58,7 +58,7 @@ struct WrongInputTests {
         let (error, answer) = try refuse(hello)
         #expect(error?.code == .protocolViolation)
         #expect(error?.alert == .decodeError)
-        #expect(answer == [21, 3, 1, 0, 2, 2, 50])
+        #expect(answer == [21, 3, 3, 0, 2, 2, 50])
     }
 
     /// A client's first flight: one record.
@@ -90,16 +90,39 @@ struct WrongInputTests {
 
     @Test("an empty record of a type that may not be empty is unexpected_message", arguments: [UInt8(20), 21, 22])
     func emptyRecord(type: UInt8) throws {
-        #expect(try refuse([type, 3, 1, 0, 0]).answer == [21, 3, 1, 0, 2, 2, 10])
-        #expect(try refuse(split(firstFlight(), around: [type, 3, 1, 0, 0])).answer == [21, 3, 1, 0, 2, 2, 10])
+        #expect(try refuse([type, 3, 1, 0, 0]).answer == [21, 3, 3, 0, 2, 2, 10])
+        #expect(try refuse(split(firstFlight(), around: [type, 3, 1, 0, 0])).answer == [21, 3, 3, 0, 2, 2, 10])
     }
 
     @Test(
         "a record of another type inside the ClientHello is unexpected_message",
         arguments: [[21, 3, 1, 0, 2, 1, 90], [20, 3, 3, 0, 1, 1], [23, 3, 3, 0, 1, 0]] as [[UInt8]])
     func interleaved(record: [UInt8]) throws {
-        #expect(try refuse(split(firstFlight(), around: record)).answer == [21, 3, 1, 0, 2, 2, 10])
+        #expect(try refuse(split(firstFlight(), around: record)).answer == [21, 3, 3, 0, 2, 2, 10])
         #expect(try refuse(split(firstFlight(), around: [])).0 == nil)
+    }
+
+    @Test("compression is not negotiated, whoever offers it (RFC 5246 section 6.2.2)")
+    func compression() throws {
+        var theirs = try Handshake(
+            client: credentials.client(ProtocolOptions(maximumVersion: .tls12)), serverName: "localhost")
+        _ = try theirs.advance()
+        var hello = theirs.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+        // Behind both headers, version and random stand the session ID, the suites and the compression methods.
+        let suites = 43 + 1 + Int(hello[43])
+        let methods = suites + 2 + Int(hello[suites]) << 8 + Int(hello[suites + 1])
+        #expect(hello[methods...methods + 1] == [1, 0])
+        hello.replaceSubrange(methods...methods + 1, with: [2, 1, 0])
+        for length in [3..<5, 7..<9] {
+            let value = length.reduce(0) { $0 << 8 | Int(hello[$1]) } + 1
+            hello.replaceSubrange(length, with: [UInt8(value >> 8), UInt8(value & 0xFF)])
+        }
+        var ours = Handshake(server: try credentials.server())
+        ours.receive(hello.span.bytes)
+        _ = try ours.advance()
+        let answer = ours.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+        #expect(answer[0] == 22 && answer[5] == 2)
+        #expect(answer[43 + 1 + Int(answer[43]) + 2] == 0)
     }
 
     @Test("a client in its handshake ignores a HelloRequest (RFC 5246 section 7.4.1.1)")
