@@ -1,7 +1,9 @@
+import COpenSSL
 import StockPeers
-import TLSHandshake
 import TLSRecords
 import Testing
+
+@testable import TLSHandshake
 
 @Suite("A session ticket")
 struct ResumptionTests {
@@ -13,13 +15,13 @@ struct ResumptionTests {
     }
 
     private func handshake(
-        _ server: ServerContext, _ client: ClientContext, resuming earlier: ClientSession?
+        _ server: ServerContext, _ client: ClientContext, name: String = "localhost", resuming earlier: ClientSession?
     ) throws -> (ClientSession?, isResumed: Bool) {
         // A copy, because in TLS 1.3 a session is good for one connection only.
         let earlier = try earlier.map { session in
             try session.serialised().withUnsafeBytes { try ClientSession(copying: $0.bytes) }
         }
-        var theirs = try Handshake(client: client, serverName: "localhost", resuming: earlier)
+        var theirs = try Handshake(client: client, serverName: name, resuming: earlier)
         var ours = Handshake(server: server)
         try ConnectedPair.run(&theirs, &ours)
         ConnectedPair.move(&ours, to: &theirs)
@@ -106,6 +108,57 @@ struct ResumptionTests {
         let second = try ConnectedPair.make(server, client, resuming: ticket)
         let isResumedAgain = second.server.info.isResumed
         #expect(!isResumedAgain)
+    }
+
+    @Test("of TLS 1.3 resumes with another suite only if that has the same hash (RFC 8446 section 4.6.1)")
+    func hash() throws {
+        let server = try credentials.server(ProtocolOptions(minimumVersion: .tls13))
+        func client(_ suite: CipherSuite) throws -> ClientContext {
+            try credentials.client(ProtocolOptions(minimumVersion: .tls13, cipherSuites: [suite]))
+        }
+        let (ticket, _) = try session(server, client(.aes128GCM))
+        #expect(try handshake(server, client(.chaCha20Poly1305), resuming: ticket).isResumed)
+        #expect(try !handshake(server, client(.aes256GCM), resuming: ticket).isResumed)
+    }
+
+    @Test(
+        "is offered only where the server is verified by the same roots and name (RFC 8446 section 4.6.1)",
+        arguments: [TLSVersion.tls12, .tls13])
+    func identity(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let server = try credentials.server(options)
+        let lax = try ClientContext(ClientConfiguration(verification: .none, options: options))
+        let strict = try credentials.client(options)
+        let (unverified, _) = try session(server, lax)
+        #expect(try handshake(server, lax, resuming: unverified).isResumed)
+        #expect(try !handshake(server, strict, resuming: unverified).isResumed)
+        // Addresses are not sent, so the server would resume both.
+        let (ticket, _) = try handshake(server, lax, name: "127.0.0.1", resuming: nil)
+        #expect(try handshake(server, lax, name: "127.0.0.1", resuming: ticket).isResumed)
+        #expect(try !handshake(server, lax, name: "127.0.0.2", resuming: ticket).isResumed)
+    }
+
+    @Test("of TLS 1.3 lives 7 days at most, and each has another ticket_age_add (RFC 8446 section 4.6.1)")
+    func lifetime() throws {
+        final class Seen { var tickets: [[UInt8]] = [] }
+        let seen = Seen()
+        var pair = try LibraryPair(
+            credentials.server(ProtocolOptions(minimumVersion: .tls13)), credentials.client(), size: .max)
+        SSL_set_msg_callback(pair.client.ssl) { isOutgoing, _, type, bytes, count, _, seen in
+            guard isOutgoing == 0, type == SSL3_RT_HANDSHAKE, let bytes, count >= 12, let seen else { return }
+            let message = Array(UnsafeRawBufferPointer(start: bytes, count: 12))
+            if message[0] == 4 { Unmanaged<Seen>.fromOpaque(seen).takeUnretainedValue().tickets.append(message) }
+        }
+        SSL_ctrl(pair.client.ssl, SSL_CTRL_SET_MSG_CALLBACK_ARG, 0, Unmanaged.passUnretained(seen).toOpaque())
+        try pair.handshake()
+        try pair.exchange("after the tickets")
+        withExtendedLifetime(seen) {}
+        #expect(seen.tickets.count == 2)
+        for ticket in seen.tickets {
+            let lifetime = ticket[4..<8].reduce(0) { $0 << 8 | Int($1) }
+            #expect(1...604_800 ~= lifetime)
+        }
+        #expect(Set(seen.tickets.map { Array($0[8..<12]) }).count == 2)
     }
 
     @Test("is not given where resumption is off", arguments: [TLSVersion.tls12, .tls13])
