@@ -213,6 +213,25 @@ struct ListenerTests {
             shared.text.split(separator: "\n").count == change.before.count { $0.1.hasSuffix("P") }, "\(shared.text)")
     }
 
+    @Test("a listener and the admin address may change places, and each connection reaches what its address is now")
+    func adminChangesPlaces() throws {
+        let files = try TemporaryFiles()
+        let ports = [Int(try Wire.freePort()), Int(try Wire.freePort())]
+        func write(_ listener: Int, _ admin: Int) throws -> String {
+            try files.write(
+                "listeners: {web: {address: '127.0.0.1:\(listener)', tls: false}}\nadmin: '127.0.0.1:\(admin)'\n"
+                    + "routes: {r: {target: echo}}\n", "baton.yaml")
+        }
+        let server = try Server(["--config", try write(ports[0], ports[1])], workers: 1, hasPort: false)
+        for (listener, admin) in [(ports[1], ports[0]), (ports[0], ports[1])] {
+            _ = try write(listener, admin)
+            try server.reload()
+            // Two that accepted at one socket would have some each.
+            let client = try PeerProcess(["python3", "-c", Self.placesText, "\(listener)", "\(admin)", "50"])
+            try client.expect("ALL RIGHT")
+        }
+    }
+
     @Test("what another process has is not taken, and the configuration stays as it was")
     func foreign() throws {
         let files = try TemporaryFiles()
@@ -475,6 +494,21 @@ struct ListenerTests {
             print('SERVED' if s.recv(4) == b'ping' else 'CLOSED')
         except OSError as error:
             print(error)
+        """
+
+    /// Asks a listener for its echo and the admin address for its health, in turn.
+    private static let placesText = """
+        import socket, sys
+        request = b'GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'
+        listener, admin, rounds = map(int, sys.argv[1:])
+        for number in range(rounds):
+            for port, answer in (listener, request), (admin, b'HTTP/1.1 200'):
+                with socket.create_connection(('127.0.0.1', port), 20) as s:
+                    s.settimeout(20)
+                    s.sendall(request)
+                    got = s.recv(4096)
+                    if not got.startswith(answer): sys.exit('%d: %d answers %r' % (number, port, got))
+        print('ALL RIGHT', flush=True)
         """
 
     /// Connects again and again until its standard input ends, and counts what did not go well.

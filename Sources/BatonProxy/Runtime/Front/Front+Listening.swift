@@ -19,6 +19,8 @@ extension Front {
     /// not among the server's, or does not listen: for it this is to be done again, and cannot fail then.
     func watch(_ sockets: [ListeningSocket]) throws(RuntimeError) {
         for socket in sockets {
+            // It may have changed between the admin address and a listener: only one accepts there.
+            (socket.name == Self.adminName ? acceptor : commands).remove(socket.descriptor)
             guard socket.isListening, self.sockets.contains(socket) else {
                 try (socket.name == Self.adminName ? commands : acceptor).hold(socket.descriptor)
                 continue
