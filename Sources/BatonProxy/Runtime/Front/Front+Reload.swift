@@ -8,6 +8,8 @@ internal import TLSHandshake
 final class ReloadUnderWay {
     let turn: UInt64
     var waitingFor: Set<Int>
+    /// Workers that have kept the configuration they had, each with the reason.
+    var failures: [String] = []
     var report: ReloadReport
     let startedAt: UInt64
 
@@ -117,11 +119,18 @@ extension Front {
         }
     }
 
-    /// A worker has taken the configuration, or is gone.
-    func reloadedWorker(_ worker: WorkerHandle?, turn: UInt64? = nil) {
+    /// A worker has taken the configuration, has failed to, or is gone.
+    func reloadedWorker(_ worker: WorkerHandle?, turn: UInt64? = nil, failure: String? = nil) {
         guard let reload = reloadUnderWay, turn == nil || turn == reload.turn else { return }
-        if let worker { reload.waitingFor.remove(worker.number) }
+        if let worker, reload.waitingFor.remove(worker.number) != nil, let failure {
+            reload.failures.append("worker \(worker.number): \(failure)")
+        }
         guard reload.waitingFor.isEmpty else { return }
+        guard reload.failures.isEmpty else {
+            let reasons = reload.failures.joined(separator: "; ")
+            log.error("workers keep the configuration they had", metadata: ["reason": "\(reasons)"])
+            return endReload(.failed("the configuration is in use, but not by every worker: \(reasons)"))
+        }
         reload.report.durationMilliseconds = Int((MonotonicTime.now - reload.startedAt) / 1_000_000)
         log.notice(
             "the configuration has been read again",

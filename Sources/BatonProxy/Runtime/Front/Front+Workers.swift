@@ -70,7 +70,7 @@ extension Front {
         case .acquainted(let count):
             worker.siblings = count
             becomeReady()
-        case .reconfigured(let turn): reloadedWorker(worker, turn: turn)
+        case .reconfigured(let turn, let failure): reloadedWorker(worker, turn: turn, failure: failure)
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
             worker.link?.channel.close(promise: nil)

@@ -4,8 +4,8 @@ enum WorkerMessage: Codable, Sendable {
     case ready
     /// It knows so many other workers.
     case acquainted(Int)
-    /// It has taken the configuration of this turn.
-    case reconfigured(UInt64)
+    /// It has taken the configuration of this turn, or, for this reason, has kept the one it had.
+    case reconfigured(UInt64, failed: String? = nil)
     /// It cannot start, for this reason.
     case failed(String)
     /// How many connections more or fewer it has of a source, which is an address, or nothing for Unix sockets, and

@@ -144,10 +144,16 @@ final class Worker: @unchecked Sendable {
     private func reconfigure(_ file: String?, _ flags: [String], _ turn: UInt64) {
         let inUse = Set(clientContexts.keys)
         startThread("baton-reload") { [self] in
-            let changed = try? Configuration(file: file, arguments: flags)
+            let changed: Configuration
+            do throws(ConfigurationError) {
+                changed = try Configuration(file: file, arguments: flags)
+            } catch {
+                let why = "\(error)".split(separator: "\n").joined(separator: "; ")
+                return loop.execute { self.keepConfiguration(why, turn) }
+            }
             // Those of upstreams that clients use, so that none of them waits for files. The rest is made when it is wanted.
             var contexts: [ClientContextKey: ClientContext] = [:]
-            for key in inUse where changed?.upstreams.values.contains(key.upstream) == true {
+            for key in inUse where changed.upstreams.values.contains(key.upstream) {
                 contexts[key] = try? Self.clientContext(key)
             }
             let made = contexts
@@ -155,9 +161,9 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    private func use(_ changed: Configuration?, _ contexts: [ClientContextKey: ClientContext], _ turn: UInt64) {
+    private func use(_ changed: Configuration, _ contexts: [ClientContextKey: ClientContext], _ turn: UInt64) {
         // A later one may have been faster.
-        if let changed, turn > lastReload {
+        if turn > lastReload {
             lastReload = turn
             configuration = changed
             clientContexts = contexts
@@ -165,6 +171,11 @@ final class Worker: @unchecked Sendable {
             scheduleIdleSweep()
         }
         link?.send(.reconfigured(turn))
+    }
+
+    private func keepConfiguration(_ why: String, _ turn: UInt64) {
+        log.error("the configuration is kept as it was", metadata: ["reason": "\(why)"])
+        link?.send(.reconfigured(turn, failed: why))
     }
 
     // MARK: Stopping
