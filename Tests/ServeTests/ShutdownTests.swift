@@ -62,6 +62,31 @@ struct ShutdownTests {
         try server.end()
     }
 
+    @Test("a stop while the new server of an upgrade keeps silent does not wait for shutdown-delay: nobody accepts")
+    func delayDuringUpgrade() throws {
+        let files = try TemporaryFiles()
+        let binary = try files.write(
+            "#!/bin/sh\necho $$ >'\(files.path("pid"))'\nBATON_FAULT=told:hang exec '\(try BuiltProgram.path("baton"))' \"$@\"\n",
+            "baton")
+        try #require(chmod(binary, 0o755) == 0)
+        let server = try Server(["--upstream", "echo", "--shutdown-delay", "1h"])
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        let upgrade = try PeerProcess(
+            [try BuiltProgram.path("baton"), "upgrade", "--control", server.control, "--binary", binary])
+        try server.log("the new server is ready")
+        let text = try String(contentsOfFile: files.path("pid"), encoding: .utf8)
+        let successor = try #require(Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)))
+        server.signal(SIGTERM)
+        try server.log("accepts_for_ms=0")
+        try server.log("draining")
+        try upgrade.expect("told to stop")
+        kill(successor, SIGKILL)
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+        try server.end()
+    }
+
     @Test("after shutdown-time connections are closed in order, and the server ends")
     func time() throws {
         let server = try Server(["--upstream", "echo", "--shutdown-time", "1s"])

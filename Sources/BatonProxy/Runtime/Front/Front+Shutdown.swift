@@ -14,7 +14,8 @@ extension Front {
         // Asked twice: at once.
         guard !isStopping else { return closeRest() }
         isStopping = true
-        let delay = configuration.shutdownDelay.timeAmount
+        // At some steps of an upgrade nobody accepts here, and a delay would only keep waiting who connects.
+        let delay = acceptor.isOpen ? configuration.shutdownDelay.timeAmount : .zero
         log.notice(
             "stopping",
             metadata: [
@@ -25,7 +26,7 @@ extension Front {
         stopOthers()
         // Nobody depends on it yet.
         if case .starting = phase, readiness != nil { return failReadiness(Self.stoppedWhileStarting) }
-        guard delay > .zero, phase.accepts else { return endAccepting() }
+        guard delay > .zero else { return endAccepting() }
         loop.scheduleTask(in: delay) { self.endAccepting() }
     }
 
@@ -84,15 +85,5 @@ extension Front {
         rotation?.cancel()
         for socket in sockets where socket.name != Self.adminName { closeForGood(socket) }
         sockets.removeAll { $0.name != Self.adminName }
-    }
-}
-
-extension Front.Phase {
-    /// Whether connections come to this process.
-    fileprivate var accepts: Bool {
-        switch self {
-        case .serving, .replacing: true
-        case .starting, .retiring, .finishing: false
-        }
     }
 }

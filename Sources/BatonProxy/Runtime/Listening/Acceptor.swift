@@ -133,6 +133,8 @@ final class Acceptor: Sendable {
     /// Accepts nothing more, until it is opened again.
     func close() { change { $0.isOpen = false } }
 
+    var isOpen: Bool { state.withLock { $0.isOpen } }
+
     /// Ends the thread. The sockets are not closed.
     func end() {
         change {
