@@ -55,6 +55,10 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
     for (int i = 0; i < count; i++) {
         if (dup2(copies[i], 3 + i) < 0) return -errno;
     }
+    // Whoever follows the signals here may be gone before it has followed one. A stop from here on ends the process by itself,
+    // or, once no thread is left that takes it, waits for the new program.
+    const int stops[] = {SIGTERM, SIGINT, SIGQUIT};
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) signal(stops[i], SIG_DFL);
     // What is ignored would be so in the new program; what is caught would end it until it catches it anew.
     baton_signals_hold();
     signal(SIGPIPE, SIG_DFL);
