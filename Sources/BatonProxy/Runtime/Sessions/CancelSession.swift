@@ -14,6 +14,10 @@ final class CancelSession: Session {
     private var request: [UInt8] = []
     private var connector: UpstreamConnector?
     private var isSent = false
+    private var isClientGone = false
+    /// The upstream has ended, or cannot be reached. Until then the session counts, also if its client has gone: what it
+    /// holds is limited as other connections are, and a worker that leaves waits for it.
+    private var isUpstreamDone = false
 
     init(_ worker: Worker, upstream name: String, _ metadata: ParcelMetadata) {
         self.name = name
@@ -38,7 +42,7 @@ final class CancelSession: Session {
 
     override func begin() {
         guard let upstream = worker.configuration.upstreams[name], let handler = try? clientHandler() else {
-            return close()
+            return upstreamIsDone()
         }
         let session = NIOLoopBound(self, eventLoop: worker.loop)
         let connector = UpstreamConnector(worker, upstream, for: UpstreamClient(handler)) { result in
@@ -49,7 +53,7 @@ final class CancelSession: Session {
             case .failure(let error):
                 session.worker.log.warning(
                     "the upstream cannot be reached", metadata: ["upstream": "\(session.name)", "reason": "\(error)"])
-                session.close()
+                session.upstreamIsDone()
             }
         }
         self.connector = connector
@@ -60,7 +64,7 @@ final class CancelSession: Session {
         isSent = true
         let session = NIOLoopBound(self, eventLoop: worker.loop)
         let upstream = NIOLoopBound(channel, eventLoop: worker.loop)
-        channel.closeFuture.whenComplete { _ in session.value.close() }
+        channel.closeFuture.whenComplete { _ in session.value.upstreamIsDone() }
         worker.loop.scheduleTask(in: Self.timeLimit) { upstream.value.close(promise: nil) }
         do {
             try channel.pipeline.syncOperations.addHandler(UpstreamSide())
@@ -69,6 +73,16 @@ final class CancelSession: Session {
         } catch {
             channel.close(promise: nil)
         }
+    }
+
+    private func upstreamIsDone() {
+        isUpstreamDone = true
+        if isClientGone { end(isMoved: false) } else { close() }
+    }
+
+    private func clientIsGone() {
+        isClientGone = true
+        if isUpstreamDone { end(isMoved: false) }
     }
 
     override func clientEnded(isMoved: Bool) {
@@ -89,7 +103,7 @@ final class CancelSession: Session {
         }
 
         func channelInactive(context: ChannelHandlerContext) {
-            session.end(isMoved: false)
+            session.clientIsGone()
             context.fireChannelInactive()
         }
 

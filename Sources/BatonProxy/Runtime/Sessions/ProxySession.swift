@@ -143,6 +143,8 @@ final class ProxySession: Session {
     }
 
     private func fail(_ error: any Error) {
+        // Its next owner connects anew.
+        guard !hasEnded else { return }
         worker.log.warning(
             "the upstream cannot be reached", metadata: ["upstream": "\(name)", "reason": "\(error)"])
         hasClosed.insert(.upstream)
@@ -238,6 +240,8 @@ final class ProxySession: Session {
 
     /// The client could not be put into its channel, or has closed or moved.
     override func clientEnded(isMoved: Bool) {
+        connector?.cancel()
+        connector = nil
         guard !isMoved else { return }
         dropUpstream()
         if isBroken || !hasClosed.contains(.upstream) { breakOff() }

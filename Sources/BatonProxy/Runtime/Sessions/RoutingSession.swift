@@ -13,6 +13,9 @@ final class RoutingSession: Session {
     private var received: [UInt8] = []
     private var timer: Scheduled<Void>?
     private var isOver = false
+    /// How much has been searched for the end of a line, and how much there was when it was last read.
+    private var searched = 0
+    private var lastRead = 0
 
     override func install(in channel: any Channel, _ state: SessionState) throws {
         try super.install(in: channel, state)
@@ -35,6 +38,10 @@ final class RoutingSession: Session {
     private func decide() {
         guard !isOver else { return }
         guard !received.isEmpty else { client?.read(); return }
+        guard isWorthReading() else {
+            client?.read()
+            return
+        }
         switch RequestLine.read(received.span.bytes, limit: worker.configuration.limits.headerSize) {
         case .incomplete:
             limitTime()
@@ -53,6 +60,17 @@ final class RoutingSession: Session {
                 .badRequest, "its request line is longer than limits.header-size",
                 HTTPRefusal.response("414 URI Too Long", "The request line is too long."))
         }
+    }
+
+    /// Whether reading what has come may say more than it did last time. Reading all of it at each byte would take a time
+    /// that grows with its square.
+    private func isWorthReading() -> Bool {
+        let hasLine = received.dropFirst(searched).contains(UInt8(ascii: "\n"))
+        searched = received.count
+        let limit = worker.configuration.limits.headerSize
+        guard hasLine || received.count >= min(2 * lastRead, limit) else { return false }
+        lastRead = received.count
+        return true
     }
 
     private func decide(by line: RequestLine) {

@@ -11,6 +11,7 @@ final class UpstreamConnector {
     private let client: UpstreamClient
     private var rest: ArraySlice<Address>
     private var completion: ((Result<UpstreamOpening.Opened, any Error>) -> Void)?
+    /// Connected, or being connected.
     private var channel: (any Channel)?
 
     init(
@@ -45,6 +46,7 @@ final class UpstreamConnector {
             var bootstrap = worker.bootstrap { channel in
                 // Nothing is read for anybody until the session is there to take it.
                 try channel.syncOptions?.setOption(.autoRead, value: false)
+                connector.value.channel = channel
                 try channel.pipeline.syncOperations.addHandler(bound.value)
             }
             bootstrap.options.handshakeTimeout = limit

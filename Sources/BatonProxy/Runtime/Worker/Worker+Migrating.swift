@@ -52,7 +52,7 @@ extension Worker {
     }
 
     private func answer(_ number: UInt64, handedOver: Int, returned: Int) {
-        report.connections = sessions.count + underWay
+        report.connections = sessions.count + underWay + underWayToPrograms
         link?.send(.report(report))
         let left = sweep.map { $0.number == number ? $0.waiting.count : 0 } ?? 0
         link?.send(.migrated(sweep: number, handedOver: handedOver, returned: returned, left: left))

@@ -12,7 +12,7 @@ extension Worker {
     func handOut(_ parcel: consuming Parcel, to path: String) {
         parcel.applicationState = SessionState(parcel.applicationState)?.received ?? []
         parcel.metadata.stampDetached()
-        underWay += 1
+        underWayToPrograms += 1
         program(at: path).send([DetachedConnection(parcel)])
     }
 
@@ -27,7 +27,7 @@ extension Worker {
 
     private func handedOut(_ delivery: ParcelCourier.Delivery, to path: String) {
         // What has come back stays under way until it has been offered again.
-        underWay -= delivery.handedOver + delivery.lost
+        underWayToPrograms -= delivery.handedOver + delivery.lost
         report.movesOut += delivery.handedOver
         report.movesFailed += delivery.returned.count + delivery.lost
         report.failures.add(delivery.failures)
@@ -35,7 +35,7 @@ extension Worker {
             guard let parcel = box.take() else { continue }
             let reason = delivery.reason ?? "it was not taken"
             guard MonotonicTime.now < (parcel.metadata.detachedAt ?? 0) + Self.patience else {
-                underWay -= 1
+                underWayToPrograms -= 1
                 log.error(
                     "a connection is closed, because nobody takes it",
                     metadata: ["target": "worker:\(path)", "reason": "\(reason)"])
@@ -46,6 +46,6 @@ extension Worker {
             loop.scheduleTask(in: .milliseconds(50)) { self.program(at: path).send([again]) }
         }
         reportSoon()
-        if case .draining = phase { drain() } else { endIfDone() }
+        endIfDone()
     }
 }

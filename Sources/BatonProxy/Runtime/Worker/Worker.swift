@@ -40,6 +40,8 @@ final class Worker: @unchecked Sendable {
     var sweep: MigrationSweep?
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
+    /// Likewise, on their way to programs of somebody else's, whose patience is not that of a drain.
+    var underWayToPrograms = 0
     var recentPauses = RecentPauses()
     private let faultLog = FaultLog()
     /// Placements of the front that it has not been told of.
@@ -236,12 +238,12 @@ final class Worker: @unchecked Sendable {
 
     /// Tells the front, not more often than it can matter.
     func reportSoon() {
-        report.connections = sessions.count + underWay
+        report.connections = sessions.count + underWay + underWayToPrograms
         guard !reportIsDue else { return }
         reportIsDue = true
         loop.scheduleTask(in: Self.reportDelay) { [self] in
             reportIsDue = false
-            report.connections = sessions.count + underWay
+            report.connections = sessions.count + underWay + underWayToPrograms
             sendReport()
         }
     }
@@ -280,7 +282,7 @@ final class Worker: @unchecked Sendable {
     }
 
     func endIfDone() {
-        guard sessions.isEmpty, underWay == 0 else { return }
+        guard sessions.isEmpty, underWay == 0, underWayToPrograms == 0 else { return }
         switch phase {
         case .starting, .serving: return
         case .draining, .finishing:
