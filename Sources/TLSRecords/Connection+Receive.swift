@@ -119,9 +119,6 @@ extension Connection {
         guard progress.inbound.count >= length else { return nil }
         let opened = Connection.open(header, with: &reader, in: &progress.inbound)
         guard let opened else { throw fail(TLSError(.badRecord, alert: .badRecordMAC)) }
-        guard opened.innerLength <= limits.receiving else {
-            throw fail(TLSError(.recordTooLong, alert: .recordOverflow))
-        }
         return Record(opened: opened, length: length)
     }
 
@@ -132,7 +129,7 @@ extension Connection {
     }
 
     /// What a header alone can be wrong about, so that nobody makes us wait for a record we would refuse.
-    private borrowing func check(_ header: RecordHeader) -> TLSError? {
+    borrowing func check(_ header: RecordHeader) -> TLSError? {
         switch info.version {
         case .tls13:
             // Everything is protected now and looks like application data; a change_cipher_spec was legal only during
@@ -155,45 +152,52 @@ extension Connection {
 
     private mutating func process(_ record: Record) throws(TLSError) -> Event? {
         let opened = record.opened
-        switch ContentType(rawValue: opened.type) {
+        switch try admit(opened) {
+        case .applicationData:
+            progress.unread = UnreadPlaintext(
+                recordLength: record.length, offset: opened.offset, count: opened.count)
+            return .applicationData(opened.count)
+        case .handshake:
+            progress.inbound.withBytes { progress.handshake.append(opened.content(in: $0)) }
+            progress.inbound.consume(record.length)
+            return nil
+        case .alert:
+            let alert = progress.inbound.withBytes { AlertMessage(opened.content(in: $0)) }
+            progress.inbound.consume(record.length)
+            return try process(alert)
+        default:
+            progress.inbound.consume(record.length)
+            return nil
+        }
+    }
+
+    /// What an opened record is, if it may come now; `nil` if it carries nothing and need not.
+    mutating func admit(_ opened: OpenedRecord) throws(TLSError) -> ContentType? {
+        guard opened.innerLength <= limits.receiving else {
+            throw fail(TLSError(.recordTooLong, alert: .recordOverflow))
+        }
+        let type = ContentType(rawValue: opened.type)
+        switch type {
         case .applicationData:
             try checkInterleaving()
             guard opened.count > 0 else {
-                progress.inbound.consume(record.length)
                 try count(\.emptyRecords, most: Counters.most, else: .tooManyEmptyRecords)
                 return nil
             }
             progress.counters.noteReceived()
-            progress.unread = UnreadPlaintext(
-                recordLength: record.length, offset: opened.offset, count: opened.count)
-            return .applicationData(opened.count)
-
-        case .handshake:
+        case .handshake, .alert:
             guard opened.count > 0 else { throw fail(TLSError(.emptyRecord, alert: .unexpectedMessage)) }
-            progress.inbound.withBytes { bytes in
-                progress.handshake.append(
-                    UnsafeRawBufferPointer(rebasing: bytes[opened.offset..<opened.offset + opened.count]))
-            }
-            progress.inbound.consume(record.length)
-            return nil
-
-        case .alert:
-            guard opened.count > 0 else { throw fail(TLSError(.emptyRecord, alert: .unexpectedMessage)) }
-            let alert = progress.inbound.withBytes { bytes in
-                opened.count == 2
-                    ? (level: bytes[opened.offset], description: Alert(rawValue: bytes[opened.offset + 1])) : nil
-            }
-            progress.inbound.consume(record.length)
-            guard let alert else { throw fail(TLSError(.malformedAlert, alert: .decodeError)) }
-            return try process(alert.description, level: alert.level)
-
         case .changeCipherSpec, nil:
             let code: TLSError.Code = opened.type == 0 ? .emptyRecord : .unexpectedRecord
             throw fail(TLSError(code, alert: .unexpectedMessage))
         }
+        return type
     }
 
-    private mutating func process(_ alert: Alert, level: UInt8) throws(TLSError) -> Event? {
+    /// - Parameter message: `nil` if the record held none.
+    mutating func process(_ message: AlertMessage?) throws(TLSError) -> Event? {
+        guard let message else { throw fail(TLSError(.malformedAlert, alert: .decodeError)) }
+        let alert = message.description
         if alert == .closeNotify {
             try checkInterleaving()
             progress.isReadClosed = true
@@ -206,8 +210,10 @@ extension Connection {
         switch info.version {
         case .tls13: isWarning = alert == .userCanceled
         case .tls12:
-            guard (1...2).contains(level) else { throw fail(TLSError(.malformedAlert, alert: .illegalParameter)) }
-            isWarning = level == 1
+            guard (1...2).contains(message.level) else {
+                throw fail(TLSError(.malformedAlert, alert: .illegalParameter))
+            }
+            isWarning = message.level == 1
         }
         // Whoever has ended the connection by a fatal alert is not told what else was wrong.
         guard isWarning else { throw end(TLSError(.peerAlert, alert: alert)) }
@@ -227,7 +233,7 @@ extension Connection {
     // MARK: Post-handshake messages
 
     /// Takes one whole message off the handshake bytes.
-    private mutating func nextMessage() throws(TLSError) -> Event? {
+    mutating func nextMessage() throws(TLSError) -> Event? {
         while progress.handshake.count >= HandshakeMessage.headerLength {
             let header = progress.handshake.withBytes { HandshakeMessage.Header($0) }
             // A message that is not taken, or is too long, is refused before it is waited for.
@@ -290,7 +296,7 @@ extension Connection {
             // One answer serves every request that came before it. It waits while earlier ciphertext does, so a peer
             // that asks again and again without reading cannot make us queue many.
             progress.owesKeyUpdate = true
-            if progress.outgoing.isEmpty { sendOwedKeyUpdate() }
+            if progress.outgoing.isEmpty, !answersLater { sendOwedKeyUpdate() }
         }
         return .keyUpdate(requested: request == 1)
     }

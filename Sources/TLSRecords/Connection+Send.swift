@@ -55,12 +55,12 @@ extension Connection {
     public mutating func didWrite(_ n: Int) {
         guard n > 0 else { return }
         progress.outgoing.consume(n)
-        if progress.outgoing.isEmpty, progress.owesKeyUpdate { sendOwedKeyUpdate() }
+        if progress.outgoing.isEmpty, progress.owesKeyUpdate, !answersLater { sendOwedKeyUpdate() }
     }
 
     // MARK: What the receiving side queues
 
-    mutating func sendOwedKeyUpdate() {
+    package mutating func sendOwedKeyUpdate() {
         guard !isWriteClosed else { return }
         queueKeyUpdate(requestingPeer: false)
     }
@@ -94,13 +94,13 @@ extension Connection {
 
     /// TLS 1.2 cannot change its key, so nothing of a call that would go beyond the limit is sent: a stream that ended
     /// in the middle of it would look whole.
-    private borrowing func checkRoom(_ count: Int, inRecordsOf most: Int) throws(TLSError) {
+    borrowing func checkRoom(_ count: Int, inRecordsOf most: Int) throws(TLSError) {
         let blocks = UInt64(count / most) * RecordProtection.blocks(most) + RecordProtection.blocks(count % most)
         guard writer.maySeal(blocks: blocks, limit: blockLimit) else { throw TLSError(.keyExhausted) }
     }
 
     /// RFC 8446 section 5.5.
-    private mutating func updateKeyIfNeeded(blocks: UInt64) {
+    mutating func updateKeyIfNeeded(blocks: UInt64) {
         guard info.version == .tls13, writer.state.blocks > 0, !writer.maySeal(blocks: blocks, limit: blockLimit) else {
             return
         }

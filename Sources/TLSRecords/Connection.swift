@@ -27,6 +27,8 @@ public struct Connection: ~Copyable, Sendable {
     let exporter: SecretBytes?
     let resumption: SecretBytes?
     var progress: Progress
+    /// The owner keeps ciphertext of its own that goes first: an owed KeyUpdate waits until the owner asks for it.
+    package var answersLater = false
 
     /// Takes a connection over. The snapshot is consumed: it cannot be resumed twice.
     public init(resuming snapshot: consuming Snapshot) {

@@ -106,35 +106,55 @@ package struct RecordProtection: ~Copyable, Sendable {
     ///   - record: header and body, whole.
     ///   - header: the parsed header; its length is within the bounds of the version.
     package mutating func open(_ record: UnsafeMutableRawPointer, header: RecordHeader) -> OpenedRecord? {
+        let offset = RecordHeader.length + (suite.version == .tls12 ? suite.aead.tls12ExplicitNonceLength : 0)
+        guard var opened = open(record, header: header, to: record + offset) else { return nil }
+        opened.offset = offset
+        return opened
+    }
+
+    /// Decrypts the record at `record`, which stays as it is, to `output`; `nil` if it does not authenticate, and then
+    /// nothing has advanced and what was written to `output` means nothing.
+    ///
+    /// - Parameters:
+    ///   - record: header and body, whole.
+    ///   - header: the parsed header; its length is within the bounds of the version.
+    ///   - output: room for as many bytes as the body has; `offset` counts from there.
+    package mutating func open(
+        _ record: UnsafeRawPointer, header: RecordHeader, to output: UnsafeMutableRawPointer
+    ) -> OpenedRecord? {
         guard state.sequence < .max else { return nil }
         prepareContext(.open)
         let opened: OpenedRecord?
         switch suite.version {
-        case .tls13: opened = openTLS13(record, header)
-        case .tls12: opened = openTLS12(record, header)
+        case .tls13: opened = openTLS13(record, header, output)
+        case .tls12: opened = openTLS12(record, header, output)
         }
         if opened != nil { state.sequence += 1 }
         return opened
     }
 
-    private borrowing func openTLS13(_ record: UnsafeMutableRawPointer, _ header: RecordHeader) -> OpenedRecord? {
+    private borrowing func openTLS13(
+        _ record: UnsafeRawPointer, _ header: RecordHeader, _ output: UnsafeMutableRawPointer
+    ) -> OpenedRecord? {
         let count = header.length - AEAD.tagLength
         guard count >= 1 else { return nil }
-        let body = UnsafeMutableRawBufferPointer(start: record + RecordHeader.length, count: header.length)
+        let body = UnsafeRawBufferPointer(start: record + RecordHeader.length, count: header.length)
+        let content = UnsafeMutableRawBufferPointer(start: output, count: count)
         guard
             context!.open(
-                UnsafeRawBufferPointer(body), count: count, nonce: context!.nonce(sequence: state.sequence),
-                additionalData: UnsafeRawBufferPointer(start: record, count: RecordHeader.length), to: body)
+                body, count: count, nonce: context!.nonce(sequence: state.sequence),
+                additionalData: UnsafeRawBufferPointer(start: record, count: RecordHeader.length), to: content)
         else { return nil }
         // The type is the last byte that is not zero; all zeros is a record without one (RFC 8446 section 5.4).
         var end = count
-        while end > 0, body[end - 1] == 0 { end -= 1 }
-        guard end > 0 else { return OpenedRecord(type: 0, offset: RecordHeader.length, count: 0, innerLength: count) }
-        return OpenedRecord(
-            type: body[end - 1], offset: RecordHeader.length, count: end - 1, innerLength: count)
+        while end > 0, content[end - 1] == 0 { end -= 1 }
+        guard end > 0 else { return OpenedRecord(type: 0, offset: 0, count: 0, innerLength: count) }
+        return OpenedRecord(type: content[end - 1], offset: 0, count: end - 1, innerLength: count)
     }
 
-    private borrowing func openTLS12(_ record: UnsafeMutableRawPointer, _ header: RecordHeader) -> OpenedRecord? {
+    private borrowing func openTLS12(
+        _ record: UnsafeRawPointer, _ header: RecordHeader, _ output: UnsafeMutableRawPointer
+    ) -> OpenedRecord? {
         let explicit = suite.aead.tls12ExplicitNonceLength
         let count = header.length - explicit - AEAD.tagLength
         guard count >= 0 else { return nil }
@@ -143,14 +163,14 @@ package struct RecordProtection: ~Copyable, Sendable {
             ? context!.nonce(
                 explicit: UInt64(bigEndian: record.loadUnaligned(fromByteOffset: RecordHeader.length, as: UInt64.self)))
             : context!.nonce(sequence: state.sequence)
-        let body = UnsafeMutableRawBufferPointer(
+        let body = UnsafeRawBufferPointer(
             start: record + RecordHeader.length + explicit, count: header.length - explicit)
+        let content = UnsafeMutableRawBufferPointer(start: output, count: count)
         let opened = RecordProtection.withTLS12AdditionalData(state.sequence, header.type, count) {
-            context!.open(UnsafeRawBufferPointer(body), count: count, nonce: nonce, additionalData: $0, to: body)
+            context!.open(body, count: count, nonce: nonce, additionalData: $0, to: content)
         }
         guard opened else { return nil }
-        return OpenedRecord(
-            type: header.type, offset: RecordHeader.length + explicit, count: count, innerLength: count)
+        return OpenedRecord(type: header.type, offset: 0, count: count, innerLength: count)
     }
 
     /// seq_num + type + version + length (RFC 5246 section 6.2.3.3).
