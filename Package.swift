@@ -36,6 +36,7 @@ let package = Package(
         .target(name: "COpenSSLStart", dependencies: ["COpenSSL"]),
         .target(name: "CLinuxSockets"),
         .target(name: "TLSRecords", dependencies: ["COpenSSL", "COpenSSLStart"], swiftSettings: settings),
+        .target(name: "CSessionArena"),
         .target(name: "TLSHandshake", dependencies: ["COpenSSL", "TLSRecords"], swiftSettings: settings),
         .target(
             name: "SelfSigned",
