@@ -37,6 +37,7 @@ let package = Package(
         .target(name: "CLinuxSockets"),
         .target(name: "TLSRecords", dependencies: ["COpenSSL", "COpenSSLStart"], swiftSettings: settings),
         .target(name: "CSessionArena"),
+        .target(name: "SessionEngine", dependencies: ["TLSRecords", "CSessionArena"], swiftSettings: settings),
         .target(name: "TLSHandshake", dependencies: ["COpenSSL", "TLSRecords"], swiftSettings: settings),
         .target(
             name: "SelfSigned",

@@ -1,0 +1,102 @@
+internal import CSessionArena
+internal import Glibc
+
+/// The memory in which a worker keeps its sessions, and which outlives it.
+///
+/// `CSessionArena/arena.h` says what lies where. This type maps it and hands out places in it; what is written there, and in
+/// which order, is `SessionRecord`'s.
+package struct Arena: ~Copyable, @unchecked Sendable {
+    /// The layout that this program reads and writes.
+    package static let version = UInt32(ARENA_VERSION)
+
+    package let slotCount: Int
+    package let extentCount: Int
+    private let base: UnsafeMutableRawPointer
+    private let size: Int
+
+    /// Makes the memory of a new arena.
+    ///
+    /// - Parameters:
+    ///   - slotCount: the most sessions.
+    ///   - extentCount: the most pieces of 64 KiB for bytes on their way; at least 8.
+    /// - Returns: its descriptor, the caller's. Pages are taken when they are written to.
+    package static func make(slotCount: Int, extentCount: Int) throws(ArenaError) -> CInt {
+        let descriptor = arena_memory(UInt64(size(slotCount, extentCount)))
+        guard descriptor >= 0 else { throw .noMemory(-descriptor) }
+        var header = arena_header()
+        header.magic = ARENA_MAGIC
+        header.version = UInt32(ARENA_VERSION)
+        header.slot_count = UInt32(slotCount)
+        header.extent_count = UInt32(extentCount)
+        let written = withUnsafeBytes(of: header) { pwrite(descriptor, $0.baseAddress, $0.count, 0) }
+        guard written == MemoryLayout<arena_header>.size else {
+            close(descriptor)
+            throw .noMemory(ENOSPC)
+        }
+        return descriptor
+    }
+
+    /// Who has the arena of `descriptor`; 0: nobody.
+    package static func owner(of descriptor: CInt) -> UInt64 {
+        var header = arena_header()
+        let count = withUnsafeMutableBytes(of: &header) { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        return count == MemoryLayout<arena_header>.size ? header.owner : 0
+    }
+
+    /// Maps the arena of `descriptor`, which stays the caller's. Its header is checked against the memory's size.
+    package init(mapping descriptor: CInt) throws(ArenaError) {
+        var header = arena_header()
+        let count = withUnsafeMutableBytes(of: &header) { pread(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count == MemoryLayout<arena_header>.size, header.magic == ARENA_MAGIC else { throw .notAnArena }
+        guard header.version == ARENA_VERSION else { throw .otherVersion(header.version) }
+        var status = stat()
+        let size = Arena.size(Int(header.slot_count), Int(header.extent_count))
+        guard fstat(descriptor, &status) == 0, status.st_size == size else { throw .notAnArena }
+        let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
+        guard let mapped, mapped != MAP_FAILED else { throw .noMemory(errno) }
+        madvise(mapped, size, MADV_DONTDUMP)
+        base = mapped
+        self.size = size
+        slotCount = Int(header.slot_count)
+        extentCount = Int(header.extent_count)
+    }
+
+    deinit { munmap(base, size) }
+
+    var header: UnsafeMutablePointer<arena_header> { base.assumingMemoryBound(to: arena_header.self) }
+
+    func slot(_ index: Int) -> UnsafeMutablePointer<arena_slot> {
+        precondition(index >= 0 && index < slotCount)
+        return (base + Int(ARENA_HEADER_SIZE) + index * Int(ARENA_SLOT_SIZE)).assumingMemoryBound(to: arena_slot.self)
+    }
+
+    func extent(_ index: UInt32) -> UnsafeMutableRawPointer {
+        precondition(index < UInt32(extentCount))
+        return base + Int(ARENA_HEADER_SIZE) + slotCount * Int(ARENA_SLOT_SIZE) + Int(index) * Int(ARENA_EXTENT_SIZE)
+    }
+
+    /// Gives the memory of extents back to the system; what was in them is gone.
+    func discard(_ extents: Range<UInt32>) {
+        guard let first = extents.first else { return }
+        madvise(extent(first), extents.count * Int(ARENA_EXTENT_SIZE), MADV_REMOVE)
+    }
+
+    /// Makes `owner` the one who may write, if `former` is.
+    func pass(from former: UInt64, to owner: UInt64) -> Bool { arena_take(header, former, owner) != 0 }
+
+    private static func size(_ slotCount: Int, _ extentCount: Int) -> Int {
+        Int(ARENA_HEADER_SIZE) + slotCount * Int(ARENA_SLOT_SIZE) + extentCount * Int(ARENA_EXTENT_SIZE)
+    }
+}
+
+/// Why an arena cannot be used.
+package enum ArenaError: Error, Equatable {
+    /// The kernel gives no memory; the code is from errno(3).
+    case noMemory(CInt)
+    /// The memory holds no arena, or one whose header contradicts its size.
+    case notAnArena
+    /// Another owner has it than the one who was said to have ended.
+    case otherOwner(UInt64)
+    /// The arena has a layout that this program does not know.
+    case otherVersion(UInt32)
+}

@@ -1,0 +1,158 @@
+internal import CSessionArena
+internal import Glibc
+internal import TLSRecords
+
+extension Session {
+    /// Takes over what a slot says of a session, with the kernel's word on how far its sockets have come.
+    ///
+    /// The slot is another process's work, which may have died of a wild write: each number is checked before it is used.
+    ///
+    /// - Parameters:
+    ///   - descriptors: of the two legs; they are the session's from here on, and the caller's if there is an error.
+    ///   - used: the extents of the sessions adopted before. This one's are added.
+    init(
+        adopting index: Int, client: CInt, upstream: CInt, in arena: borrowing Arena, used: inout Set<UInt32>
+    ) throws(AdoptionError) {
+        let slot = arena.slot(index)
+        let current = arena_current(slot)
+        guard current <= 1, slot.pointee.kind == ARENA_RELAY else { throw .impossible }
+        let state = arena_state_at(slot, current)
+        let flags = (arena_leg_at(state, 0).pointee.flags, arena_leg_at(state, 1).pointee.flags)
+        guard Session.arePossible(flags.0, flags.1), Session.arePossible(flags.1, flags.0) else { throw .impossible }
+        let facts = try SessionFacts(slot)
+        var taken = used
+        let clientStanding = try LegStanding(
+            adopting: .client, client, slot, state, facts, arena, &taken, isCutOff: flags.1 & ARENA_LEG_FAILED != 0)
+        let upstreamStanding = try LegStanding(
+            adopting: .upstream, upstream, slot, state, facts, arena, &taken, isCutOff: flags.0 & ARENA_LEG_FAILED != 0)
+        used = taken
+        // A secret that its owner replaced and did not live to remove is left nowhere (RFC 8446 section 7.2).
+        arena_state_at(slot, 1 - current).pointee = state.pointee
+        if slot.pointee.at_work != 0 { slot.pointee.deaths &+= 1 }
+        slot.pointee.at_work = 0
+        self.init(
+            slot: index, client: Leg(.client, descriptor: client, clientStanding),
+            upstream: Leg(.upstream, descriptor: upstream, upstreamStanding))
+        if flags.0 & ARENA_LEG_FAILED != 0 { self.upstream.reset() }
+        if flags.1 & ARENA_LEG_FAILED != 0 { self.client.reset() }
+    }
+
+    /// Whether a leg's flags are such as are published together, with those of the other.
+    private static func arePossible(_ flags: UInt32, _ other: UInt32) -> Bool {
+        let isTLS = flags & ARENA_LEG_TLS != 0
+        let hasFailed = flags & ARENA_LEG_FAILED != 0
+        let isEnding = flags & ARENA_LEG_ENDING != 0
+        guard flags & ~ARENA_LEG_FLAGS == 0, flags & ARENA_LEG_OWES_UPDATE == 0 || isTLS,
+            isEnding == (hasFailed || other & ARENA_LEG_READ_CLOSED != 0 && other & ARENA_LEG_FAILED == 0),
+            (flags & ARENA_LEG_WRITE_CLOSED != 0) == (isTLS && isEnding)
+        else { return false }
+        return !hasFailed || isTLS && flags & ARENA_LEG_READ_CLOSED != 0 && other & ARENA_LEG_FAILED == 0
+    }
+}
+
+/// Why a session cannot be taken over.
+package enum AdoptionError: Error, Equatable {
+    /// The slot holds what no worker writes.
+    case impossible
+    /// A peer has reset its connection, and the other side is reset too.
+    case reset
+    /// Nobody has the sockets of this session.
+    case noSockets
+    /// The kernel tells no position of a socket: it is gone, or no TCP socket.
+    case noPosition(CInt)
+}
+
+extension LegStanding {
+    /// - Parameter isCutOff: the other leg has failed, and nothing of this one counts any more.
+    fileprivate init(
+        adopting index: LegIndex, _ descriptor: CInt, _ slot: UnsafeMutablePointer<arena_slot>,
+        _ state: UnsafeMutablePointer<arena_state>, _ facts: SessionFacts, _ arena: borrowing Arena,
+        _ used: inout Set<UInt32>, isCutOff: Bool
+    ) throws(AdoptionError) {
+        let place = arena_leg_at(state, index.rawValue)
+        let found =
+            isCutOff
+            ? StreamStanding(received: place.pointee.consumed, written: place.pointee.produced, isShut: false)
+            : try StreamStanding(descriptor, place, StreamBase(slot, index))
+        guard isCutOff || found.fits(place),
+            (place.pointee.fragment_count == 0) == (place.pointee.fragment_extent == ARENA_NO_EXTENT),
+            place.pointee.fragment_count <= ARENA_EXTENT_SIZE
+        else { throw .impossible }
+        for extent in [place.pointee.input_extent, place.pointee.output_extent, place.pointee.fragment_extent]
+        where extent != ARENA_NO_EXTENT {
+            guard extent < UInt32(arena.extentCount), used.insert(extent).inserted else { throw .impossible }
+        }
+        var connection: Connection?
+        if place.pointee.flags & ARENA_LEG_TLS != 0 {
+            let fragments = UnsafeRawBufferPointer(
+                start: place.pointee.fragment_count > 0 ? arena.extent(place.pointee.fragment_extent) : nil,
+                count: Int(place.pointee.fragment_count))
+            connection = SessionKeys.load(place, facts: facts.of(index), fragments: fragments)
+            guard connection != nil else { throw .impossible }
+        }
+        self.init(
+            connection: connection, received: found.received, written: found.written, isShut: found.isShut)
+    }
+}
+
+/// How far a socket has come, as the kernel says, counted from when its session came into the slot.
+private struct StreamStanding {
+    let received: UInt64
+    let written: UInt64
+    let isShut: Bool
+
+    init(received: UInt64, written: UInt64, isShut: Bool) {
+        self.received = received
+        self.written = written
+        self.isShut = isShut
+    }
+
+    init(
+        _ descriptor: CInt, _ place: UnsafeMutablePointer<arena_leg>, _ base: StreamBase
+    ) throws(AdoptionError) {
+        var position = stream_position()
+        let failed = stream_position_of(descriptor, &position)
+        guard failed == 0 else { throw .noPosition(-failed) }
+        let received = position.read &- base.read
+        let written = position.written &- base.written
+        guard position.is_closed != 0 else {
+            self.init(received: received, written: written, isShut: position.is_shut != 0)
+            return
+        }
+        // Closed in order by both sides, it has had a FIN each way, which the counters count.
+        guard place.pointee.flags & ARENA_LEG_ENDING != 0, written &- 1 == place.pointee.produced,
+            position.has_error == 0
+        else { throw .reset }
+        self.init(received: received &- 1, written: place.pointee.produced, isShut: true)
+    }
+
+    /// Whether a leg's place can be that of a stream that has come so far.
+    func fits(_ place: UnsafeMutablePointer<arena_leg>) -> Bool {
+        StreamStanding.fit(place.pointee.consumed, received, place.pointee.input_base, place.pointee.input_extent)
+            && StreamStanding.fit(
+                written, place.pointee.produced, place.pointee.output_base, place.pointee.output_extent)
+    }
+
+    /// More than any stream carries, and far from where a sum would overflow.
+    private static let longest: UInt64 = 1 << 62
+
+    /// Whether the bytes from `first` to `last` lie within an extent that begins at `base`.
+    private static func fit(_ first: UInt64, _ last: UInt64, _ base: UInt64, _ extent: UInt32) -> Bool {
+        guard first <= last, last <= longest else { return false }
+        guard extent != ARENA_NO_EXTENT else { return first == last }
+        return base <= first && last - base <= UInt64(ARENA_EXTENT_SIZE)
+    }
+}
+
+/// The kernel's counters of a leg when its session came into the slot.
+private struct StreamBase {
+    let read: UInt64
+    let written: UInt64
+
+    init(_ slot: UnsafeMutablePointer<arena_slot>, _ index: LegIndex) {
+        switch index {
+        case .client: (read, written) = (slot.pointee.read_base.0, slot.pointee.write_base.0)
+        case .upstream: (read, written) = (slot.pointee.read_base.1, slot.pointee.write_base.1)
+        }
+    }
+}

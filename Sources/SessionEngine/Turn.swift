@@ -1,0 +1,381 @@
+internal import CSessionArena
+internal import Glibc
+internal import TLSRecords
+
+/// One turn of work on one session: what has come is read, opened, sealed and written, as far as it goes.
+///
+/// Four rules make a session survive its worker at any instruction:
+/// 1. Input is read straight into the arena, at the place that its position in the stream says.
+/// 2. Output is made beside its input and published by one store together with all that moved with it.
+/// 3. Only published output is given to write(2), and it stays as it is until the kernel has taken it.
+/// 4. Input is given up only when the output made from it has been published.
+///
+/// Sealing again what was sealed and not published repeats a sequence number of a record that nobody has seen.
+struct Turn: ~Copyable {
+    let record: SessionRecord
+    /// Plaintext between two TLS legs; it is never in the arena.
+    let plaintext: UnsafeMutableRawBufferPointer
+    /// Milliseconds of a clock that does not go back.
+    let now: UInt64
+
+    private let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+    private static let extentSize = UInt64(ARENA_EXTENT_SIZE)
+    /// More than any suite adds to a record and the KeyUpdate before it.
+    private static let overhead = 64
+
+    init(record: SessionRecord, plaintext: UnsafeMutableRawBufferPointer, now: UInt64) {
+        self.record = record
+        self.plaintext = plaintext
+        self.now = now
+    }
+
+    // MARK: Reading
+
+    /// Reads what has come, if there is room for it.
+    func read(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) throws(SessionEnd) {
+        guard let room = inputRoom(leg, arena, &pool) else { return }
+        while true {
+            let count = recv(leg.descriptor, room.baseAddress, room.count, flags)
+            Step.pass()
+            if count > 0 {
+                leg.received += UInt64(count)
+            } else if count == 0 {
+                leg.hasEnded = true
+            } else if errno == EINTR {
+                continue
+            } else if errno != EAGAIN {
+                throw SessionEnd.reset
+            }
+            return
+        }
+    }
+
+    /// What epoll(7) is to report of a leg. A leg that waits for an extent is not asked what it has for it.
+    func interest(_ leg: borrowing Leg, isStarved: Bool) -> UInt32 {
+        guard !leg.isReset else { return 0 }
+        let place = record.leg(leg.index)
+        let reads = mayRead(leg) && !(isStarved && place.pointee.input_extent == ARENA_NO_EXTENT)
+        return (reads ? EPOLLIN.rawValue : 0) | (place.pointee.produced > leg.written ? EPOLLOUT.rawValue : 0)
+    }
+
+    private func mayRead(_ leg: borrowing Leg) -> Bool {
+        let place = record.leg(leg.index)
+        guard !leg.hasEnded, !leg.isReset, place.pointee.flags & ARENA_LEG_READ_CLOSED == 0 else { return false }
+        return place.pointee.input_extent == ARENA_NO_EXTENT
+            || leg.received - place.pointee.consumed < Turn.extentSize / 2
+    }
+
+    private func inputRoom(
+        _ leg: borrowing Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) -> UnsafeMutableRawBufferPointer? {
+        guard mayRead(leg) else { return nil }
+        let place = record.leg(leg.index)
+        if place.pointee.input_extent == ARENA_NO_EXTENT {
+            guard let extent = pool.take(keeping: pool.reserve) else { return nil }
+            place.pointee.input_extent = extent
+            place.pointee.input_base = leg.received
+            record.publish()
+        }
+        let base = arena.extent(place.pointee.input_extent)
+        let waiting = leg.received - place.pointee.consumed
+        let given = place.pointee.consumed - place.pointee.input_base
+        if Turn.extentSize - given - waiting < UInt64(Connection.longestRecord), waiting <= given {
+            // The copy lies where nothing waits, so either base is good until the store.
+            base.copyMemory(from: base + Int(given), byteCount: Int(waiting))
+            place.pointee.input_base = place.pointee.consumed
+            record.publish()
+        }
+        let used = Int(leg.received - place.pointee.input_base)
+        guard used < Int(Turn.extentSize) else { return nil }
+        return UnsafeMutableRawBufferPointer(start: base + used, count: Int(Turn.extentSize) - used)
+    }
+
+    // MARK: From one leg to the other
+
+    /// Makes output for `to` of what has come from `from`, as much as there is room for.
+    func relay(
+        _ from: inout Leg, _ to: inout Leg, arena: borrowing Arena, pool: inout ExtentPool
+    ) throws(SessionEnd) {
+        let source = record.leg(from.index)
+        while !from.isReset, !to.isReset, source.pointee.flags & ARENA_LEG_READ_CLOSED == 0 {
+            let waiting = Int(from.received - source.pointee.consumed)
+            guard waiting > 0 else { break }
+            let input = UnsafeRawBufferPointer(
+                start: arena.extent(source.pointee.input_extent)
+                    + Int(source.pointee.consumed - source.pointee.input_base),
+                count: waiting)
+            let outcome =
+                from.isPlain
+                ? try relayPlain(input, from.index, &to, arena, &pool)
+                : try relayRecord(input, &from, &to, arena, &pool)
+            switch outcome {
+            case .moved: continue
+            case .needsRoom: return
+            case .needsInput: break
+            }
+            break
+        }
+        guard from.hasEnded, !to.isReset, source.pointee.flags & ARENA_LEG_READ_CLOSED == 0 else { return }
+        // RFC 8446 section 6.1: an end without close_notify is a truncation.
+        guard from.isPlain else { throw .reset }
+        guard outputRoom(to, for: 0, arena, &pool) != nil else { return }
+        source.pointee.flags |= ARENA_LEG_READ_CLOSED
+        end(&to, arena, &pool)
+        record.publish()
+    }
+
+    private enum Outcome { case moved, needsInput, needsRoom }
+
+    private func relayPlain(
+        _ input: UnsafeRawBufferPointer, _ from: LegIndex, _ to: inout Leg, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool
+    ) throws(SessionEnd) -> Outcome {
+        let count = min(input.count, to.longestContent)
+        guard let output = outputRoom(to, for: count, arena, &pool) else { return .needsRoom }
+        let produced = try to.put(UnsafeRawBufferPointer(rebasing: input[..<count]), at: output)
+        note(to)
+        record.leg(to.index).pointee.produced += UInt64(produced)
+        publish(using: count, of: input.count, from: from, arena, &pool)
+        return .moved
+    }
+
+    private func relayRecord(
+        _ input: UnsafeRawBufferPointer, _ from: inout Leg, _ to: inout Leg, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool
+    ) throws(SessionEnd) -> Outcome {
+        guard let length = Connection.firstRecord(input) else { return .needsInput }
+        guard mayOpen(from, to, &pool), let output = outputRoom(to, for: Connection.longestRecord, arena, &pool) else {
+            return .needsRoom
+        }
+        from.connection!.noteTime(now)
+        // Plaintext for a plain leg is made where it stays.
+        let target = to.isPlain ? output : plaintext.baseAddress!
+        let part: Connection.OpenedPart
+        do {
+            part = try from.connection!.open(UnsafeRawBufferPointer(rebasing: input[..<length]), to: target)
+        } catch {
+            try fail(&from, &to, error, arena, &pool)
+            return .needsInput
+        }
+        var used = length
+        var replaced = ARENA_NO_EXTENT
+        switch part {
+        case .data(let count):
+            let content = UnsafeRawBufferPointer(start: target, count: count)
+            let produced = to.isPlain ? count : try put(content, to: &to, at: output)
+            note(to)
+            record.leg(to.index).pointee.produced += UInt64(produced)
+        case .closeNotify:
+            // What follows a close_notify is dropped (RFC 8446 section 6.1).
+            used = input.count
+            end(&to, arena, &pool)
+            replaced = storeFragments(from, arena, &pool)
+        case .message:
+            answer(&from, arena, &pool)
+            replaced = storeFragments(from, arena, &pool)
+        }
+        note(from)
+        publish(using: used, of: input.count, from: from.index, arena, &pool)
+        pool.giveBack(replaced, to: arena)
+        return .moved
+    }
+
+    /// Seals content in records as long as the leg's peer takes them, and returns their length.
+    private func put(
+        _ content: UnsafeRawBufferPointer, to leg: inout Leg, at output: UnsafeMutableRawPointer
+    ) throws(SessionEnd) -> Int {
+        let most = leg.longestContent
+        var produced = 0
+        var position = 0
+        while position < content.count {
+            let count = min(most, content.count - position)
+            produced += try leg.put(
+                UnsafeRawBufferPointer(rebasing: content[position..<position + count]), at: output + produced)
+            position += count
+        }
+        return produced
+    }
+
+    /// Puts what the leg has to say by itself into its output, where there is room for it.
+    private func answer(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
+        guard leg.answersCount > 0 else { return }
+        let output = outputRoom(leg, for: 0, arena, &pool)!
+        record.leg(leg.index).pointee.produced += UInt64(leg.connection!.takeAnswers(to: output))
+        note(leg)
+    }
+
+    /// The other side has ended in order: so does this one, behind its output, in which there is room.
+    private func end(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
+        if !leg.isPlain {
+            leg.connection!.close()
+            answer(&leg, arena, &pool)
+        }
+        record.leg(leg.index).pointee.flags |= ARENA_LEG_ENDING
+    }
+
+    /// A peer broke the protocol: it is sent its alert, and the other side is reset.
+    private func fail(
+        _ leg: inout Leg, _ other: inout Leg, _ error: TLSError, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) throws(SessionEnd) {
+        guard leg.answersCount > 0 else { throw .protocolError(error) }
+        answer(&leg, arena, &pool)
+        let replaced = storeFragments(leg, arena, &pool)
+        record.leg(leg.index).pointee.flags |= ARENA_LEG_FAILED | ARENA_LEG_ENDING | ARENA_LEG_READ_CLOSED
+        record.publish()
+        pool.giveBack(replaced, to: arena)
+        other.reset()
+    }
+
+    // MARK: Writing
+
+    /// Gives the kernel what it takes of the output, and the end after it.
+    func write(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) throws(SessionEnd) {
+        guard !leg.isReset else { return }
+        let place = record.leg(leg.index)
+        while true {
+            while place.pointee.produced > leg.written {
+                let start = arena.extent(place.pointee.output_extent) + Int(leg.written - place.pointee.output_base)
+                let count = send(leg.descriptor, start, Int(place.pointee.produced - leg.written), flags)
+                Step.pass()
+                if count >= 0 {
+                    leg.written += UInt64(count)
+                } else if errno == EAGAIN {
+                    return
+                } else if errno != EINTR {
+                    throw SessionEnd.reset
+                }
+            }
+            guard leg.owesKeyUpdate, outputRoom(leg, for: 0, arena, &pool) != nil else { break }
+            leg.connection!.sendOwedKeyUpdate()
+            answer(&leg, arena, &pool)
+            record.publish()
+        }
+        if place.pointee.flags & ARENA_LEG_ENDING != 0, !leg.isShut {
+            leg.isShut = true
+            shutdown(leg.descriptor, Int32(SHUT_WR))
+            Step.pass()
+        }
+    }
+
+    // MARK: Extents
+
+    /// Whether all that opening a record of `from` may bring about has a place.
+    private func mayOpen(_ from: borrowing Leg, _ to: borrowing Leg, _ pool: inout ExtentPool) -> Bool {
+        // One for a message that begins, and one for each leg's output that has none.
+        let lacking = [from.index, to.index].count { record.leg($0).pointee.output_extent == ARENA_NO_EXTENT }
+        guard pool.available > lacking else {
+            pool.refuse()
+            return false
+        }
+        let place = record.leg(from.index)
+        return place.pointee.output_extent == ARENA_NO_EXTENT || place.pointee.produced == from.written
+            || Turn.outputFits(0, inRecordsOf: from.longestContent, place)
+    }
+
+    /// Whether there is room for `count` bytes of content, in as many records as the peer's limit makes of them, each
+    /// with a KeyUpdate before it, and for what the leg has to say by itself.
+    private static func outputFits(
+        _ count: Int, inRecordsOf most: Int, _ place: UnsafeMutablePointer<arena_leg>
+    ) -> Bool {
+        let need = count + (count / most + 1) * overhead + Connection.controlRoom
+        return extentSize - (place.pointee.produced - place.pointee.output_base) >= UInt64(need)
+    }
+
+    /// Room for `count` bytes of content and for what may have to go before them; `nil` while earlier output is in
+    /// the way, or no extent is free.
+    private func outputRoom(
+        _ leg: borrowing Leg, for count: Int, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) -> UnsafeMutableRawPointer? {
+        let place = record.leg(leg.index)
+        if place.pointee.output_extent == ARENA_NO_EXTENT {
+            guard let extent = pool.take() else { return nil }
+            place.pointee.output_extent = extent
+            place.pointee.output_base = place.pointee.produced
+        }
+        if !Turn.outputFits(count, inRecordsOf: leg.longestContent, place) {
+            guard place.pointee.produced == leg.written else { return nil }
+            place.pointee.output_base = place.pointee.produced
+        }
+        return arena.extent(place.pointee.output_extent) + Int(place.pointee.produced - place.pointee.output_base)
+    }
+
+    /// Keeps a handshake message of which a part has come. What is published stays as it is: a part that grows is written
+    /// behind it, another one elsewhere.
+    ///
+    /// - Returns: the extent that is free once this is published.
+    private func storeFragments(
+        _ leg: borrowing Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) -> UInt32 {
+        let place = record.leg(leg.index)
+        let former = place.pointee.fragment_extent
+        let formerCount = Int(place.pointee.fragment_count)
+        return leg.withFragments { fragments in
+            guard !fragments.isEmpty else {
+                place.pointee.fragment_extent = ARENA_NO_EXTENT
+                place.pointee.fragment_count = 0
+                return former
+            }
+            place.pointee.fragment_count = UInt32(fragments.count)
+            if former != ARENA_NO_EXTENT, fragments.count >= formerCount,
+                memcmp(fragments.baseAddress!, arena.extent(former), formerCount) == 0
+            {
+                (arena.extent(former) + formerCount).copyMemory(
+                    from: fragments.baseAddress! + formerCount, byteCount: fragments.count - formerCount)
+                return ARENA_NO_EXTENT
+            }
+            let extent = pool.take()!
+            arena.extent(extent).copyMemory(from: fragments.baseAddress!, byteCount: fragments.count)
+            place.pointee.fragment_extent = extent
+            return former
+        }
+    }
+
+    /// Gives back the extents in which nothing waits: an idle session is its slot.
+    func giveBackEmpty(
+        _ client: borrowing Leg, _ upstream: borrowing Leg, arena: borrowing Arena, pool: inout ExtentPool
+    ) {
+        let first = takeEmpty(client)
+        let second = takeEmpty(upstream)
+        let extents = [first.input, first.output, second.input, second.output]
+        guard extents.contains(where: { $0 != ARENA_NO_EXTENT }) else { return }
+        record.publish()
+        for extent in extents { pool.giveBack(extent, to: arena) }
+    }
+
+    private func takeEmpty(_ leg: borrowing Leg) -> (input: UInt32, output: UInt32) {
+        let place = record.leg(leg.index)
+        var empty = (input: ARENA_NO_EXTENT, output: ARENA_NO_EXTENT)
+        if leg.received == place.pointee.consumed || leg.isReset { swap(&empty.input, &place.pointee.input_extent) }
+        if leg.written == place.pointee.produced || leg.isReset { swap(&empty.output, &place.pointee.output_extent) }
+        return empty
+    }
+
+    // MARK: What is published
+
+    /// Publishes what has been made of the first `count` of `waiting` bytes of input, and with it that an input without bytes
+    /// needs no memory.
+    private func publish(
+        using count: Int, of waiting: Int, from leg: LegIndex, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) {
+        let place = record.leg(leg)
+        place.pointee.consumed += UInt64(count)
+        var empty = ARENA_NO_EXTENT
+        if count == waiting { swap(&empty, &place.pointee.input_extent) }
+        record.publish()
+        pool.giveBack(empty, to: arena)
+    }
+
+    /// Takes over into the working state where a leg's TLS stands.
+    private func note(_ leg: borrowing Leg) {
+        guard !leg.isPlain else { return }
+        SessionKeys.store(leg.connection!, in: record.leg(leg.index))
+    }
+}
+
+/// Why a session ends before both sides have ended it.
+enum SessionEnd: Error {
+    /// A side was reset or cut off; the other is reset.
+    case reset
+    /// A leg's TLS cannot go on, and there is nothing to tell its peer.
+    case protocolError(TLSError)
+}
