@@ -113,6 +113,12 @@ let package = Package(
             name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
             swiftSettings: settings),
         .executableTarget(
+            name: "ArenaOwner", dependencies: ["SessionEngine", "CLinuxSockets"], path: "Tests/ArenaOwner",
+            swiftSettings: settings),
+        .testTarget(
+            name: "SessionEngineTests", dependencies: ["SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner"],
+            swiftSettings: settings),
+        .executableTarget(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
         .testTarget(
             name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],

@@ -1,0 +1,187 @@
+import CLinuxSockets
+import Glibc
+import SessionEngine
+import TLSRecords
+
+/// Sessions between ends of the test's own, in an arena whose owners are processes that the test kills. The test stands for
+/// the keeper: it has the arena and a duplicate of each socket.
+final class Crowd {
+    private let memory: CInt
+    let ends: [StreamEnd.Box]
+    private let sockets: [(slot: Int, client: CInt, upstream: CInt)]
+    private var owner: (pid: pid_t, channel: CInt)?
+    private(set) var deaths = 0
+
+    /// - Parameters:
+    ///   - kinds: for each session, the suites of its client's and its upstream's leg; `nil`: plain.
+    ///   - total: bytes in each direction of a session; `nil`: as many as it comes to until the last death.
+    ///   - extentCount: `nil`: as many as the sessions may want at once.
+    init(
+        _ kinds: [(client: CipherSuite?, upstream: CipherSuite?)], total: (_ session: Int) -> UInt64? = { _ in nil },
+        extentCount: Int? = nil
+    ) throws {
+        memory = try Arena.make(slotCount: kinds.count, extentCount: extentCount ?? 8 * kinds.count)
+        var engine = try Engine(taking: Arena(mapping: memory), as: 1)
+        var ends: [StreamEnd.Box] = []
+        var sockets: [(slot: Int, client: CInt, upstream: CInt)] = []
+        for (number, kind) in kinds.enumerated() {
+            let session = try TestSession(
+                client: kind.client, upstream: kind.upstream, seed: UInt64(2 * number + 1), total: total(number) ?? .max
+            )
+            let slot = try session.begin(in: &engine, number: UInt64(number))
+            sockets.append((slot, session.client, session.upstream))
+            ends += [session.peer, session.backend]
+        }
+        self.ends = ends
+        self.sockets = sockets
+    }
+
+    deinit {
+        if let owner { end(owner) }
+        for socket in sockets {
+            close(socket.client)
+            close(socket.upstream)
+        }
+        close(memory)
+    }
+
+    /// Works on the ends until all are done, and meanwhile kills owners.
+    ///
+    /// - Parameters:
+    ///   - life: how long each owner lives, in microseconds.
+    ///   - afterDeath: is called with the number of deaths.
+    /// - Returns: what went wrong.
+    func run(
+        kills: Int, life: ClosedRange<Int32> = 0...0, limit: Duration, afterDeath: (Int) -> Void = { _ in }
+    ) throws -> [String] {
+        let clock = ContinuousClock()
+        let deadline = clock.now + limit
+        var random = SystemRandomNumberGenerator()
+        try start()
+        var death = clock.now + .microseconds(Int32.random(in: life, using: &random))
+        while ends.contains(where: { !$0.end.isDone }) {
+            guard clock.now < deadline else { return ["not done in \(limit) after \(deaths) deaths"] + faults }
+            if deaths < kills, clock.now >= death {
+                try kill()
+                afterDeath(deaths)
+                death = clock.now + .microseconds(Int32.random(in: life, using: &random))
+                if deaths == kills { finish() }
+            }
+            step(milliseconds: deaths < kills ? 1 : 100)
+            if ends.contains(where: { $0.end.fault != nil }) { return faults }
+            // It ends by itself when it has no session left; what it has written may still be under way then.
+            if let status = ownerStatus(), status != 0 { return ["the owner ended: \(status)"] + faults }
+        }
+        return faults
+    }
+
+    /// Works on the ends until all are done, while owners kill themselves, each at one step later than the one before.
+    ///
+    /// - Parameter steps: the last step at which one dies; then it begins anew.
+    /// - Returns: what went wrong.
+    func run(kills: Int, dyingWithin steps: Int, limit: Duration) throws -> [String] {
+        let deadline = ContinuousClock.now + limit
+        try start(dyingAt: 0)
+        while ends.contains(where: { !$0.end.isDone }) {
+            guard ContinuousClock.now < deadline else {
+                return ["not done in \(limit) after \(deaths) deaths"] + faults
+            }
+            step(milliseconds: 1)
+            if ends.contains(where: { $0.end.fault != nil }) { return faults }
+            guard let status = ownerStatus(), status != 0 else { continue }
+            guard status & 0x7F == SIGKILL else { return ["the owner ended: \(status)"] + faults }
+            deaths += 1
+            if deaths == kills { finish() }
+            try start(dyingAt: deaths < kills ? deaths % steps : nil)
+        }
+        return faults
+    }
+
+    /// The streams that have no end yet get one.
+    private func finish() {
+        for box in ends where box.end.total == .max {
+            box.end.total = box.end.sent
+            box.end.isPaused = false
+        }
+    }
+
+    private var faults: [String] {
+        ends.indices.compactMap { number in
+            let peer = ends[number ^ 1]
+            guard ends[number].end.fault == nil else { return "end \(number): \(ends[number].end.fault!)" }
+            guard ends[number].end.hasEnded, ends[number].end.received == peer.end.sent else {
+                return "end \(number) received \(ends[number].end.received) of \(peer.end.sent)"
+            }
+            return nil
+        }
+    }
+
+    private func step(milliseconds: Int32) { StreamEnd.step(ends, milliseconds: milliseconds) }
+
+    // MARK: Owners
+
+    private func kill() throws {
+        guard let owner else { return }
+        end(owner)
+        deaths += 1
+        try start()
+    }
+
+    private func end(_ owner: (pid: pid_t, channel: CInt)) {
+        Glibc.kill(owner.pid, SIGKILL)
+        var status: CInt = 0
+        waitpid(owner.pid, &status, 0)
+        close(owner.channel)
+        self.owner = nil
+    }
+
+    private func ownerStatus() -> CInt? {
+        guard let owner else { return nil }
+        var status: CInt = 0
+        guard waitpid(owner.pid, &status, WNOHANG) == owner.pid else { return nil }
+        close(owner.channel)
+        self.owner = nil
+        return status
+    }
+
+    /// - Parameter step: the one at which the owner kills itself.
+    private func start(dyingAt step: Int? = nil) throws {
+        var pair: [CInt] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
+            throw Fault("no socket pair: errno \(errno)")
+        }
+        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
+        defer { close(null) }
+        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("ArenaOwner"), nil]
+        defer { free(arguments[0]) }
+        let pid = baton_spawn(Crowd.program, &arguments, null, pair[1], 0)
+        close(pair[1])
+        guard pid > 0 else { throw Fault("cannot start \(Crowd.program): errno \(-pid)") }
+        owner = (pid, pair[0])
+        try tell([UInt32(Arena.owner(of: memory)), step.map(UInt32.init) ?? .max], [memory])
+        for first in stride(from: 0, to: sockets.count, by: 100) {
+            let some = sockets[first..<min(first + 100, sockets.count)]
+            try tell(some.map { UInt32($0.slot) }, some.flatMap { [$0.client, $0.upstream] })
+        }
+        try tell([.max], [])
+    }
+
+    private func tell(_ words: [UInt32], _ descriptors: [CInt]) throws {
+        let failed = words.withUnsafeBytes {
+            baton_send_message(owner!.channel, $0.baseAddress, $0.count, nil, 0, descriptors, Int32(descriptors.count))
+        }
+        guard failed == 0 else { throw Fault("the owner cannot be told: errno \(-failed)") }
+    }
+
+    /// Beside the test bundle, where the build puts it.
+    private static let program: String = {
+        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? ""
+        return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            + "/ArenaOwner"
+    }()
+}
+
+struct Fault: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

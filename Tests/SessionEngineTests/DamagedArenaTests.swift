@@ -1,0 +1,123 @@
+import Glibc
+import SessionEngine
+import TLSRecords
+import Testing
+
+/// An owner may have died of a wild write: its arena may hold anything.
+@Suite("A damaged arena")
+struct DamagedArenaTests {
+    private static let kinds: [(client: CipherSuite?, upstream: CipherSuite?)] = [
+        (nil, nil), (.aes128GCM, nil), (.ecdheECDSAWithAES128GCM, .chaCha20Poly1305),
+    ]
+
+    private struct Damage {
+        var random: UInt64
+
+        mutating func next(_ bound: Int) -> Int {
+            random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(random >> 33) % bound
+        }
+
+        /// A few bytes at random, or a whole field of an extreme value, in a slot.
+        mutating func strike(_ place: Place) {
+            for _ in 0...next(3) {
+                switch next(3) {
+                case 0:
+                    place.damage(at: next(1_300), [UInt8(next(256))])
+                case 1:
+                    let values: [UInt64] = [0, 1, .max, 1 << 63, 1 << 62, 65_536, 65_537, UInt64(next(100_000))]
+                    let value = values[next(values.count)]
+                    place.damage(at: 8 * next(125), withUnsafeBytes(of: value) { Array($0) })
+                default:
+                    let values: [UInt32] = [0, 1, 2, 15, 16, .max, .max - 1, 65_536, UInt32(next(64))]
+                    place.damage(at: 4 * next(250), withUnsafeBytes(of: values[next(values.count)]) { Array($0) })
+                }
+            }
+        }
+    }
+
+    @Test("is taken over without a trap, whatever a slot says")
+    func anySlot() throws {
+        var damage = Damage(random: 1)
+        var lost = 0
+        for round in 0..<600 {
+            let kind = DamagedArenaTests.kinds[round % DamagedArenaTests.kinds.count]
+            let place = try Place(client: kind.client, upstream: kind.upstream, total: .max)
+            for _ in 0..<damage.next(6) {
+                StreamEnd.step(place.ends, milliseconds: 0)
+                place.step()
+            }
+            place.drop()
+            damage.strike(place)
+            try place.succeed()
+            lost += place.lost.count
+            for _ in 0..<4 {
+                StreamEnd.step(place.ends, milliseconds: 0)
+                place.step()
+            }
+        }
+        #expect(lost > 100)
+    }
+
+    @Test("costs nobody their session but those that it names")
+    func others() throws {
+        let memory = try Arena.make(slotCount: 2, extentCount: 16)
+        defer { close(memory) }
+        let sessions = try [0, 1].map { _ in
+            try TestSession(client: .aes128GCM, upstream: .ecdheRSAWithAES128GCM, total: 2_000_000)
+        }
+        defer { for session in sessions { session.close() } }
+        do {
+            var former = try Engine(taking: Arena(mapping: memory), as: 1)
+            for session in sessions { _ = try session.begin(in: &former) }
+        }
+        let wild = [UInt8](repeating: 0xA5, count: 4096)
+        #expect(pwrite(memory, wild, wild.count, 2 * 4096) == wild.count)
+        var engine = try Engine(taking: Arena(mapping: memory), as: 2) { sessions[$0].duplicates }
+        let lost = engine.lost
+        #expect(lost.map(\.slot) == [1])
+        #expect(lost.map(\.reason) == [.impossible])
+        let ends = [sessions[0].peer, sessions[0].backend]
+        let deadline = ContinuousClock.now + .seconds(30)
+        while !ends.allSatisfy({ $0.end.isDone }), ContinuousClock.now < deadline {
+            StreamEnd.step(ends, milliseconds: 0)
+            engine.step(waiting: 0)
+        }
+        #expect(ends.map { $0.end.fault } == [nil, nil])
+        #expect(ends.map { $0.end.received } == [2_000_000, 2_000_000])
+        // Its slot can be used again.
+        let next = try TestSession(client: nil, upstream: nil, total: 1)
+        defer { next.close() }
+        let slot = try next.begin(in: &engine)
+        #expect([0, 1].contains(slot))
+    }
+
+    @Test("of another version is refused, and so is what is no arena", arguments: 0..<4)
+    func header(round: Int) throws {
+        let memory = try Arena.make(slotCount: 2, extentCount: 8)
+        defer { close(memory) }
+        let (offset, bytes, error): (Int, [UInt8], ArenaError) =
+            switch round {
+            case 0: (8, [2, 0, 0, 0], .otherVersion(2))
+            case 1: (0, [0], .notAnArena)
+            case 2: (12, [3], .notAnArena)
+            default: (16, [255, 255, 255, 255], .notAnArena)
+            }
+        #expect(Arena.version == 1)
+        #expect(pwrite(memory, bytes, bytes.count, off_t(offset)) == bytes.count)
+        #expect(throws: error) { _ = try Arena(mapping: memory) }
+    }
+
+    @Test("is not taken from an owner that nobody has said to have ended")
+    func owned() throws {
+        let memory = try Arena.make(slotCount: 1, extentCount: 8)
+        defer { close(memory) }
+        let first = try Engine(taking: Arena(mapping: memory), as: 7)
+        #expect(Arena.owner(of: memory) == 7)
+        #expect(throws: ArenaError.otherOwner(7)) { _ = try Engine(taking: Arena(mapping: memory), as: 8) }
+        _ = first.sessionCount
+        let second = try Engine(taking: Arena(mapping: memory), as: 8, after: 7)
+        #expect(Arena.owner(of: memory) == 8)
+        _ = second.sessionCount
+    }
+}

@@ -1,0 +1,107 @@
+import Glibc
+import SessionEngine
+import TLSRecords
+
+/// An arena with one session, and the engine in the test's own process that has it at present. An owner that is dropped
+/// leaves its arena as one does that has died between two turns.
+final class Place {
+    let memory: CInt
+    let session: TestSession
+    let slot: Int
+    private(set) var engine: Engine?
+    private var owners: UInt64 = 1
+
+    init(client: CipherSuite?, upstream: CipherSuite?, total: UInt64) throws {
+        memory = try Arena.make(slotCount: 4, extentCount: 16)
+        session = try TestSession(client: client, upstream: upstream, total: total)
+        var engine = try Engine(taking: Arena(mapping: memory), as: 1)
+        slot = try session.begin(in: &engine)
+        self.engine = consume engine
+    }
+
+    deinit {
+        session.close()
+        close(memory)
+    }
+
+    var ends: [StreamEnd.Box] { [session.peer, session.backend] }
+    var lost: [AdoptionError] { engine.lost }
+    var sessionCount: Int { engine.sessionCount }
+
+    func step() { engine!.step(waiting: 0) }
+
+    /// The owner leaves.
+    func drop() { engine = nil }
+
+    /// Another owner has the arena from here on.
+    func succeed() throws {
+        drop()
+        owners += 1
+        let (session, slot) = (session, slot)
+        engine = try Engine(taking: Arena(mapping: memory), as: owners) { $0 == slot ? session.duplicates : nil }
+    }
+
+    /// Works on both sides until `isDone`, and a new owner takes over after every `life` steps.
+    func run(life: Int = .max, until isDone: () -> Bool) throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(30)
+        var steps = 0
+        while !isDone() {
+            guard ContinuousClock.now < deadline else { return false }
+            StreamEnd.step(ends, milliseconds: 0)
+            step()
+            steps += 1
+            if steps % life == 0 { try succeed() }
+        }
+        return true
+    }
+
+    /// Works until nothing moves any more.
+    func settle() throws {
+        var before: [UInt64] = []
+        var quiet = 0
+        _ = try run {
+            let now = ends.flatMap { [$0.end.sent, $0.end.received] }
+            quiet = now == before ? quiet + 1 : 0
+            before = now
+            return quiet == 200
+        }
+    }
+
+    // MARK: The arena as bytes
+
+    private static let header = 4096
+    private var offset: Int { Place.header + slot * 4096 }
+
+    var slotBytes: [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        pread(memory, &bytes, bytes.count, offset)
+        return bytes
+    }
+
+    /// Writes over the slot.
+    func damage(at place: Int, _ bytes: [UInt8]) { pwrite(memory, bytes, bytes.count, offset + place) }
+
+    /// Bytes of memory that the arena takes.
+    var footprint: Int {
+        var status = stat()
+        fstat(memory, &status)
+        return Int(status.st_blocks) * 512
+    }
+}
+
+extension Optional where Wrapped == Engine {
+    fileprivate var sessionCount: Int {
+        switch self {
+        case .none: 0
+        case .some(let engine): engine.sessionCount
+        }
+    }
+
+    /// Why sessions could not be taken over.
+    var lost: [AdoptionError] {
+        switch self {
+        case .none: []
+        case .some(let engine): engine.lost.map(\.reason)
+        }
+    }
+}

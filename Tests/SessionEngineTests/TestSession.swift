@@ -1,0 +1,136 @@
+import Glibc
+import SessionEngine
+import TLSRecords
+
+/// A session's four sockets and the ends that the test has of them.
+struct TestSession {
+    /// The session's own sockets, which the test keeps as the keeper does.
+    let client: CInt
+    let upstream: CInt
+    /// What is connected to them.
+    let peer: StreamEnd.Box
+    let backend: StreamEnd.Box
+    private let clientStart: Start
+    private let upstreamStart: Start
+
+    /// - Parameters:
+    ///   - client: the suite of the client's leg; `nil`: plain.
+    ///   - total: bytes that each end sends.
+    init(client clientSuite: CipherSuite?, upstream upstreamSuite: CipherSuite?, seed: UInt64 = 1, total: UInt64) throws
+    {
+        let (outer, inner) = try TCPPair.make()
+        let (near, far) = try TCPPair.make()
+        var clientPair = TLSPair(clientSuite)
+        var upstreamPair = TLSPair(upstreamSuite)
+        client = inner
+        upstream = near
+        peer = .init(
+            StreamEnd(
+                descriptor: outer, snapshot: clientPair.client.take(), seed: seed, peerSeed: seed + 1, total: total))
+        backend = .init(
+            StreamEnd(
+                descriptor: far, snapshot: upstreamPair.server.take(), seed: seed + 1, peerSeed: seed, total: total))
+        clientStart = Start(clientPair.server.take())
+        upstreamStart = Start(upstreamPair.client.take())
+    }
+
+    /// - Returns: the slot.
+    func begin(in engine: inout Engine, number: UInt64 = 1) throws -> Int {
+        try engine.begin(
+            number: number, client: LegStart(descriptor: dup(client), snapshot: clientStart.snapshot.take()),
+            upstream: LegStart(descriptor: dup(upstream), snapshot: upstreamStart.snapshot.take()))
+    }
+
+    /// What a new owner gets.
+    var duplicates: (client: CInt, upstream: CInt) { (dup(client), dup(upstream)) }
+
+    /// Has the kernel hold little that the client does not read.
+    func limitClientOutput() {
+        var size: CInt = 16_384
+        setsockopt(client, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+    }
+
+    func close() {
+        Glibc.close(client)
+        Glibc.close(upstream)
+    }
+
+    private final class Start {
+        var snapshot: Snapshot?
+        init(_ snapshot: consuming Snapshot?) { self.snapshot = snapshot }
+    }
+}
+
+extension StreamEnd {
+    /// Does what the ends' sockets are ready for.
+    static func step(_ ends: [Box], milliseconds: Int32) {
+        var polled = ends.map {
+            pollfd(
+                fd: $0.end.isDone || $0.end.interest == 0 ? -1 : $0.end.descriptor, events: $0.end.interest, revents: 0)
+        }
+        guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else { return }
+        for (index, entry) in polled.enumerated() where entry.revents != 0 { ends[index].end.step(entry.revents) }
+    }
+}
+
+/// Two connected TCP sockets over loopback that do not block.
+enum TCPPair {
+    static func make() throws -> (CInt, CInt) {
+        let stream = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let listener = socket(AF_INET, stream, 0)
+        defer { close(listener) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, length) == 0 && listen(listener, 1) == 0 && getsockname(listener, $0, &length) == 0
+            }
+        }
+        let first = socket(AF_INET, stream, 0)
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(first, $0, length) == 0 }
+        }
+        let second = accept(listener, nil, nil)
+        guard bound, connected, second >= 0 else { throw Fault("no TCP pair: errno \(errno)") }
+        for descriptor in [first, second] { _ = fcntl(descriptor, F_SETFL, O_NONBLOCK) }
+        return (first, second)
+    }
+}
+
+extension TCPPair {
+    /// Resets the connection of one end.
+    static func reset(_ descriptor: CInt) {
+        var nobody = sockaddr()
+        nobody.sa_family = sa_family_t(AF_UNSPEC)
+        connect(descriptor, &nobody, socklen_t(MemoryLayout<sockaddr>.size))
+    }
+}
+
+/// Both ends of one TLS connection, or of none.
+struct TLSPair: ~Copyable {
+    var client: Snapshot?
+    var server: Snapshot?
+
+    init(_ suite: CipherSuite?) {
+        client = nil
+        server = nil
+        guard let suite else { return }
+        let secrets = (0..<2).map { _ in (0..<DirectionState.secretLength(suite)).map { _ in UInt8.random(in: 0...255) }
+        }
+        let exporter = [UInt8](repeating: 7, count: suite.version == .tls13 ? suite.hash.length : 112)
+        func snapshot(_ role: Role, _ read: [UInt8], _ write: [UInt8]) -> Snapshot? {
+            // A small limit on the side of the session makes its key change by itself.
+            Snapshot(
+                established: ConnectionInfo(role: role, suite: suite),
+                limits: RecordLimits(suite.version, blocksPerKey: suite.version == .tls13 ? 2_000 : nil),
+                read: DirectionState(secret: SecretBytes(copying: read.span.bytes)),
+                write: DirectionState(
+                    secret: SecretBytes(copying: write.span.bytes), explicitNonce: suite.usesExplicitNonce ? 7 : 0),
+                exporter: SecretBytes(copying: exporter.span.bytes))
+        }
+        client = snapshot(.client, secrets[1], secrets[0])
+        server = snapshot(.server, secrets[0], secrets[1])
+    }
+}
