@@ -45,18 +45,6 @@ final class NginxUpstream {
             }
             """, "nginx.conf")
         process = try PeerProcess(["nginx", "-e", "stderr", "-p", files.path(""), "-c", path])
-        try PeerProcess(["python3", "-c", Self.waitText, "\(port)"]).expect("LISTENING")
+        try Listening.await(port, process)
     }
-
-    /// nginx does not say when it listens.
-    private static let waitText = """
-        import socket, sys
-        while True:
-            try:
-                socket.create_connection(('127.0.0.1', int(sys.argv[1]))).close()
-                break
-            except ConnectionRefusedError:
-                pass
-        print('LISTENING', flush=True)
-        """
 }
