@@ -144,7 +144,8 @@ struct WireViolationTests {
         let server = try Server(["--upstream", "echo"], workers: 1)
         let peer = try ForgingPeer(port: server.port)
         for round in 0..<4 {
-            // Time is what this is about.
+            // The limit begins anew with each second of the worker's clock. Only time may pass: any event that this could
+            // wait for is data, which begins it anew as well.
             if round > 0 { try await Task.sleep(for: .milliseconds(1_100)) }
             for _ in 0..<30 { try peer.send(peer.keyUpdate()) }
         }

@@ -56,10 +56,11 @@ final class LogQueue: Sendable {
     /// How many lines were lost.
     var droppedLines: Int { state.withLock { $0.dropped } }
 
-    /// Waits until nothing is left to write, at most so many milliseconds.
+    /// Waits until nothing is left that can be written, at most so many milliseconds. What a descriptor has refused is lost,
+    /// and the count of it comes with the next line.
     func flush(within milliseconds: Int) {
         let end = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
-        while state.withLock({ $0.isWriting || !$0.lines.isEmpty || $0.untold > 0 }), MonotonicTime.now < end {
+        while state.withLock({ $0.isWriting || !$0.lines.isEmpty }), MonotonicTime.now < end {
             usleep(500)
         }
     }
