@@ -36,14 +36,8 @@ public struct Listener: Hashable, Sendable {
     public var proxyProtocol: InboundProxyProtocol = .off
     /// Who may send it; empty: whoever connects.
     public var proxyProtocolSources: [Network] = []
-    /// TCP keepalive: the silence before the first probe; nil: no probes.
-    public var keepaliveIdle: Duration? = .seconds(60)
-    /// TCP keepalive: the time between probes.
-    public var keepaliveInterval: Duration = .seconds(10)
-    /// TCP keepalive: unanswered probes before the peer counts as dead.
-    public var keepaliveCount = 6
-    /// TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged; nil: the kernel's rule.
-    public var userTimeout: Duration? = .seconds(120)
+    /// How it is noticed that a peer has gone.
+    public var liveness = Liveness()
     /// How long a connection may pass no byte in either direction; nil: for ever.
     public var idleTime: Duration?
 

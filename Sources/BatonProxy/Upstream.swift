@@ -22,62 +22,45 @@ public struct Upstream: Hashable, Sendable {
     public var proxyProtocol: ProxyProtocolHeader.Version?
     /// What version 2 of the header tells beside the addresses.
     public var proxyProtocolExtensions = ProxyProtocolExtension.allCases
-    /// TCP keepalive: the silence before the first probe; nil: no probes.
-    public var keepaliveIdle: Duration? = .seconds(60)
-    /// TCP keepalive: the time between probes.
-    public var keepaliveInterval: Duration = .seconds(10)
-    /// TCP keepalive: unanswered probes before the upstream counts as dead.
-    public var keepaliveCount = 6
-    /// TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged; nil: the kernel's rule.
-    public var userTimeout: Duration? = .seconds(120)
+    /// How it is noticed that the upstream has gone.
+    public var liveness = Liveness()
 
     /// Creates an upstream without addresses.
     public init() {}
 }
 
-extension Upstream: SettingSection {
-    static let settings: [Setting<Upstream>] = [
-        Setting(
-            "addresses", \.addresses, .list(of: .destination, "HOST:PORT, [IPV6]:PORT or unix:/PATH", atLeast: 1),
-            isRequired: true, "Where it is reached. Each connection tries them in this order until one accepts."),
-        Setting(
-            "source-addresses", \.sourceAddresses, .list(of: .ipAddress, "IPv4 or IPv6 addresses"),
-            "The local addresses to connect from, one of each family. A session moves to another host only if the local "
-                + "address of its connection to the upstream is one of `migration.addresses`."),
-        Setting(
-            "connect-time", \.connectTime, .duration(.milliseconds(10)...(.seconds(300))),
-            "How long one address may take to accept."),
-        Setting("tls", \.usesTLS, .flag, "Whether the connection to it uses TLS."),
-        Setting("tls-verify", \.verifiesTLS, .flag, "Whether its certificate must be good and name it."),
-        Setting(
-            "tls-name", \.tlsName, .optional(.hostName, none: "auto"),
-            "The name to ask for and to verify. `auto` takes the host name of the address."),
-        Setting(
-            "tls-ca", \.tlsCA, .optional(.path, none: "system"),
-            "PEM file of the authorities that may have signed its certificate."),
-        Setting(
-            "tls-certificate", \.tlsCertificate, .optional(.path),
-            "PEM file of the certificate to show it if it asks for one, followed by those that lead to its root."),
-        Setting("tls-key", \.tlsKey, .optional(.path), "PEM file of the private key of `tls-certificate`."),
-        Setting(
-            "proxy-protocol", \.proxyProtocol, .optional(.choice),
-            "The PROXY protocol header that it gets first, in the clear also where TLS follows."),
-        Setting(
-            "proxy-protocol-tlvs", \.proxyProtocolExtensions,
-            .list(of: .choice, ProxyProtocolExtension.allCases.map(\.rawValue).joined(separator: ", ")),
-            "With `v2`: what the header tells beside the addresses, as far as it is known. `ssl` is the client's TLS version, "
-                + "cipher and certificate; `unique-id` is passed on from a load balancer in front."),
-        Setting(
-            "keepalive-idle", \.keepaliveIdle, .optional(.duration(.seconds(1)...(.seconds(32_767)))),
-            "TCP keepalive: the silence before the first probe."),
-        Setting(
-            "keepalive-interval", \.keepaliveInterval, .duration(.seconds(1)...(.seconds(32_767))),
-            "TCP keepalive: the time between probes."),
-        Setting(
-            "keepalive-count", \.keepaliveCount, .count(1...127),
-            "TCP keepalive: how many probes may stay unanswered."),
-        Setting(
-            "user-timeout", \.userTimeout, .optional(.duration(.seconds(1)...(.seconds(86_400)))),
-            "TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged. Off: the kernel's rule, about 15 minutes."),
-    ]
+extension Upstream: LivenessSection {
+    static let settings: [Setting<Upstream>] =
+        [
+            Setting(
+                "addresses", \.addresses, .list(of: .destination, "HOST:PORT, [IPV6]:PORT or unix:/PATH", atLeast: 1),
+                isRequired: true, "Where it is reached. Each connection tries them in this order until one accepts."),
+            Setting(
+                "source-addresses", \.sourceAddresses, .list(of: .ipAddress, "IPv4 or IPv6 addresses"),
+                "The local addresses to connect from, one of each family. A session moves to another host only if the local "
+                    + "address of its connection to the upstream is one of `migration.addresses`."),
+            Setting(
+                "connect-time", \.connectTime, .duration(.milliseconds(10)...(.seconds(300))),
+                "How long one address may take to accept."),
+            Setting("tls", \.usesTLS, .flag, "Whether the connection to it uses TLS."),
+            Setting("tls-verify", \.verifiesTLS, .flag, "Whether its certificate must be good and name it."),
+            Setting(
+                "tls-name", \.tlsName, .optional(.hostName, none: "auto"),
+                "The name to ask for and to verify. `auto` takes the host name of the address."),
+            Setting(
+                "tls-ca", \.tlsCA, .optional(.path, none: "system"),
+                "PEM file of the authorities that may have signed its certificate."),
+            Setting(
+                "tls-certificate", \.tlsCertificate, .optional(.path),
+                "PEM file of the certificate to show it if it asks for one, followed by those that lead to its root."),
+            Setting("tls-key", \.tlsKey, .optional(.path), "PEM file of the private key of `tls-certificate`."),
+            Setting(
+                "proxy-protocol", \.proxyProtocol, .optional(.choice),
+                "The PROXY protocol header that it gets first, in the clear also where TLS follows."),
+            Setting(
+                "proxy-protocol-tlvs", \.proxyProtocolExtensions,
+                .list(of: .choice, ProxyProtocolExtension.allCases.map(\.rawValue).joined(separator: ", ")),
+                "With `v2`: what the header tells beside the addresses, as far as it is known. `ssl` is the client's TLS version, "
+                    + "cipher and certificate; `unique-id` is passed on from a load balancer in front."),
+        ] + livenessSettings
 }

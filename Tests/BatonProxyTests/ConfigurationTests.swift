@@ -55,7 +55,8 @@ struct ConfigurationTests {
         #expect(configuration.limits.connectionsPerSource == 10)
         let listener = try #require(configuration.listeners["main"])
         #expect(listener.versions == [.tls13] && listener.ciphers == [.aes256GCM] && listener.alpn == ["imap"])
-        #expect(listener.idleTime == .seconds(120) && listener.keepaliveIdle == nil && listener.startTLS == .imap)
+        #expect(
+            listener.idleTime == .seconds(120) && listener.liveness.keepaliveIdle == nil && listener.startTLS == .imap)
         let upstream = try #require(configuration.upstreams["web"])
         #expect(upstream.addresses.map(\.description) == ["10.0.0.1:80", "unix:/run/web"])
         #expect(upstream.proxyProtocol == .v2)

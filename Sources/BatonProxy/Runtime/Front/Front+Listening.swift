@@ -203,10 +203,7 @@ extension Front {
         bootstrap.options.handshakeTimeout = policy.limits.handshakeTime.timeAmount
         bootstrap.options.closeTimeout = .seconds(5)
         bootstrap.options.allowsHalfClosure = true
-        bootstrap.socketOptions.keepAliveIdle = listener.keepaliveIdle.map { CInt($0.components.seconds) }
-        bootstrap.socketOptions.keepAliveInterval = CInt(listener.keepaliveInterval.components.seconds)
-        bootstrap.socketOptions.keepAliveCount = CInt(listener.keepaliveCount)
-        bootstrap.socketOptions.userTimeout = listener.userTimeout.map { CInt($0.components.seconds * 1000) }
+        bootstrap.socketOptions = listener.liveness.socketOptions
         // The handler begins TLS itself, after whatever is spoken before it, with the context that holds then.
         bootstrap.accept(descriptor, .plain, name: name, on: group.next()).whenFailure { [self] error in
             dismissed(from: origin)

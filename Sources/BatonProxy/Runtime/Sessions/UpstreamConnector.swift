@@ -50,7 +50,7 @@ final class UpstreamConnector {
                 try channel.pipeline.syncOperations.addHandler(bound.value)
             }
             bootstrap.options.handshakeTimeout = limit
-            bootstrap.socketOptions = upstream.socketOptions
+            bootstrap.socketOptions = upstream.liveness.socketOptions
             let future =
                 switch address {
                 case .unix(let path): bootstrap.connect(unixPath: path)
@@ -103,16 +103,6 @@ final class UpstreamConnector {
 }
 
 extension Upstream {
-    /// By which it is noticed that the upstream is gone. They stay with the socket when it moves.
-    fileprivate var socketOptions: SocketOptions {
-        var options = SocketOptions()
-        options.keepAliveIdle = keepaliveIdle.map { CInt($0.components.seconds) }
-        options.keepAliveInterval = CInt(keepaliveInterval.components.seconds)
-        options.keepAliveCount = CInt(keepaliveCount)
-        options.userTimeout = userTimeout.map { CInt($0.components.seconds * 1000) }
-        return options
-    }
-
     /// The local address to connect to `host` from. A name is taken to lead to addresses of the first one's family.
     fileprivate func source(for host: Address.Host) -> IPAddress? {
         switch host {
