@@ -12,32 +12,15 @@ struct ApplicationProtocolTests {
 
     /// A real nginx with TLS, which says what it speaks.
     private func nginx(http2: Bool) throws -> (process: PeerProcess, port: Int) {
-        let port = Int(try Wire.freePort())
         let issued = try Credentials.shared.write("p256", in: files)
-        let path = try files.write(
+        return try Nginx.start(in: files) { port in
             """
-            daemon off;
-            master_process off;
-            pid nginx.pid;
-            events {}
-            http {
-                access_log off;
-                client_body_temp_path body;
-                proxy_temp_path proxy;
-                fastcgi_temp_path fastcgi;
-                uwsgi_temp_path uwsgi;
-                scgi_temp_path scgi;
-                server {
-                    listen 127.0.0.1:\(port) ssl\(http2 ? " http2" : "");
-                    ssl_certificate \(issued.certificate);
-                    ssl_certificate_key \(issued.key);
-                    location / { return 200 "$server_protocol $ssl_alpn_protocol\\n"; }
-                }
-            }
-            """, "nginx.conf")
-        let process = try PeerProcess(["nginx", "-e", "stderr", "-p", files.path(""), "-c", path])
-        try Listening.await(port, process)
-        return (process, port)
+            listen 127.0.0.1:\(port) ssl\(http2 ? " http2" : "");
+            ssl_certificate \(issued.certificate);
+            ssl_certificate_key \(issued.key);
+            location / { return 200 "$server_protocol $ssl_alpn_protocol\\n"; }
+            """
+        }
     }
 
     private func server(_ port: Int, _ protocols: [String]) throws -> Server {

@@ -79,25 +79,14 @@ struct ExampleConfigurationTests {
     }
 
     private func haproxy(_ files: TemporaryFiles) throws -> (process: PeerProcess, port: Int) {
-        let port = Int(try Wire.freePort())
         let pem = try Credentials.shared.write("p256", in: files).both
-        let path = try files.write(
+        return try HAProxy.start(in: files) { port in
             """
-            global
-              maxconn 100
-            defaults
-              mode http
-              timeout connect 60s
-              timeout client 60s
-              timeout server 60s
             frontend web
               bind 127.0.0.1:\(port) accept-proxy ssl crt \(pem) alpn h2,http/1.1
               http-request return status 200 content-type text/plain lf-string "%[ssl_fc_alpn] %[fc_pp_authority]\\n"
-
-            """, "haproxy.cfg")
-        let process = try PeerProcess(["haproxy", "-db", "-f", path])
-        try Listening.await(port, process)
-        return (process, port)
+            """
+        }
     }
 
     private static let senderText = """

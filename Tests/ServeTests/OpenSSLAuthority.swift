@@ -9,7 +9,7 @@ final class OpenSSLAuthority {
         let key: String
     }
 
-    private let files: TemporaryFiles
+    let files: TemporaryFiles
     let certificate: String
     private let key: String
     private var count = 0

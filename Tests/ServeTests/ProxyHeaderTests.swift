@@ -12,25 +12,14 @@ struct ProxyHeaderTests {
 
     /// A haproxy that expects the header, then TLS if `isTLS`, and says what it was told.
     private func haproxy(isTLS: Bool) throws -> (process: PeerProcess, port: Int) {
-        let port = Int(try Wire.freePort())
         let pem = try Credentials.shared.write("p256", in: files).both
-        let path = try files.write(
+        return try HAProxy.start(in: files) { port in
             """
-            global
-              maxconn 100
-            defaults
-              mode http
-              timeout connect 60s
-              timeout client 60s
-              timeout server 60s
             frontend told
               bind 127.0.0.1:\(port) accept-proxy \(isTLS ? "ssl crt \(pem) alpn h2,http/1.1" : "")
               http-request return status 200 content-type text/plain lf-string "src=%[src] dst=%[dst] authority=%[fc_pp_authority] id=%[fc_pp_unique_id] alpn=%[ssl_fc_alpn] version=%[req.ver]\\n"
-
-            """, "haproxy.cfg")
-        let process = try PeerProcess(["haproxy", "-db", "-f", path])
-        try Listening.await(port, process)
-        return (process, port)
+            """
+        }
     }
 
     private func server(_ upstream: Int, tls: Bool, version: String, _ more: [String]) throws -> Server {
@@ -74,26 +63,16 @@ struct ProxyHeaderTests {
         let server = try server(
             upstream.port, tls: false, version: "v2",
             ["--listeners.default.proxy-protocol", "v2", "--listeners.default.tls", "false"])
-        let port = Int(try Wire.freePort())
-        let path = try files.write(
+        let (balancer, port) = try HAProxy.start(in: files) { port in
             """
-            global
-              maxconn 100
-            defaults
-              mode http
-              timeout connect 60s
-              timeout client 60s
-              timeout server 60s
             frontend balancer
               bind 127.0.0.1:\(port)
               unique-id-format number-%[src_port]
               default_backend baton
             backend baton
               server baton 127.0.0.1:\(server.port) send-proxy-v2 proxy-v2-options unique-id
-
-            """, "balancer.cfg")
-        let balancer = try PeerProcess(["haproxy", "-db", "-f", path])
-        try Listening.await(port, balancer)
+            """
+        }
         let own = Int(try Wire.freePort())
         let told = try curl("http://127.0.0.1:\(port)/", ["--local-port", "\(own)"])
         #expect(told.contains("id=number-\(own) "), "\(told)")

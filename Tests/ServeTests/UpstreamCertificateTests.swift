@@ -13,38 +13,17 @@ struct UpstreamCertificateTests {
     /// An nginx that asks every client for a certificate of the authority, and answers with its subject.
     private func nginx(_ version: String) throws -> (process: PeerProcess, port: Int) {
         let issued = try authority.issue("localhost")
-        let port = Int(try Wire.freePort())
-        let path = try authority.write(
+        return try Nginx.start(in: authority.files) { port in
             """
-            daemon off;
-            master_process off;
-            pid nginx.pid;
-            events {}
-            http {
-                access_log off;
-                client_body_temp_path body;
-                proxy_temp_path proxy;
-                fastcgi_temp_path fastcgi;
-                uwsgi_temp_path uwsgi;
-                scgi_temp_path scgi;
-                server {
-                    listen 127.0.0.1:\(port) ssl;
-                    ssl_protocols \(version);
-                    ssl_certificate \(issued.certificate);
-                    ssl_certificate_key \(issued.key);
-                    ssl_client_certificate \(authority.certificate);
-                    ssl_verify_client on;
-                    location / { return 200 "$ssl_protocol <$ssl_client_s_dn>\\n"; }
-                }
-            }
-            """, "nginx.conf")
-        let process = try PeerProcess(["nginx", "-e", "stderr", "-p", authority.path(""), "-c", path])
-        let deadline = ContinuousClock.now + .seconds(30)
-        while (try? Wire.connect(UInt16(port))) == nil {
-            guard ContinuousClock.now < deadline else { throw WireError("nginx does not listen: \(process.text)") }
-            sched_yield()
+            listen 127.0.0.1:\(port) ssl;
+            ssl_protocols \(version);
+            ssl_certificate \(issued.certificate);
+            ssl_certificate_key \(issued.key);
+            ssl_client_certificate \(authority.certificate);
+            ssl_verify_client on;
+            location / { return 200 "$ssl_protocol <$ssl_client_s_dn>\\n"; }
+            """
         }
-        return (process, port)
     }
 
     private func get(_ server: Server, times: Int) throws -> String {
