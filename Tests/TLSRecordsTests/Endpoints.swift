@@ -1,4 +1,5 @@
 import TLSRecords
+import Testing
 
 @testable import TLSRecords
 
@@ -19,6 +20,18 @@ struct Endpoints: ~Copyable {
     /// Carries what one side has queued to the other.
     mutating func flushToServer() { transfer(&client, &server) }
     mutating func flushToClient() { transfer(&server, &client) }
+
+    /// The client may change its key 32 times in a row, and not once more.
+    mutating func expectFloodOfKeyUpdatesToEnd() throws {
+        for _ in 0..<32 {
+            try client.updateKeys()
+            flushToServer()
+            _ = try server.readAll()
+        }
+        try client.updateKeys()
+        flushToServer()
+        #expect(expectedFailure(&server)?.code == .tooManyKeyUpdates)
+    }
 
     /// The server's end gets another owner.
     mutating func moveServer() {
