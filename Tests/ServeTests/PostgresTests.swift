@@ -90,6 +90,28 @@ struct PostgresTests {
         _ = try server.waitUntil { $0.connections == 0 }
     }
 
+    @Test("a cancel request counts until the upstream has ended, also if its client has reset the connection")
+    func countedCancel() throws {
+        let upstream = try PeerProcess(["python3", "-c", Self.cancelledText])
+        let server = try server(
+            try upstream.number(behind: "PORT "), ["--upstreams.default.proxy-protocol", "v1"])
+        do {
+            let client = try Wire.connect(UInt16(server.port))
+            try client.write([0, 0, 0, 16, 4, 210, 22, 46, 0, 0, 0, 7, 1, 2, 3, 4])
+            try upstream.expect("REQUEST 0000001004d2162e0000000701020304")
+            _ = try server.waitUntil { $0.connections == 1 }
+            client.resetAtClose()
+        }
+        // A stop waits for it.
+        server.signal(SIGTERM)
+        try server.log("draining")
+        let report = try server.status()
+        #expect(report.connections == 1, "\(report.table)")
+        try upstream.send("close\n")
+        try upstream.expect("MORE b''")
+        try server.end()
+    }
+
     @Test("psql is told that the database cannot be reached")
     func unreachable() throws {
         let server = try server(Int(try Wire.freePort()))

@@ -100,6 +100,31 @@ struct UpstreamTests {
         try echo.expect("comes back")
     }
 
+    @Test("a connection that its program does not take keeps no other from moving in an upgrade")
+    func absentProgram() throws {
+        let server = try server(
+            """
+            workers: 1
+            routes:
+              program: { server-names: [program.example], path: /program, target: "worker:\(files.path("nobody"))" }
+              echo: { target: echo }
+
+            """)
+        let clients = try Clients.exchange(server.port, connections: 4)
+        for _ in 0..<4 { try clients.expect("STARTED") }
+        let waiting = try PeerProcess(
+            ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-servername", "program.example", "-quiet"]
+                + ["-nocommands"])
+        try waiting.send("GET /program HTTP/1.1\r\n\r\n")
+        let before = try server.waitUntil { $0.connections == 5 }
+        let upgrade = try PeerProcess([try BuiltProgram.path("baton"), "upgrade", "--control", server.control])
+        _ = try server.waitUntil { $0.pid != before.pid && $0.connections == 4 }
+        // It is closed half a minute after it came; the others did not wait for that.
+        #expect(waiting.isRunning && upgrade.isRunning)
+        try clients.endInput()
+        try clients.expect("WHOLE 4 of 4")
+    }
+
     private static let echoText = """
         import socket, sys, threading
         where = sys.argv[1]

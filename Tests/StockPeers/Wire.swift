@@ -85,6 +85,12 @@ package final class Wire {
         return 0
     }
 
+    /// Its end is a RST.
+    package func resetAtClose() {
+        var atOnce = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &atOnce, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Sets the size of the socket's send buffer in bytes: a small one keeps little under way, a large one is fast.
     package func setSendBuffer(_ size: Int32) {
         var size = size
