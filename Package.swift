@@ -53,19 +53,6 @@ let package = Package(
         .target(
             name: "HostMigration", dependencies: ["TLSRecords", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
         .target(
-            name: "BatonProxy",
-            dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO", "SelfSigned", "CLinuxSockets",
-                .product(name: "Configuration", package: "swift-configuration"),
-                .product(name: "CoreMetrics", package: "swift-metrics"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
-            ],
-            swiftSettings: settings),
-        .target(
             name: "BatonNIO",
             dependencies: [
                 "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
@@ -76,10 +63,33 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "BatonConfiguration",
+            dependencies: [
+                "TLSRecords",
+                .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "BatonServer",
+            dependencies: [
+                "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO",
+                "SelfSigned",
+                "CLinuxSockets",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings),
         .executableTarget(
             name: "baton",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "BatonProxy", "SelfSigned", "CLinuxSockets",
+                "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer", "SelfSigned",
+                "CLinuxSockets",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -135,9 +145,19 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "DrainTests",
-            dependencies: ["baton", "BatonProxy", "HostMigration", "HostLab", "StockPeers", "SelfSigned"],
+            dependencies: [
+                "baton", "BatonConfiguration", "BatonServer", "HostMigration", "HostLab", "StockPeers", "SelfSigned",
+            ],
             swiftSettings: settings),
-        .testTarget(name: "BatonProxyTests", dependencies: ["BatonProxy", "HostMigration"], swiftSettings: settings),
+        .testTarget(
+            name: "BatonConfigurationTests",
+            dependencies: [
+                "BatonConfiguration", "TLSRecords", .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "BatonServerTests", dependencies: ["BatonConfiguration", "BatonServer", "HostMigration"],
+            swiftSettings: settings),
         .target(
             name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",
             swiftSettings: settings),
@@ -153,7 +173,8 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
         .testTarget(
-            name: "ServeTests", dependencies: ["baton", "BatonProxy", "StockPeers", "SelfSigned"],
+            name: "ServeTests",
+            dependencies: ["baton", "BatonConfiguration", "BatonServer", "StockPeers", "SelfSigned"],
             swiftSettings: settings),
         .executableTarget(
             name: "NIOPeer",

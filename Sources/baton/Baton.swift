@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 
 /// The command line. Each subcommand is a file of its own.
 @main

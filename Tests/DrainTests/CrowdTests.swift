@@ -1,4 +1,5 @@
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 import HostLab
 import StockPeers
 import Testing

@@ -1,4 +1,4 @@
-import BatonProxy
+import BatonConfiguration
 import Foundation
 import StockPeers
 import Testing

@@ -1,4 +1,5 @@
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 import Foundation
 import StockPeers
 import Testing

@@ -1,4 +1,4 @@
-import BatonProxy
+import BatonConfiguration
 import StockPeers
 
 /// Every stock client at once, each with its upstream, through one server that proxies them all. Data goes both ways all

@@ -1,5 +1,6 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 
 /// `baton check`: whether a configuration can be served, without serving it.
 struct CheckCommand: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 
 /// Where a running server is commanded.
 struct ControlOption: ParsableArguments {

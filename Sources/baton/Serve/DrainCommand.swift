@@ -1,5 +1,6 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 import Foundation
 
 /// `baton drain`: empties a machine while everyone stays connected.

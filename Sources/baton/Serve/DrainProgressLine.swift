@@ -1,4 +1,5 @@
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 import Foundation
 
 /// One line that is written over and over on a terminal; nothing where output is not a terminal.

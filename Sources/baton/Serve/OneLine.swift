@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
 
 /// Puts the errors of the server into the form of the command line: one line, and status 2 for wrong arguments.
 enum OneLine {

@@ -1,5 +1,6 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 
 /// `baton reload`: a running server reads its configuration again.
 struct ReloadCommand: AsyncParsableCommand {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 
 /// `baton serve`: the server. Its flags are the keys of the configuration.
 struct ServeCommand: AsyncParsableCommand {

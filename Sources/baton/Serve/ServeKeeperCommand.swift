@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 
 /// Starts the privileged process behind `baton serve`, which starts this.
 struct ServeKeeperCommand: AsyncParsableCommand {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 
 /// The process behind `baton serve` that speaks with other hosts.
 struct ServeMigrationCommand: AsyncParsableCommand {

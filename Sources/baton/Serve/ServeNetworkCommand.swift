@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 
 /// The privileged process behind `baton serve`, which starts it.
 struct ServeNetworkCommand: AsyncParsableCommand {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 
 /// One of the processes behind `baton serve`, which starts them.
 struct ServeWorkerCommand: AsyncParsableCommand {

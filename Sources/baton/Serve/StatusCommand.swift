@@ -1,5 +1,6 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 import Foundation
 
 /// `baton status`: what a running server is doing.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import BatonProxy
+import BatonServer
 import Foundation
 
 /// `baton upgrade`: a new process takes the place of a running server, with all its connections.

@@ -1,5 +1,6 @@
 import ArgumentParser
-import BatonProxy
+import BatonConfiguration
+import BatonServer
 
 /// `baton workers`: more or fewer worker processes, while the connections live on.
 struct WorkersCommand: AsyncParsableCommand {

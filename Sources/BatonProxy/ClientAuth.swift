@@ -1,9 +1,0 @@
-/// Whether clients show a certificate.
-public enum ClientAuth: String, Hashable, Sendable, CaseIterable {
-    /// Not asked.
-    case none
-    /// Asked; a client without one is let in, one with a bad one is not.
-    case request
-    /// Asked; only clients with a good one are let in.
-    case require
-}

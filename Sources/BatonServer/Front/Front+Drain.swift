@@ -1,0 +1,37 @@
+internal import BatonConfiguration
+internal import NIOCore
+internal import Synchronization
+
+extension Front {
+    /// `baton drain`.
+    func drain(to peer: String, isDryRun: Bool, asked: JSONLink<ControlResponse>) {
+        guard case .serving = phase, drain == nil else {
+            return asked.finish(
+                .failed("the server is being drained, replaced or stopped already; look at baton status"))
+        }
+        guard let migration, migration.isReady else {
+            return asked.finish(
+                .failed(
+                    configuration.migration.isConfigured
+                        ? "the migration process is starting; try again in a moment"
+                        : "the configuration has no migration settings; see docs/host-migration.md"))
+        }
+        guard configuration.peers[peer] != nil else {
+            let names = configuration.peers.keys.sorted().joined(separator: ", ")
+            return asked.finish(.failed("there is no peers.\(peer) in the configuration; there are: \(names)"))
+        }
+        let drain = Drain(self, to: peer, isDryRun: isDryRun, asked: asked)
+        self.drain = drain
+        drain.start()
+    }
+
+    /// Whoever asked for the drain wants it to stop, or is gone.
+    func stopDrain(askedBy id: ObjectIdentifier) {
+        if let drain, ObjectIdentifier(drain.asked.channel) == id { drain.stop() }
+    }
+
+    /// The TCP ports that are listened to.
+    var servicePorts: [UInt16] {
+        Array(Set(sockets.filter { $0.name != Self.adminName }.compactMap(\.place.port))).sorted()
+    }
+}

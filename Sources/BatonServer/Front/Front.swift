@@ -1,0 +1,280 @@
+internal import BatonConfiguration
+internal import BatonNIO
+internal import Glibc
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+internal import TLSHandshake
+
+/// The front process: it listens, completes handshakes, chooses routes, and hands every connection to a worker. It owns
+/// none for longer than that. Its state is used on `loop` only; connections in their handshake are on the loops of
+/// `group`, and read the `FrontPolicy` that holds when they come in.
+final class Front: @unchecked Sendable {
+    enum Phase {
+        case starting
+        case serving
+        /// A successor starts; this one serves until it is ready.
+        case replacing(Successor)
+        /// The successor accepts; what is here goes there.
+        case retiring(Successor)
+        /// Ends with its last connection, or at the time limit.
+        case finishing
+
+        /// For status and the admin page.
+        var name: String {
+            switch self {
+            case .starting: "starting"
+            case .serving: "serving"
+            case .replacing: "replacing"
+            case .retiring: "retiring"
+            case .finishing: "finishing"
+            }
+        }
+    }
+
+    /// How long a worker or a successor may take to start.
+    static let startLimit = TimeAmount.seconds(30)
+
+    let options: ServeOptions
+    let group: any EventLoopGroup
+    let loop: any EventLoop
+    let logger: Mutex<Logger>
+    var configuration: Configuration
+    var file: String?
+    let control: ControlSocket
+    let policy: Mutex<FrontPolicy>
+    var ticketKeys: TicketKeysBox
+    var phase = Phase.starting { didSet { phaseHasChanged() } }
+    /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
+    var isStopping = false
+    /// Whether what is left is being closed.
+    var isClosingRest = false
+    var reloads = ReloadSchedule<JSONLink<ControlResponse>>()
+    var reloadUnderWay: ReloadUnderWay?
+    var lastReload: UInt64 = 0
+    /// The listeners' sockets, and the admin address's.
+    var sockets: [ListeningSocket]
+    /// What the sockets were prepared by; nil once that is done.
+    var listening: PreparedListening?
+    /// Accepts at the listeners' sockets.
+    let acceptor: Acceptor
+    /// Accepts commands and what is asked at the admin address, with the descriptors that the other one leaves.
+    let commands: Acceptor
+    var workers: [WorkerHandle] = []
+    var lastWorkerNumber = 0
+    /// Counts connections given to workers; no other server of the line has the same numbers.
+    var lastPlacement = UInt64(UInt32(bitPattern: getpid())) << 32
+    var failedStarts = 0
+    /// The number of workers that a command has set.
+    var workersAsked: Int?
+    /// Who waits for them to start.
+    var workersWaiting: [JSONLink<ControlResponse>] = []
+    var readiness: EventLoopPromise<Void>?
+    var couriers: [String: ParcelCourier] = [:]
+    var successorTurn = 0
+    /// Of workers that are gone.
+    var past = WorkerReport()
+    /// Of the servers before this one.
+    var predecessors: WorkerReport
+    var upgradeAttempts = 0
+    var upgradeAsked: [JSONLink<ControlResponse>] = []
+    /// The server before this one, until it has nothing left: the workers it knows must stay.
+    var predecessor: Predecessor?
+    /// Whether that one knows all of `SuccessorMessage`.
+    var predecessorKnowsMore = false
+    /// What it cannot hand over.
+    var remainder: Remainder?
+    /// The server that was to replace this one, and was told to stop with it.
+    var stoppedSuccessor: Successor?
+    /// Fulfilled when those who asked for the upgrade have been told of it.
+    var reported: EventLoopFuture<Void>?
+    /// Whether a connection may have come to a worker.
+    var hasBegun = false
+    var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
+    var rotation: Scheduled<Void>?
+    var admin: AdminServer?
+    var inquiries: [UInt64: Inquiry] = [:]
+    var lastInquiry: UInt64 = 0
+    /// Counted here; connections in their handshake are on other loops.
+    let counts = Mutex(FrontCounts())
+    let refusalLog = RefusalLog()
+    let faultLog = FaultLog()
+    /// Counted by the servers before this one.
+    var predecessorCounts = FrontCounts()
+    /// Starts the privileged process; nil unless connections can move between hosts.
+    var keeper: KeeperLink?
+    /// What the keeper has been told that the privileged process may do.
+    let networkArguments: [String]
+    /// The processes that move connections to and from other hosts, if that is configured.
+    var migration: MigrationHandle?
+    /// Connections are moving to another host.
+    var drain: Drain?
+    /// Whether a successor has the sockets.
+    var isReplaced = false
+    /// Connections in this process, those on their way to a worker included.
+    let connections = Atomic<Int>(0)
+    /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
+    let admission: Mutex<ConnectionLimits>
+    let startedAt = MonotonicTime.now
+    let ended: EventLoopPromise<Void>
+
+    init(
+        _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
+        group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
+        predecessors: WorkerReport
+    ) throws(RuntimeError) {
+        self.options = options
+        self.configuration = configuration
+        networkArguments = configuration.migration.networkArguments
+        self.file = file
+        self.group = group
+        self.control = control
+        self.predecessors = predecessors
+        ticketKeys = keys
+        loop = group.next()
+        var logger = Logger(label: "baton")
+        logger.logLevel = configuration.logLevel.swiftLog
+        self.logger = Mutex(logger)
+        let limits = configuration.limits
+        admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
+        self.policy = Mutex(policy)
+        sockets = listening.sockets
+        self.listening = listening
+        let log = logger
+        acceptor = try Acceptor("baton-accept", reserve: { DescriptorLimit.reserve }) { Self.tell($0, log) }
+        commands = try Acceptor("baton-commands") { Self.tell($0, log) }
+        ended = loop.makePromise()
+    }
+
+    /// Connections in their handshake log from other loops, while a reload changes the level.
+    var log: Logger { logger.withLock { $0 } }
+
+    // MARK: Starting
+
+    /// Starts the workers.
+    func start() -> EventLoopFuture<Void> {
+        let promise = loop.makePromise(of: Void.self)
+        loop.execute { [self] in
+            readiness = promise
+            for _ in 0..<workerCount { startWorker() }
+            startHeartbeat()
+            keeper?.listen { [self] in loop.execute { self.keeperLost() } }
+            if configuration.migration.isConfigured {
+                if keeper == nil, predecessor != nil {
+                    log.error("connections cannot move between hosts: the server before had no privileges to hand on")
+                } else {
+                    startMigration()
+                }
+            }
+            loop.scheduleTask(in: Self.startLimit) { [self] in
+                failReadiness("the workers did not start in time; the machine may be overloaded")
+            }
+        }
+        return promise.futureResult
+    }
+
+    var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
+
+    func failReadiness(_ why: String) {
+        readiness?.fail(RuntimeError(.processFailed, why))
+        readiness = nil
+    }
+
+    /// Ends the workers of a server that could not start. Of one that has begun they end by themselves, with what they have.
+    func abandonStart() {
+        if !hasBegun {
+            for worker in workers { kill(worker.pid, SIGKILL) }
+        }
+        ended.succeed()
+        migration?.link?.channel.close(promise: nil)
+    }
+
+    /// Accepts.
+    func serve() -> EventLoopFuture<Void> {
+        loop.flatSubmit { [self] in
+            guard case .starting = phase else {
+                return loop.makeFailedFuture(
+                    RuntimeError(.processFailed, Self.stoppedWhileStarting))
+            }
+            hasBegun = true
+            phase = .serving
+            beginListening()
+            scheduleRotation()
+            tellOfCertificates()
+            watchCertificates()
+            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+            ServiceNotification.ready()
+            return loop.makeSucceededVoidFuture()
+        }
+    }
+
+    // MARK: Signals
+
+    func received(_ signal: CInt) {
+        switch signal {
+        case SIGHUP: reload(asked: nil)
+        case SIGUSR2: upgrade(binary: nil, asked: nil)
+        default: stop()
+        }
+    }
+
+    /// Leaves when nothing is left to do.
+    func endIfDone() {
+        switch phase {
+        case .finishing:
+            guard workers.isEmpty, drain == nil, connections.load(ordering: .relaxed) == 0 else { return }
+            // As long as the one before has connections, this one answers for it.
+            guard predecessor == nil else { return }
+            ended.succeed()
+        case .retiring(let successor): checkProgress(of: successor)
+        case .starting, .serving, .replacing: return
+        }
+    }
+
+    // MARK: Counting
+
+    /// Connections in all, those in their handshake included.
+    var connectionCount: Int {
+        workers.reduce(connections.load(ordering: .relaxed)) { $0 + $1.report.connections }
+    }
+
+    /// Lines of the log that could not be written, of all processes.
+    var droppedLogLines: Int { totals.droppedLogLines + ServeLog.droppedLines }
+
+    var status: StatusReport {
+        let total = totals
+        return StatusReport(
+            pid: getpid(), version: BatonVersion.current, uptime: Int((MonotonicTime.now - startedAt) / 1_000_000_000),
+            connections: connectionCount,
+            workers: workers.filter { $0.state != .gone }.map {
+                .init(
+                    pid: $0.pid, number: $0.number, state: $0.stateName, connections: $0.report.connections,
+                    movesIn: $0.report.movesIn,
+                    movesOut: $0.report.movesOut)
+            },
+            moves: .init(
+                handoff: total.movesIn, migration: total.migrations,
+                failed: total.movesFailed),
+            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort,
+            droppedLogLines: droppedLogLines,
+            program: BinaryPath.atStart,
+            former: remainder.map { .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers) })
+    }
+}
+
+extension WorkerReport {
+    /// Adds what another counted; connections are not added, because they end with their owner or move.
+    mutating func add(_ other: WorkerReport) {
+        movesIn += other.movesIn
+        movesOut += other.movesOut
+        movesFailed += other.movesFailed
+        failures.add(other.failures)
+        refusals.add(other.refusals)
+        faults.add(other.faults)
+        idleClosed += other.idleClosed
+        migrations += other.migrations
+        droppedLogLines += other.droppedLogLines
+        pauses.merge(other.pauses)
+    }
+}

@@ -1,0 +1,353 @@
+internal import BatonConfiguration
+internal import BatonNIO
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+internal import TLSHandshake
+internal import TLSRecords
+
+/// A new connection in the front: what is spoken before TLS, and the handshake. Then it goes to its worker with every byte
+/// already read; if its first request is to decide where it goes, that is read there.
+final class FrontHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Stage {
+        /// A load balancer's PROXY protocol header comes first.
+        case proxyHeader
+        /// SMTP and the like, up to STARTTLS.
+        case preface(PlainPreface)
+        /// Who speaks first is the TLS client.
+        case detection(RoleDetector)
+        case handshake
+        /// On its way to a worker, or closed.
+        case done
+    }
+
+    /// How the front counts the connection.
+    private enum Counted {
+        case no
+        case from(IPAddress?)
+    }
+
+    private let front: Front
+    private let listener: String
+    private let policy: FrontPolicy
+    private var stage = Stage.done
+    private var received: [UInt8] = []
+    private let origin: IPAddress?
+    private var source: Endpoint?
+    private var destination: Endpoint?
+    private var uniqueID: [UInt8]?
+    private var timer: Scheduled<Void>?
+    private var detectionTimer: Scheduled<Void>?
+    private var counted = Counted.no
+
+    /// - Parameters:
+    ///   - source: where the connection comes from; nil: a Unix socket.
+    ///   - origin: the source by which it has been admitted.
+    init(_ front: Front, listener: String, _ policy: FrontPolicy, source: Endpoint?, admittedFrom origin: IPAddress?) {
+        self.front = front
+        self.listener = listener
+        self.policy = policy
+        self.source = source
+        self.origin = origin
+    }
+
+    private var configuration: Listener { policy.listeners[listener] ?? Listener() }
+
+    // MARK: The way of a connection
+
+    func channelActive(context: ChannelHandlerContext) {
+        counted = .from(origin)
+        destination = context.channel.localAddress.flatMap(Endpoint.init)
+        limit(policy.limits.handshakeTime, context)
+        if configuration.proxyProtocol != .off {
+            stage = .proxyHeader
+            context.read()
+        } else {
+            beginPreface(context)
+        }
+        context.fireChannelActive()
+    }
+
+    private func beginPreface(_ context: ChannelHandlerContext) {
+        guard let kind = configuration.startTLS else { return beginTLS(context) }
+        let preface = PlainPreface(kind, hostName: "localhost")
+        if !preface.greeting.isEmpty {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: preface.greeting)), promise: nil)
+        }
+        stage = .preface(preface)
+        if received.isEmpty { context.read() } else { advance(context) }
+    }
+
+    private func beginTLS(_ context: ChannelHandlerContext) {
+        guard configuration.usesTLS else { return decide(Router.Hello(), context) }
+        switch configuration.role {
+        case .server: handshake(as: .server, context)
+        case .client: handshake(as: .client, context)
+        case .detect: detect(context)
+        }
+    }
+
+    private func handshake(as role: Role, _ context: ChannelHandlerContext) {
+        stage = .handshake
+        do {
+            let bytes = ByteBuffer(bytes: received)
+            received = []
+            let handler = try context.pipeline.syncOperations.connectionHandler()
+            switch role {
+            case .server:
+                guard let tls = policy.contexts[listener] else { return context.close(promise: nil) }
+                try handler.startTLS(Handshake(server: tls), received: bytes)
+            case .client:
+                guard let tls = policy.clientContexts[listener] else { return context.close(promise: nil) }
+                let handshake = try Handshake(client: tls, serverName: configuration.peerName ?? "")
+                try handler.startTLS(handshake, received: bytes)
+            }
+        } catch {
+            front.log.error(
+                "a handshake cannot begin", metadata: ["listener": "\(listener)", "reason": "\(error)"])
+            context.close(promise: nil)
+        }
+    }
+
+    private func detect(_ context: ChannelHandlerContext) {
+        stage = .detection(RoleDetector())
+        if let first = received.first { return detect(.received(first: first), context) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        detectionTimer = context.eventLoop.scheduleTask(in: configuration.detectTime.timeAmount) {
+            bound.value.0.detect(.timeLimit, bound.value.1)
+        }
+        context.read()
+    }
+
+    private func detect(_ event: RoleDetector.Event, _ context: ChannelHandlerContext) {
+        guard case .detection(var detector) = stage else { return }
+        let action = detector.handle(event)
+        stage = .detection(detector)
+        detectionTimer?.cancel()
+        switch action {
+        case .start(let role): handshake(as: role, context)
+        case .notTLS: refuse(.preface, "it speaks first, and no TLS", context)
+        case .close: context.close(promise: nil)
+        case .ignore: return
+        }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        received += unwrapInboundIn(data).readableBytesView
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        advance(context)
+    }
+
+    private func advance(_ context: ChannelHandlerContext) {
+        switch stage {
+        case .proxyHeader: readProxyHeader(context)
+        case .preface(let preface): advance(preface, context)
+        case .detection:
+            if let first = received.first { detect(.received(first: first), context) } else { context.read() }
+        case .handshake, .done: return
+        }
+    }
+
+    private func readProxyHeader(_ context: ChannelHandlerContext) {
+        do throws(ProxyProtocolError) {
+            let reading = try ProxyProtocolHeader.read(
+                received.span.bytes, accepting: configuration.proxyProtocol.versions,
+                limit: max(232, policy.limits.headerSize))
+            guard case .complete(let header, let length) = reading else { return context.read() }
+            received.removeFirst(length)
+            uniqueID = header.extensions.uniqueID
+            if let ends = header.endpoints {
+                source = ends.source
+                destination = ends.destination
+                do throws(ConnectionLimits.Refusal) {
+                    try front.admission.withLock { admission throws(ConnectionLimits.Refusal) in
+                        try admission.attribute(to: ends.source.address)
+                    }
+                    counted = .from(ends.source.address)
+                } catch {
+                    counted = .from(nil)
+                    return refuse(error, context)
+                }
+            }
+            beginPreface(context)
+        } catch {
+            refuse(.proxyHeader, "its PROXY protocol header: \(error)", context)
+        }
+    }
+
+    private func advance(_ preface: PlainPreface, _ context: ChannelHandlerContext) {
+        var preface = preface
+        let bytes = received
+        received = []
+        let step = preface.receive(bytes.span.bytes)
+        if !step.reply.isEmpty {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: step.reply)), promise: nil)
+        }
+        switch step.next {
+        case .read:
+            stage = .preface(preface)
+            context.read()
+        case .beginTLS(let first):
+            received = first
+            beginTLS(context)
+        case .forward(let request):
+            received = request
+            forward(context)
+        case .close(let why): refuse(.preface, "the plain part: \(why)", context)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case ConnectionEvent.established(let info) as ConnectionEvent:
+            let key = FrontCounts.handshakeKey(version: "\(info.suite.version)", cipher: "\(info.suite)")
+            front.counts.withLock { $0.handshakes.count(key) }
+            let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
+            stage = .done
+            // The handler beneath is in the midst of its work.
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            context.eventLoop.execute { bound.value.0.decide(hello, bound.value.1) }
+        case ChannelEvent.inputClosed as ChannelEvent:
+            // What came before the end counts. Who ends before it has come to TLS wants nothing.
+            if !received.isEmpty { advance(context) }
+            if case .done = stage {} else { context.close(promise: nil) }
+        default: break
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    // MARK: Routes
+
+    private func decide(_ hello: Router.Hello, _ context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        switch policy.router.decide(.init(listener: listener, hello: hello)) {
+        case .target(let target, _): handOver(target, context)
+        case .needs: handOver(nil, context)
+        case .noRoute: refuse(.noRoute, "no route", context)
+        }
+    }
+
+    /// A request of PostgreSQL's that comes without TLS, and so without a server name. It has no other way to be routed.
+    private func forward(_ context: ChannelHandlerContext) {
+        guard case .target(let target, _) = policy.router.decide(.init(listener: listener, hello: Router.Hello())),
+            case .upstream = target
+        else { return refuse(.noRoute, "no upstream for a cancel request, which names no server", context) }
+        handOver(target, isCancelRequest: true, context)
+    }
+
+    /// - Parameter target: nil: its first request is to decide.
+    private func handOver(_ target: Target?, isCancelRequest: Bool = false, _ context: ChannelHandlerContext) {
+        stage = .done
+        timer?.cancel()
+        // It stays counted until it has been placed.
+        let before = counted
+        counted = .no
+        do {
+            let handler = try context.pipeline.syncOperations.connectionHandler()
+            handler.metadata.target = target
+            handler.metadata.isUndecided = target == nil
+            handler.metadata.isCancelRequest = isCancelRequest
+            handler.metadata.startTLS = configuration.startTLS
+            handler.metadata.uniqueID = uniqueID
+            handler.metadata.source = source
+            handler.metadata.destination = destination
+            // A program of somebody else's finds the bytes read as they are.
+            let state: [UInt8] =
+                if case .worker? = target { received } else { SessionState(received: received).encoded }
+            var parcel = try handler.detach(applicationState: state)
+            parcel.metadata.stampDetached()
+            let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
+            front.place(DetachedConnection(parcel), target: target, source: origin)
+        } catch {
+            counted = before
+            front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
+            context.close(promise: nil)
+        }
+    }
+
+    // MARK: Ends
+
+    private func limit(_ time: Duration, _ context: ChannelHandlerContext) {
+        timer?.cancel()
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: time.timeAmount) {
+            let (handler, context) = bound.value
+            if case .done = handler.stage { return }
+            if case .handshake = handler.stage { handler.countFailure("timed_out") }
+            handler.refuse(.time, "its time was over", context)
+        }
+    }
+
+    private func refuse(_ limit: ConnectionLimits.Refusal, _ context: ChannelHandlerContext) {
+        switch limit {
+        case .total: refuse(.connections, "limits.connections is reached", context)
+        case .perSource: refuse(.connectionsPerSource, "limits.connections-per-source is reached", context)
+        }
+    }
+
+    private func countFailure(_ reason: String) {
+        front.counts.withLock { $0.handshakeFailures.count(reason) }
+    }
+
+    private func refuse(_ reason: RefusalReason, _ why: String, _ context: ChannelHandlerContext) {
+        stage = .done
+        front.counts.withLock { $0.refusals.count(reason.rawValue) }
+        front.log.info(
+            "a connection is refused",
+            metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
+        context.close(promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let error = error as? ConnectionError, error.code == .detached { return }
+        if case .handshake = stage {
+            stage = .done
+            countFailure(
+                (error as? HandshakeError)?.code.rawValue.snakeCased
+                    ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset"))
+        }
+        let names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
+        if let error = error as? HandshakeError, error.code == .unrecognizedName {
+            front.counts.withLock { $0.refusals.count(RefusalReason.serverName.rawValue) }
+            front.refusalLog.say(.serverName, "\(error)", front.log, names)
+        } else if let fault = ConnectionFault(error) {
+            front.faultLog.say(fault, at: .info, in: front.log, names)
+        } else {
+            front.log.debug("a connection failed", metadata: names.merging(["reason": "\(error)"]) { $1 })
+        }
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        stage = .done
+        timer?.cancel()
+        detectionTimer?.cancel()
+        switch counted {
+        case .no: break
+        case .from(let origin): front.dismissed(from: origin)
+        }
+        counted = .no
+        context.fireChannelInactive()
+    }
+}
+
+extension Listener {
+    func mayBeLoadBalancer(_ address: IPAddress) -> Bool {
+        proxyProtocol == .off || proxyProtocolSources.isEmpty || proxyProtocolSources.contains { $0.contains(address) }
+    }
+}
+
+extension Endpoint {
+    /// The endpoint of a TCP address.
+    init?(_ address: SocketAddress) {
+        guard let text = address.ipAddress, let ip = IPAddress(text.split(separator: "%")[0]), let port = address.port
+        else { return nil }
+        self.init(ip, port: UInt16(truncatingIfNeeded: port))
+    }
+}

@@ -1,0 +1,100 @@
+internal import BatonConfiguration
+internal import SelfSigned
+internal import TLSHandshake
+internal import TLSRecords
+
+/// What new connections are treated by: all that is made of a configuration before the first of them comes.
+struct FrontPolicy: Sendable {
+    let router: Router
+    let limits: Limits
+    let listeners: [String: Listener]
+    /// The names by which the admin address may be asked for.
+    let adminNames: Set<String>
+    /// The TLS contexts by listener.
+    let contexts: [String: ServerContext]
+    /// Those of listeners whose peers may be the TLS server.
+    let clientContexts: [String: ClientContext]
+    /// What the operator should know of the certificates although they can be used, one line each.
+    let notices: [String]
+
+    /// - Throws: `TLSConfigurationError` for certificates that cannot be used.
+    init(_ configuration: Configuration, keys: TicketKeysBox) throws {
+        router = configuration.router
+        limits = configuration.limits
+        listeners = configuration.listeners
+        var adminNames = Set(configuration.adminHosts + ["localhost"])
+        if case .tcp(.name(let name), _)? = configuration.admin { adminNames.insert(name) }
+        self.adminNames = adminNames
+        var contexts: [String: ServerContext] = [:]
+        var clientContexts: [String: ClientContext] = [:]
+        let store = IdentityStore()
+        for (name, listener) in configuration.listeners where listener.usesTLS {
+            if listener.role != .client {
+                contexts[name] = try Self.context(name, listener, configuration, keys, store)
+            }
+            if listener.role != .server { clientContexts[name] = try Self.clientContext(listener, configuration) }
+        }
+        // Workers make their own; whether they can is said here.
+        for upstream in configuration.upstreams.values where upstream.usesTLS {
+            _ = try ClientContext(upstream.clientConfiguration())
+        }
+        self.contexts = contexts
+        self.clientContexts = clientContexts
+        notices = Set(contexts.values.flatMap(\.notices)).sorted()
+    }
+
+    /// For peers that connect and are the TLS server nonetheless.
+    private static func clientContext(_ listener: Listener, _ configuration: Configuration) throws -> ClientContext {
+        let verification: ClientConfiguration.Verification =
+            if listener.clientAuth != .none, let path = listener.clientCA { .roots(.file(path)) } else { .none }
+        return try ClientContext(
+            ClientConfiguration(
+                verification: verification, options: options(listener),
+                identity: identities(listener, configuration).first))
+    }
+
+    private static func identities(
+        _ listener: Listener, _ configuration: Configuration
+    ) -> [ServerConfiguration.Identity] {
+        let names = listener.certificates.isEmpty ? configuration.certificates.keys.sorted() : listener.certificates
+        return names.compactMap { configuration.certificates[$0] }.map {
+            ServerConfiguration.Identity(
+                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" },
+                ocspResponse: $0.ocsp)
+        }
+    }
+
+    private static func options(_ listener: Listener) -> ProtocolOptions {
+        ProtocolOptions(
+            minimumVersion: listener.versions.contains(.tls12) ? .tls12 : .tls13,
+            maximumVersion: listener.versions.contains(.tls13) ? .tls13 : .tls12, cipherSuites: listener.ciphers,
+            groups: listener.groups.map(\.rawValue), applicationProtocols: listener.offeredProtocols)
+    }
+
+    private static func context(
+        _ name: String, _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox,
+        _ store: IdentityStore
+    ) throws -> ServerContext {
+        var identities = identities(listener, configuration)
+        if identities.isEmpty {
+            let issued = try IssuedCertificate.selfSigned(for: ["localhost", "127.0.0.1", "::1"])
+            var identity = ServerConfiguration.Identity(
+                certificateChain: .text(issued.certificatePEM), privateKey: .text(issued.privateKeyPEM))
+            identity.isTemporary = true
+            identities = [identity]
+        }
+        let clientCertificates: ServerConfiguration.ClientCertificates =
+            switch (listener.clientAuth, listener.clientCA) {
+            case (.request, let path?): .optional(authorities: .file(path))
+            case (.require, let path?): .required(authorities: .file(path))
+            default: .none
+            }
+        var server = ServerConfiguration(
+            identities: identities, options: options(listener), clientCertificates: clientCertificates,
+            ticketCount: configuration.sessionTickets.rotateEvery == nil ? 0 : 2)
+        server.revocationLists = listener.clientCRL
+        server.requiresKnownName = listener.requiresKnownName
+        server.sessionScope = name
+        return try ServerContext(server, ticketKeys: keys.copy(), sharing: store)
+    }
+}

@@ -1,0 +1,32 @@
+internal import BatonConfiguration
+internal import Glibc
+
+/// What stands against the requirements of a configuration on this machine.
+enum Obstacle {
+    static func of(_ requirement: Configuration.Requirement) -> String? {
+        switch requirement {
+        case .readableFile(let path): access(path, R_OK) == 0 ? nil : reason()
+        case .writableDirectory(let path): directory(path)
+        case .user(let name): UInt32(name) != nil || getpwnam(name) != nil ? nil : "does not exist"
+        case .group(let name): UInt32(name) != nil || getgrnam(name) != nil ? nil : "does not exist"
+        }
+    }
+
+    /// A directory that is missing is made when its parent allows it.
+    private static func directory(_ path: String) -> String? {
+        if access(path, W_OK | X_OK) == 0 { return nil }
+        let why = reason()
+        guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex,
+            access(String(path[..<slash]), W_OK | X_OK) == 0
+        else { return why }
+        return nil
+    }
+
+    private static func reason() -> String {
+        switch errno {
+        case ENOENT: "does not exist"
+        case EACCES: "may not be used by this user"
+        default: "cannot be used: \(String(cString: strerror(errno)))"
+        }
+    }
+}

@@ -1,0 +1,77 @@
+package import BatonConfiguration
+internal import Foundation
+
+/// What `baton serve` was called with.
+package struct ServeOptions: Sendable {
+    /// The configuration file, read again on SIGHUP; absolute, so that it is found when the directory that the server was
+    /// started in has another name, or is another one under its name.
+    package var configurationPath: String?
+    /// The flags, as they were written.
+    package var flags: [String]
+    /// Where the server to be replaced hands over its listening sockets; nil: there is none.
+    package var takeover: String?
+    /// What an upgrade starts.
+    let program: StartedProgram
+
+    /// The options of a server.
+    package init(configurationPath: String?, flags: [String], takeover: String? = nil) {
+        self.configurationPath = configurationPath.map(Self.absolute)
+        self.flags = flags
+        self.takeover = takeover
+        program = .current(isSuccessor: takeover != nil)
+    }
+
+    /// Splits `--config FILE` and `--takeover PATH` from the flags of the configuration.
+    ///
+    /// - Throws: `RuntimeError` for one of them without a value.
+    package init(arguments: [String]) throws(RuntimeError) {
+        var flags: [String] = []
+        var configurationPath: String?
+        var takeover: String?
+        var rest = arguments[...]
+        func value(_ flag: String, _ inline: Substring?) throws(RuntimeError) -> String {
+            if let inline { return String(inline) }
+            guard let value = rest.popFirst() else {
+                throw RuntimeError(.configuration, "\(flag) has no value; write \(flag) PATH")
+            }
+            return value
+        }
+        while let argument = rest.popFirst() {
+            let parts = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let inline = parts.count == 2 ? parts[1] : nil
+            switch parts[0] {
+            case "--config": configurationPath = try value("--config", inline)
+            case "--takeover": takeover = try value("--takeover", inline)
+            default: flags.append(argument)
+            }
+        }
+        self.init(configurationPath: configurationPath, flags: flags, takeover: takeover)
+    }
+
+    private static func absolute(_ path: String) -> String { StartedProgram.absolute(path, in: StartDirectory.path) }
+
+    /// As arguments, for a successor.
+    var arguments: [String] {
+        (configurationPath.map { ["--config", $0] } ?? []) + flags
+    }
+
+    /// Reads and checks the configuration.
+    ///
+    /// - Returns: the configuration, and the text of its file.
+    /// - Throws: `ConfigurationError` or `RuntimeError`.
+    package func read() throws -> (configuration: Configuration, file: String?) {
+        var file: String?
+        if let configurationPath {
+            do {
+                file = try String(contentsOfFile: configurationPath, encoding: .utf8)
+            } catch {
+                throw RuntimeError(
+                    .configuration,
+                    "the configuration file \(configurationPath) cannot be read; check its path and mode")
+            }
+        }
+        let configuration = try Configuration(file: file, arguments: flags)
+        try configuration.check(Obstacle.of)
+        return (configuration, file)
+    }
+}

@@ -1,0 +1,54 @@
+internal import BatonConfiguration
+
+/// A worker process, as its front sees it.
+final class WorkerHandle {
+    enum State: String {
+        case starting, ready
+        /// Gives its connections away.
+        case draining
+        case gone
+    }
+
+    let number: Int
+    let pid: Int32
+    let socket: String
+    var link: JSONLink<FrontMessage>?
+    var state = State.starting
+    var report = WorkerReport()
+    /// Beats that have passed since the one that it has not answered; `nil`: it has.
+    var unansweredBeats: Int?
+    /// Since when it does not answer, on the monotonic clock in nanoseconds.
+    var silentSince: UInt64?
+    /// Whether another does its work.
+    var isReplaced = false
+    /// How many other workers it knows.
+    var siblings = 0
+    /// Connections given to it that its reports do not count yet.
+    var underWay = Placements()
+    /// Whether what has been under way for too long is about to be looked for.
+    var isSweepDue = false
+    /// Its connections, by source.
+    private(set) var sources: [IPAddress?: Int] = [:]
+    /// A process has ended when it is gone and all that it said has been read.
+    var ending: ProcessEnding?
+    var isLinkEnded = false
+
+    init(number: Int, pid: Int32, socket: String) {
+        self.number = number
+        self.pid = pid
+        self.socket = socket
+    }
+
+    /// Whether it may be given connections.
+    var takesConnections: Bool { state == .ready && silentSince == nil }
+
+    /// For status and the admin page.
+    var stateName: String { silentSince == nil || state == .gone ? state.rawValue : "silent" }
+
+    var load: Int { report.connections + underWay.count }
+
+    func change(_ source: IPAddress?, by number: Int) {
+        let count = sources[source, default: 0] + number
+        sources[source] = count > 0 ? count : nil
+    }
+}

@@ -1,0 +1,128 @@
+internal import BatonConfiguration
+internal import Handoff
+
+/// What the processes of a server tell each other of a connection beside its state.
+enum SessionAnnotation {
+    /// The route's target, as the configuration writes it.
+    static let target = "baton.target"
+    /// The client's endpoint, and the one it connected to.
+    static let source = "baton.source"
+    static let destination = "baton.destination"
+    /// The first request line is to decide where the connection goes.
+    static let undecided = "baton.undecided"
+    /// The protocol that was spoken before TLS.
+    static let startTLS = "baton.starttls"
+    /// The connection is PostgreSQL's CancelRequest, and nothing else.
+    static let cancelRequest = "baton.cancel-request"
+    /// What a load balancer in front calls the connection: PP2_TYPE_UNIQUE_ID.
+    static let uniqueID = "baton.unique-id"
+    /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
+    static let detachedAt = "baton.detached-at"
+    /// Milliseconds since the connection last passed a byte; clocks differ between machines.
+    static let idleFor = "baton.idle-for"
+    /// The front's number for what it gives to a worker.
+    static let placement = "baton.placement"
+    /// The sweep of a drain that has last asked for the connection.
+    static let sweep = "baton.sweep"
+}
+
+extension ParcelMetadata {
+    /// Where the connection goes.
+    var target: Target? {
+        get { text(SessionAnnotation.target).flatMap(Target.init) }
+        set { annotations[SessionAnnotation.target] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// The client's endpoint.
+    var source: Endpoint? {
+        get { text(SessionAnnotation.source).flatMap(Endpoint.init) }
+        set { annotations[SessionAnnotation.source] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// The endpoint that the client connected to.
+    var destination: Endpoint? {
+        get { text(SessionAnnotation.destination).flatMap(Endpoint.init) }
+        set { annotations[SessionAnnotation.destination] = newValue.map { Array("\($0)".utf8) } }
+    }
+
+    /// Whether the first request line is to decide where it goes.
+    var isUndecided: Bool {
+        get { annotations[SessionAnnotation.undecided] != nil }
+        set { annotations[SessionAnnotation.undecided] = newValue ? [1] : nil }
+    }
+
+    /// The protocol that was spoken before TLS; nil: none.
+    var startTLS: PlainPreface.Kind? {
+        get { text(SessionAnnotation.startTLS).flatMap(PlainPreface.Kind.init) }
+        set { annotations[SessionAnnotation.startTLS] = newValue.map { Array($0.rawValue.utf8) } }
+    }
+
+    /// Whether it is a CancelRequest in the clear.
+    var isCancelRequest: Bool {
+        get { annotations[SessionAnnotation.cancelRequest] != nil }
+        set { annotations[SessionAnnotation.cancelRequest] = newValue ? [1] : nil }
+    }
+
+    /// What a load balancer in front calls it.
+    var uniqueID: [UInt8]? {
+        get { annotations[SessionAnnotation.uniqueID] }
+        set { annotations[SessionAnnotation.uniqueID] = newValue }
+    }
+
+    /// Nanoseconds since a byte was passed, to the millisecond.
+    var idleFor: UInt64 {
+        get {
+            let bytes = annotations[SessionAnnotation.idleFor] ?? []
+            let milliseconds = bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return milliseconds.multipliedReportingOverflow(by: 1_000_000).partialValue
+        }
+        set {
+            annotations[SessionAnnotation.idleFor] = withUnsafeBytes(of: (newValue / 1_000_000).bigEndian) { Array($0) }
+        }
+    }
+
+    /// Notes the front's number.
+    mutating func mark(placement: UInt64) {
+        annotations[SessionAnnotation.placement] = withUnsafeBytes(of: placement.bigEndian) { Array($0) }
+    }
+
+    /// The front's number, if it comes from the front.
+    mutating func takePlacement() -> UInt64? {
+        guard let bytes = annotations.removeValue(forKey: SessionAnnotation.placement), bytes.count == 8 else {
+            return nil
+        }
+        return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Notes the moment of the move.
+    mutating func stampDetached() {
+        annotations[SessionAnnotation.detachedAt] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) }
+    }
+
+    /// The moment of the move.
+    var detachedAt: UInt64? {
+        guard let bytes = annotations[SessionAnnotation.detachedAt], bytes.count == 8 else { return nil }
+        return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Nanoseconds since the move began.
+    mutating func takePause() -> UInt64? {
+        let moment = detachedAt
+        annotations[SessionAnnotation.detachedAt] = nil
+        guard let then = moment else { return nil }
+        let now = MonotonicTime.now
+        return now >= then ? now - then : nil
+    }
+
+    private func text(_ name: String) -> String? {
+        annotations[name].map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension Endpoint {
+    /// The form that `description` writes.
+    init?(_ text: String) {
+        guard case .tcp(.ip(let address), let port)? = try? Address(text) else { return nil }
+        self.init(address, port: port)
+    }
+}

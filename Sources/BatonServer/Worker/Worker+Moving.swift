@@ -1,0 +1,154 @@
+internal import BatonConfiguration
+internal import BatonNIO
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import TLSRecords
+
+extension Worker {
+    /// How many connections stand still at once while a worker is drained.
+    private static let drainBatch = 32
+
+    // MARK: Coming
+
+    func verdict(on parcel: borrowing Parcel) -> Verdict {
+        guard isAccepting.isSet else { return .decline(.leaving) }
+        guard isTurning else { return .decline(.unresponsive) }
+        guard !parcel.sockets.isEmpty, parcel.sockets.count <= 2 else { return .decline(.unsupportedParcel) }
+        guard parcel.metadata.target != nil || parcel.metadata.isUndecided,
+            let state = SessionState(parcel.applicationState),
+            (state.upstream != nil) == (parcel.sockets.count == 2),
+            state.upstream != nil || parcel.secondSnapshot == nil
+        else { return .decline(.unsupportedParcel) }
+        return .accept
+    }
+
+    func receive(_ boxes: [DetachedConnection]) {
+        report.movesIn += boxes.count
+        for box in boxes {
+            guard var parcel = box.take() else { continue }
+            parcel.metadata.moves &+= 1
+            if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
+            if let pause = parcel.metadata.takePause() {
+                report.pauses.record(nanoseconds: pause)
+                recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
+            }
+            serve(parcel)
+        }
+        reportSoon()
+        // Some were accepted before the word to drain came, and committed after it.
+        if case .draining = phase { drain() }
+    }
+
+    /// Makes a session of a connection that is this process's.
+    func serve(_ parcel: consuming Parcel) {
+        guard let state = SessionState(parcel.applicationState) else { return }
+        var leg: (UpstreamLeg, CInt)?
+        if let upstream = state.upstream {
+            var sockets = parcel.sockets.takeAll()
+            guard sockets.count == 2 else { return }
+            leg = (upstream, sockets.removeLast())
+            parcel.sockets = DescriptorSet(owning: sockets[0])
+        }
+        let session: Session
+        switch parcel.metadata.target {
+        case nil: session = RoutingSession(self, target: nil, parcel.metadata)
+        case .echo: session = EchoSession(self, target: .echo, parcel.metadata)
+        case .hello: session = HelloSession(self, target: .hello, parcel.metadata)
+        case .worker(let path): return handOut(parcel, to: path)
+        case .upstream(let name) where parcel.metadata.isCancelRequest:
+            session = CancelSession(self, upstream: name, parcel.metadata)
+        case .upstream(let name):
+            session = ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
+        }
+        remember(session)
+        let bound = NIOLoopBound(session, eventLoop: loop)
+        bootstrap { channel in try bound.value.install(in: channel, state) }
+            .attach(parcel, on: loop)
+            .whenComplete { [self] result in
+                switch result {
+                case .success: if !bound.value.hasEnded { bound.value.begin() }
+                case .failure(let error):
+                    log.warning("a connection cannot be served", metadata: ["reason": "\(error)"])
+                    bound.value.end(isMoved: false)
+                }
+            }
+    }
+
+    // MARK: Going
+
+    /// `--move-every`: the connection goes to the next of the other workers.
+    func moveOn(_ session: Session) {
+        guard case .serving = phase, !siblings.isEmpty else { return }
+        nextSibling = (nextSibling + 1) % siblings.count
+        if let box = detach(session) { courier(to: siblings[nextSibling]).send([box]) }
+    }
+
+    /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
+    func drain() {
+        guard case .draining(let paths) = phase else { return endIfDone() }
+        isAccepting.withLock { $0 = false }
+        guard !paths.isEmpty else { return endIfDone() }
+        guard !sessions.isEmpty else { return endIfDone() }
+        guard underWay == 0 else { return }
+        var shares = paths.map { _ in [DetachedConnection]() }
+        var count = 0
+        for session in Array(sessions.values) where count < Self.drainBatch {
+            guard let box = detach(session) else { continue }
+            nextSibling = (nextSibling + 1) % paths.count
+            shares[nextSibling].append(box)
+            count += 1
+        }
+        guard count > 0 else {
+            loop.scheduleTask(in: .milliseconds(20)) { self.drain() }
+            return
+        }
+        for (path, boxes) in zip(paths, shares) where !boxes.isEmpty { courier(to: path).send(boxes) }
+    }
+
+    func detach(_ session: Session) -> DetachedConnection? {
+        do {
+            var parcel = try session.detach()
+            parcel.metadata.stampDetached()
+            parcel.metadata.idleFor = session.idleTime(at: MonotonicTime.now)
+            underWay += 1
+            return DetachedConnection(parcel)
+        } catch {
+            log.debug("a connection cannot be moved now", metadata: ["reason": "\(error)"])
+            return nil
+        }
+    }
+
+    private func courier(to path: String) -> ParcelCourier {
+        if let courier = couriers[path] { return courier }
+        let courier = ParcelCourier(path: path) { [self] delivery in
+            loop.execute { self.delivered(delivery) }
+        }
+        couriers[path] = courier
+        return courier
+    }
+
+    private func delivered(_ delivery: ParcelCourier.Delivery) {
+        underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
+        report.movesOut += delivery.handedOver
+        report.movesFailed += delivery.returned.count + delivery.lost
+        report.failures.add(delivery.failures)
+        if let reason = delivery.reason, delivery.returned.count + delivery.lost > 0 {
+            log.notice(
+                "connections came back from a move",
+                metadata: [
+                    "count": "\(delivery.returned.count)", "lost": "\(delivery.lost)", "reason": "\(reason)",
+                ])
+        }
+        for box in delivery.returned {
+            if let parcel = box.take() { serve(parcel) }
+        }
+        reportSoon()
+        guard case .draining = phase else { return endIfDone() }
+        if delivery.handedOver > 0 {
+            drain()
+        } else {
+            loop.scheduleTask(in: .milliseconds(100)) { self.drain() }
+        }
+    }
+}

@@ -1,0 +1,378 @@
+internal import BatonConfiguration
+internal import BatonNIO
+internal import Glibc
+internal import Handoff
+internal import Logging
+internal import NIOCore
+internal import NIOPosix
+internal import Synchronization
+internal import TLSHandshake
+
+/// A worker process: takes parcels from its front and from other workers, and serves their connections. Everything but
+/// the inbox and the couriers happens on its one event loop.
+///
+/// It outlives its front: without it, it takes nothing new, and ends with its last connection.
+final class Worker: @unchecked Sendable {
+    enum Phase {
+        case starting
+        case serving
+        /// Hands every connection to others.
+        case draining([String])
+        /// Ends with its last connection.
+        case finishing
+    }
+
+    let loop: any EventLoop
+    var log: Logger
+    var link: JSONLink<WorkerMessage>?
+    private(set) var number = 0
+    private(set) var configuration = Configuration() { didSet { router = configuration.router } }
+    private(set) var router = Router(routes: [:])
+    var phase = Phase.starting
+    var siblings: [String] = []
+    var nextSibling = 0
+    var sessions: [UInt64: Session] = [:]
+    var report = WorkerReport()
+    var inbox: ParcelInbox?
+    var couriers: [String: ParcelCourier] = [:]
+    /// Those to programs of somebody else's.
+    var programs: [String: ParcelCourier] = [:]
+    /// The drain of this host, as far as it has come.
+    var sweep: MigrationSweep?
+    /// Connections on their way to another worker: not served here, and not gone either.
+    var underWay = 0
+    /// Likewise, on their way to programs of somebody else's, whose patience is not that of a drain.
+    var underWayToPrograms = 0
+    var recentPauses = RecentPauses()
+    private let faultLog = FaultLog()
+    /// Placements of the front that it has not been told of.
+    var placed: [UInt64] = []
+    /// Connections more or fewer than the front has been told of, by source.
+    private var sourceChanges: [IPAddress?: Int] = [:]
+    private var idleSweep: RepeatedTask?
+    private var reportIsDue = false
+    private var lastReload: UInt64 = 0
+    /// Whether it was asked to stop when it had no front.
+    private var isStopping = false
+    private var inboxHasStopped = false
+    /// Lets idle connections give memory back.
+    private let registry: ConnectionRegistry
+    private var clientContexts: [ClientContextKey: ClientContext] = [:]
+    let ended: EventLoopPromise<Void>
+
+    init(loop: any EventLoop) {
+        self.loop = loop
+        log = Logger(label: "baton.worker")
+        registry = ConnectionRegistry(group: loop)
+        ended = loop.makePromise()
+    }
+
+    /// Application-data records after which a connection moves on; 0: never.
+    var moveEvery: UInt64 { UInt64(configuration.moveEvery) }
+
+    /// Whether the server is about to end.
+    var isFinishing: Bool { if case .finishing = phase { link != nil } else { false } }
+
+    // MARK: The front's messages
+
+    func receive(_ message: FrontMessage) {
+        switch message {
+        case .configure(let setup): start(setup)
+        case .reconfigure(let file, let flags, let turn): reconfigure(file, flags, turn)
+        case .siblings(let paths):
+            siblings = paths
+            if case .serving = phase {
+                for (path, courier) in couriers where !paths.contains(path) { courier.recall() }
+            }
+            link?.send(.acquainted(paths.count))
+        case .beat: link?.send(.beat)
+        case .list(let request): list(request)
+        case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
+        case .drain(let paths):
+            phase = .draining(paths)
+            drain()
+        case .resume:
+            // One that has let its inbox go is about to end.
+            guard inbox != nil else { return }
+            phase = .serving
+            isAccepting.withLock { $0 = true }
+            link?.send(.ready)
+        case .finish: finish()
+        case .stop: closeAll()
+        }
+    }
+
+    /// Ends at once. What is cut off by it must not look whole.
+    func stop() {
+        for session in Array(sessions.values) { session.abandon() }
+        ended.succeed()
+    }
+
+    /// The front is gone. Connections live on here, and other workers may still hand some over.
+    func frontEnded() {
+        link = nil
+        siblings = []
+        switch phase {
+        case .starting: ended.succeed()
+        case .serving: phase = .finishing
+        case .draining, .finishing: break
+        }
+        endIfDone()
+    }
+
+    private func start(_ setup: WorkerSetup) {
+        do {
+            number = setup.number
+            configuration = try Configuration(file: setup.file, arguments: setup.flags)
+            log.logLevel = configuration.logLevel.swiftLog
+            log[metadataKey: "worker"] = "\(number)"
+            let inbox = try ParcelInbox(at: setup.socket) { [self] parcel in
+                verdict(on: parcel)
+            } received: { [self] boxes in
+                loop.execute { self.receive(boxes) }
+            }
+            inbox.start()
+            self.inbox = inbox
+            phase = .serving
+            turned()
+            scheduleIdleSweep()
+            isAccepting.withLock { $0 = true }
+            link?.send(.ready)
+        } catch {
+            link?.send(.failed("\(error)"))
+        }
+    }
+
+    /// Reads the changed configuration, which the front has checked, off the event loop: it may be long.
+    private func reconfigure(_ file: String?, _ flags: [String], _ turn: UInt64) {
+        let inUse = Set(clientContexts.keys)
+        startThread("baton-reload") { [self] in
+            let changed: Configuration
+            do throws(ConfigurationError) {
+                changed = try Configuration(file: file, arguments: flags)
+            } catch {
+                let why = "\(error)".split(separator: "\n").joined(separator: "; ")
+                return loop.execute { self.keepConfiguration(why, turn) }
+            }
+            // Those of upstreams that clients use, so that none of them waits for files. The rest is made when it is wanted.
+            var contexts: [ClientContextKey: ClientContext] = [:]
+            for key in inUse where changed.upstreams.values.contains(key.upstream) {
+                contexts[key] = try? Self.clientContext(key)
+            }
+            let made = contexts
+            loop.execute { self.use(changed, made, turn) }
+        }
+    }
+
+    private func use(_ changed: Configuration, _ contexts: [ClientContextKey: ClientContext], _ turn: UInt64) {
+        // A later one may have been faster.
+        if turn > lastReload {
+            lastReload = turn
+            configuration = changed
+            clientContexts = contexts
+            log.logLevel = changed.logLevel.swiftLog
+            scheduleIdleSweep()
+        }
+        link?.send(.reconfigured(turn))
+    }
+
+    private func keepConfiguration(_ why: String, _ turn: UInt64) {
+        log.error("the configuration is kept as it was", metadata: ["reason": "\(why)"])
+        link?.send(.reconfigured(turn, failed: why))
+    }
+
+    // MARK: Stopping
+
+    /// Somebody asks this very process to stop. Its front finds others for its connections. Without one they end in order;
+    /// asked twice, at once.
+    func mustStop() {
+        if let link { return link.send(.leaving) }
+        guard !isStopping else { return stop() }
+        isStopping = true
+        finish()
+        guard let limit = configuration.shutdownTime?.timeAmount else { return }
+        loop.scheduleTask(in: limit) { self.closeAll() }
+    }
+
+    /// Ends with the last connection.
+    private func finish() {
+        phase = .finishing
+        for session in Array(sessions.values) where session.isIdle { _ = session.closeOnce() }
+        endIfDone()
+    }
+
+    /// Closes every connection in order, and ends, at the latest a second later.
+    private func closeAll() {
+        phase = .finishing
+        for session in Array(sessions.values) { _ = session.closeOnce() }
+        endIfDone()
+        loop.scheduleTask(in: .seconds(1)) { self.stop() }
+    }
+
+    // MARK: Counting
+
+    func remember(_ session: Session) {
+        sessions[session.id] = session
+        sourceChanges[session.source, default: 0] += 1
+    }
+
+    func forget(_ session: Session, isMoved: Bool) {
+        if sessions.removeValue(forKey: session.id) != nil {
+            // Its next owner counts it by then. Counted by nobody in between, it would let one too many in.
+            let source = session.source
+            if isMoved, !session.staysInWorker {
+                loop.scheduleTask(in: Self.reportDelay * 10) { self.discount(source) }
+            } else {
+                discount(source)
+            }
+        }
+        reportSoon()
+        if !isMoved { endIfDone() }
+    }
+
+    private func discount(_ source: IPAddress?) {
+        sourceChanges[source, default: 0] -= 1
+        reportSoon()
+    }
+
+    private static let reportDelay = TimeAmount.milliseconds(20)
+
+    /// Tells the front, not more often than it can matter.
+    func reportSoon() {
+        report.connections = sessions.count + underWay + underWayToPrograms
+        guard !reportIsDue else { return }
+        reportIsDue = true
+        loop.scheduleTask(in: Self.reportDelay) { [self] in
+            reportIsDue = false
+            report.connections = sessions.count + underWay + underWayToPrograms
+            sendReport()
+        }
+    }
+
+    private func sendReport() {
+        var changes: [String: Int] = [:]
+        for (source, number) in sourceChanges where number != 0 { changes[source.map { "\($0)" } ?? ""] = number }
+        sourceChanges = [:]
+        if !changes.isEmpty || !placed.isEmpty { link?.send(.sources(changes, placed: placed)) }
+        placed = []
+        report.droppedLogLines = ServeLog.droppedLines
+        link?.send(.report(report))
+    }
+
+    // MARK: Idle connections
+
+    /// Looks at the connections four times in the shortest idle time, at most once in 250 ms: one task for ten thousand.
+    private func scheduleIdleSweep() {
+        idleSweep?.cancel()
+        idleSweep = nil
+        guard let shortest = configuration.listeners.values.compactMap(\.idleTime).min() else { return }
+        let interval = min(max(shortest / 4, .milliseconds(250)), .seconds(60)).timeAmount
+        idleSweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in closeIdle() }
+    }
+
+    private func closeIdle() {
+        let now = MonotonicTime.now
+        let limits = configuration.listeners.compactMapValues { $0.idleTime?.timeAmount.nanoseconds }
+        for session in Array(sessions.values) {
+            guard let listener = try? session.clientHandler().metadata.listener, let limit = limits[listener],
+                session.idleTime(at: now) >= UInt64(limit), session.closeOnce()
+            else { continue }
+            report.idleClosed += 1
+            reportSoon()
+        }
+    }
+
+    func endIfDone() {
+        guard sessions.isEmpty, underWay == 0, underWayToPrograms == 0 else { return }
+        switch phase {
+        case .starting, .serving: return
+        case .draining, .finishing:
+            leave()
+        }
+    }
+
+    /// The last connection has gone; one that is about to be committed to this process may still come.
+    private func leave() {
+        isAccepting.withLock { $0 = false }
+        guard let inbox else { return end() }
+        self.inbox = nil
+        inbox.stop { [self] in
+            // Behind everything that was received.
+            loop.execute { self.hasLeft() }
+        }
+    }
+
+    private func hasLeft() {
+        inboxHasStopped = true
+        if case .draining = phase { drain() } else { endIfDone() }
+    }
+
+    private func end() {
+        guard inboxHasStopped else { return }
+        report.connections = 0
+        guard let link else { return ended.succeed() }
+        sendReport()
+        link.channel.writeAndFlush(ByteBuffer()).whenComplete { [self] _ in ended.succeed() }
+    }
+
+    /// A connection is closed before it has a target.
+    func refused(_ reason: RefusalReason) {
+        report.refusals.count(reason.rawValue)
+        reportSoon()
+    }
+
+    /// An error of one connection: its peer's fault most of the time. What TLS ended is told and counted.
+    ///
+    /// - Parameter side: whose connection it was.
+    func note(_ error: any Error, of session: Session, _ side: RelaySide = .client) {
+        if let error = error as? ConnectionError, error.code == .detached { return }
+        guard let fault = ConnectionFault(error) else {
+            return log.debug("connection ended", metadata: ["reason": "\(error)"])
+        }
+        report.faults.count(fault.reason)
+        reportSoon()
+        faultLog.say(fault, at: .notice, in: log, session.logMetadata(side))
+    }
+
+    // MARK: Making channels
+
+    func bootstrap(_ initializer: @escaping @Sendable (any Channel) throws -> Void) -> ConnectionBootstrap {
+        var bootstrap = ConnectionBootstrap(group: loop, registry: registry) { channel, _ in try initializer(channel) }
+        bootstrap.options.allowsHalfClosure = true
+        bootstrap.options.writeWindow = configuration.limits.bufferSize
+        return bootstrap
+    }
+
+    private struct ClientContextKey: Hashable, Sendable {
+        let upstream: Upstream
+        let applicationProtocol: String?
+    }
+
+    /// - Parameter applicationProtocol: what is offered by ALPN: what the client has agreed on.
+    func clientContext(_ upstream: Upstream, applicationProtocol: String?) throws -> ClientContext {
+        let key = ClientContextKey(upstream: upstream, applicationProtocol: applicationProtocol)
+        if let context = clientContexts[key] { return context }
+        let context = try Self.clientContext(key)
+        clientContexts[key] = context
+        return context
+    }
+
+    private static func clientContext(_ key: ClientContextKey) throws -> ClientContext {
+        try ClientContext(key.upstream.clientConfiguration(offering: key.applicationProtocol.map { [$0] } ?? []))
+    }
+
+    /// Whether parcels are taken; read on the inbox's thread.
+    let isAccepting = LockedFlag()
+
+    /// When the event loop turned last; read on the inbox's thread, which goes on when the loop does not.
+    private let lastTurn = Atomic<UInt64>(0)
+    /// Without a turn for this long nothing is taken: nobody would serve it.
+    private static let longestTurn: UInt64 = 2_000_000_000
+
+    private func turned() {
+        lastTurn.store(MonotonicTime.now, ordering: .relaxed)
+        loop.scheduleTask(in: .milliseconds(250)) { self.turned() }
+    }
+
+    var isTurning: Bool { MonotonicTime.now < lastTurn.load(ordering: .relaxed) + Self.longestTurn }
+}
