@@ -25,10 +25,10 @@ enum CertificateChoice {
             ?? [first]
     }
 
-    private typealias Candidate = (identity: LoadedIdentity, match: ServerNamePattern.Match)
+    private typealias Candidate = (identity: LoadedIdentity, match: CertificateNamePattern.Match)
 
     private static func matches(
-        _ identities: [LoadedIdentity], _ match: (LoadedIdentity) -> ServerNamePattern.Match
+        _ identities: [LoadedIdentity], _ match: (LoadedIdentity) -> CertificateNamePattern.Match
     ) -> [Candidate] {
         identities.map { ($0, match($0)) }.filter { $0.1 > .none }
     }

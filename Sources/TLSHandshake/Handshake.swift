@@ -80,7 +80,7 @@ public struct Handshake: ~Copyable, Sendable {
         guard let session else { return }
         SSL_set_connect_state(session.ssl)
         try session.expect(serverName, isVerified: context.verifiesServer)
-        let identity = context.verification + Array(ServerNamePattern.normalise(serverName).utf8)
+        let identity = context.verification + Array(CertificateNamePattern.normalise(serverName).utf8)
         session.expectedIdentity = identity.withUnsafeBytes { HashFunction.sha256.hash($0) }
         // A resumed handshake verifies nothing, so a session is offered only where its own handshake verified the same
         // name against the same roots. Otherwise a full handshake follows.

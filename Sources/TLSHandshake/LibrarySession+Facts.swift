@@ -13,7 +13,7 @@ extension LibrarySession {
             }
             return
         }
-        let name = ServerNamePattern.normalise(serverName)
+        let name = CertificateNamePattern.normalise(serverName)
         if LibrarySession.isAddress(name) {
             // Addresses are not sent as SNI (RFC 6066 section 3).
             guard isVerified else { return }
@@ -68,7 +68,7 @@ extension LibrarySession {
     func peerCertificate(isFor name: String) -> Bool {
         guard let certificate = SSL_get1_peer_certificate(ssl) else { return false }
         defer { X509_free(certificate) }
-        let name = ServerNamePattern.normalise(name)
+        let name = CertificateNamePattern.normalise(name)
         return X509_check_host(certificate, name, name.utf8.count, UInt32(X509_CHECK_FLAG_NO_WILDCARDS), nil) == 1
     }
 

@@ -1,11 +1,11 @@
 internal import COpenSSL
 
 extension LoadedIdentity {
-    func match(_ serverName: String) -> ServerNamePattern.Match {
+    func match(_ serverName: String) -> CertificateNamePattern.Match {
         names.map { $0.match(serverName) }.max() ?? .none
     }
 
-    func match(_ pattern: ServerNamePattern) -> ServerNamePattern.Match {
+    func match(_ pattern: CertificateNamePattern) -> CertificateNamePattern.Match {
         names.map { $0.match(pattern) }.max() ?? .none
     }
 

@@ -8,7 +8,7 @@ final class LoadedIdentity: @unchecked Sendable {
     let certificate: OpaquePointer
     let key: OpaquePointer
     let chain: OpaquePointer
-    let names: [ServerNamePattern]
+    let names: [CertificateNamePattern]
     let kind: KeyKind
     /// See `CertificateFacts.schemesOfIssuer`.
     let schemesOfIssuer: [UInt16]
@@ -30,7 +30,7 @@ final class LoadedIdentity: @unchecked Sendable {
         self.key = key
         self.chain = certificates.takeStack()
         let given = identity.serverNames.isEmpty ? CertificateFacts.names(in: certificate) : identity.serverNames
-        names = given.map(ServerNamePattern.init)
+        names = given.map(CertificateNamePattern.init)
         kind = KeyKind(key)
         schemesOfIssuer = CertificateFacts.schemesOfIssuer(of: certificate)
         validity = CertificateFacts.validity(of: certificate)

@@ -20,7 +20,7 @@ struct OfferedHello {
             while let type = names.uint8(), let name = names.vector16() {
                 guard type == 0 else { continue }
                 guard ClientHello.isPrintableName(name) else { return nil }
-                let text = ServerNamePattern.normalise(String(decoding: name, as: UTF8.self))
+                let text = CertificateNamePattern.normalise(String(decoding: name, as: UTF8.self))
                 // A lone dot is a name to OpenSSL and normalises to none.
                 return text.isEmpty ? nil : text
             }

@@ -146,7 +146,7 @@ extension ServerContext {
     private func accepts(_ ticket: OpaquePointer, in session: LibrarySession) -> Bool {
         // RFC 6066 section 3: not if the server name is another. The library would go on with the old one in TLS 1.2, and
         // does not compare them in TLS 1.3 (RFC 8446 section 4.2.11 leaves it to us).
-        let name = SSL_SESSION_get0_hostname(ticket).map { ServerNamePattern.normalise(String(cString: $0)) }
+        let name = SSL_SESSION_get0_hostname(ticket).map { CertificateNamePattern.normalise(String(cString: $0)) }
         guard name == session.hello?.serverName else { return false }
         guard let clientTrust, let certificate = SSL_SESSION_get0_peer(ticket) else { return true }
         // A client may offer any number of tickets, and each look has its cost: one is enough.

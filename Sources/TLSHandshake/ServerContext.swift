@@ -84,13 +84,13 @@ public final class ServerContext: Sendable {
         _ identities: [(ServerConfiguration.Identity, KeyKind)]
     ) throws(TLSConfigurationError) {
         struct Claim: Hashable {
-            var name: ServerNamePattern
+            var name: CertificateNamePattern
             var kind: KeyKind
         }
         var owners: [Claim: String] = [:]
         for (identity, kind) in identities {
             let name = identity.certificateChain.name
-            for pattern in Set(identity.serverNames.map(ServerNamePattern.init)) {
+            for pattern in Set(identity.serverNames.map(CertificateNamePattern.init)) {
                 guard let other = owners.updateValue(name, forKey: Claim(name: pattern, kind: kind)) else { continue }
                 throw TLSConfigurationError(
                     code: .ambiguousName,

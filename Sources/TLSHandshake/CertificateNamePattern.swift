@@ -1,10 +1,10 @@
 /// A host name, or `*.` and a host name for exactly one label before it (RFC 6125 section 6.4.3).
-struct ServerNamePattern: Sendable, Hashable {
+struct CertificateNamePattern: Sendable, Hashable {
     private let suffix: String
     private let isWildcard: Bool
 
     init(_ text: String) {
-        let name = ServerNamePattern.normalise(text)
+        let name = CertificateNamePattern.normalise(text)
         isWildcard = name.hasPrefix("*.")
         suffix = isWildcard ? String(name.dropFirst(2)) : name
     }
@@ -22,7 +22,7 @@ struct ServerNamePattern: Sendable, Hashable {
     }
 
     /// Whether it stands for all that `other` stands for.
-    func match(_ other: ServerNamePattern) -> Match {
+    func match(_ other: CertificateNamePattern) -> Match {
         if other == self { return .exact }
         return other.isWildcard ? .none : match(other.suffix)
     }
@@ -34,6 +34,6 @@ struct ServerNamePattern: Sendable, Hashable {
     }
 }
 
-extension ServerNamePattern: CustomStringConvertible {
+extension CertificateNamePattern: CustomStringConvertible {
     var description: String { isWildcard ? "*.\(suffix)" : suffix }
 }
