@@ -35,10 +35,13 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "COpenSSLStart", dependencies: ["COpenSSL"]),
         .target(name: "CLinuxSockets"),
-        .target(name: "TLSRecords", dependencies: ["COpenSSL", "COpenSSLStart"], swiftSettings: settings),
+        .target(name: "BatonCore", swiftSettings: settings),
+        .target(
+            name: "TLSRecords", dependencies: ["BatonCore", "COpenSSL", "COpenSSLStart"], swiftSettings: settings),
         .target(name: "CSessionArena"),
-        .target(name: "SessionEngine", dependencies: ["TLSRecords", "CSessionArena"], swiftSettings: settings),
-        .target(name: "TLSHandshake", dependencies: ["COpenSSL", "TLSRecords"], swiftSettings: settings),
+        .target(
+            name: "SessionEngine", dependencies: ["BatonCore", "TLSRecords", "CSessionArena"], swiftSettings: settings),
+        .target(name: "TLSHandshake", dependencies: ["BatonCore", "COpenSSL", "TLSRecords"], swiftSettings: settings),
         .target(
             name: "SelfSigned",
             dependencies: [
@@ -48,14 +51,14 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1"),
             ],
             swiftSettings: settings),
-        .target(name: "Handoff", dependencies: ["TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .target(name: "Handoff", dependencies: ["BatonCore", "TLSRecords", "CLinuxSockets"], swiftSettings: settings),
         .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .target(
-            name: "HostMigration", dependencies: ["TLSRecords", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
+            name: "HostMigration", dependencies: ["BatonCore", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
         .target(
             name: "BatonNIO",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
+                "BatonCore", "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -66,7 +69,7 @@ let package = Package(
         .target(
             name: "BatonConfiguration",
             dependencies: [
-                "TLSRecords",
+                "BatonCore", "TLSRecords",
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
@@ -74,7 +77,7 @@ let package = Package(
         .target(
             name: "BatonServer",
             dependencies: [
-                "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO",
+                "BatonCore", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO",
                 "SelfSigned",
                 "CLinuxSockets",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
@@ -88,7 +91,7 @@ let package = Package(
         .executableTarget(
             name: "baton",
             dependencies: [
-                "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer", "SelfSigned",
+                "BatonCore", "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer", "SelfSigned",
                 "CLinuxSockets",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -118,51 +121,59 @@ let package = Package(
             name: "ExampleTests",
             dependencies: ["PollLoop", "Worker", "Chat", "StockPeers", "SelfSigned", "TLSRecords"],
             swiftSettings: settings),
-        .testTarget(name: "TLSRecordsTests", dependencies: ["TLSRecords"], swiftSettings: settings),
+        .testTarget(name: "BatonCoreTests", dependencies: ["BatonCore"], swiftSettings: settings),
+        .testTarget(name: "TLSRecordsTests", dependencies: ["BatonCore", "TLSRecords"], swiftSettings: settings),
         .testTarget(
-            name: "TLSHandshakeTests", dependencies: ["COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
+            name: "TLSHandshakeTests",
+            dependencies: ["BatonCore", "COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
             swiftSettings: settings),
         .executableTarget(
             name: "ArenaOwner", dependencies: ["SessionEngine", "CLinuxSockets"], path: "Tests/ArenaOwner",
             swiftSettings: settings),
         .testTarget(
-            name: "SessionEngineTests", dependencies: ["SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner"],
+            name: "SessionEngineTests",
+            dependencies: ["BatonCore", "SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner"],
             swiftSettings: settings),
         .executableTarget(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
         .testTarget(
-            name: "HandoffTests", dependencies: ["Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
+            name: "HandoffTests", dependencies: ["BatonCore", "Handoff", "TLSRecords", "CLinuxSockets", "HandoffPeer"],
             swiftSettings: settings),
         .target(name: "CNamespaces", path: "Tests/CNamespaces"),
         .target(
-            name: "HostLab", dependencies: ["HostMigration", "CNamespaces"], path: "Tests/HostLab",
+            name: "HostLab", dependencies: ["BatonCore", "HostMigration", "CNamespaces"], path: "Tests/HostLab",
             swiftSettings: settings),
         .executableTarget(
-            name: "HostMover", dependencies: ["HostMigration", "HostLab"], path: "Tests/HostMover",
+            name: "HostMover", dependencies: ["BatonCore", "HostMigration", "HostLab"], path: "Tests/HostMover",
             swiftSettings: settings),
         .testTarget(
-            name: "HostMigrationTests", dependencies: ["HostMigration", "HostLab", "HostMover", "TLSRecords"],
+            name: "HostMigrationTests",
+            dependencies: ["BatonCore", "HostMigration", "HostLab", "HostMover", "TLSRecords"],
             swiftSettings: settings),
         .testTarget(
             name: "DrainTests",
             dependencies: [
-                "baton", "BatonConfiguration", "BatonServer", "HostMigration", "HostLab", "StockPeers", "SelfSigned",
+                "BatonCore", "baton", "BatonConfiguration", "BatonServer", "HostMigration", "HostLab", "StockPeers",
+                "SelfSigned",
             ],
             swiftSettings: settings),
         .testTarget(
             name: "BatonConfigurationTests",
             dependencies: [
-                "BatonConfiguration", "TLSRecords", .product(name: "CoreMetrics", package: "swift-metrics"),
+                "BatonCore", "BatonConfiguration", "TLSRecords",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "BatonServerTests", dependencies: ["BatonConfiguration", "BatonServer", "HostMigration"],
+            name: "BatonServerTests",
+            dependencies: ["BatonCore", "BatonConfiguration", "BatonServer", "HostMigration"],
             swiftSettings: settings),
         .target(
             name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",
             swiftSettings: settings),
         .executableTarget(
-            name: "MovingOwner", dependencies: ["Handoff", "TLSRecords", "StockPeers"], path: "Tests/MovingOwner",
+            name: "MovingOwner", dependencies: ["BatonCore", "Handoff", "TLSRecords", "StockPeers"],
+            path: "Tests/MovingOwner",
             swiftSettings: settings),
         .testTarget(
             name: "PeerTests",
@@ -209,7 +220,8 @@ if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(
             .executableTarget(
-                name: name, dependencies: [.byName(name: module), "TLSRecords", "CLibFuzzer"], path: "Fuzz/\(name)",
+                name: name, dependencies: [.byName(name: module), "BatonCore", "TLSRecords", "CLibFuzzer"],
+                path: "Fuzz/\(name)",
                 swiftSettings: settings, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
     }
 }

@@ -12,7 +12,7 @@ reports=$(mktemp -d)
 export SWIFT_BACKTRACE=enable=no
 
 # Everything that handles memory by hand, in one process, and the servers' processes as they come and go.
-memory='TLSRecordsTests|TLSHandshakeTests|HandoffTests|BatonNIOTests|BatonConfigurationTests|BatonServerTests'
+memory='BatonCoreTests|TLSRecordsTests|TLSHandshakeTests|HandoffTests|BatonNIOTests|BatonConfigurationTests|BatonServerTests'
 # Not those that search memory, in which the sanitizers have terabytes of their own.
 skipped='MemoryTests'
 servers='ServeTests\.(MovingTests|UpgradeTests|FailedUpgradeTests|LifeTests|UpstreamTests)'

@@ -1,3 +1,4 @@
+import BatonCore
 import TLSRecords
 
 /// One end: a connection and the plaintext it has sent and read.

@@ -1,3 +1,4 @@
+import BatonCore
 import TLSRecords
 
 /// Two ends of one connection, what is under way between them, and what each has sent and read.

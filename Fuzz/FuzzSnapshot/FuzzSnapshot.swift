@@ -1,3 +1,4 @@
+import BatonCore
 import TLSRecords
 
 /// Reads the input as a snapshot. What is accepted must be written as it was read, and must run.

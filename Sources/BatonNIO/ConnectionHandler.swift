@@ -1,3 +1,4 @@
+internal import BatonCore
 public import Handoff
 public import NIOCore
 public import TLSHandshake

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import Glibc
 package import Handoff
 package import Logging

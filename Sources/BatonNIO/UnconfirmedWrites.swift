@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import NIOCore
 internal import TLSRecords
 

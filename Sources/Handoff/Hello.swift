@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// What a receiver says of itself when a channel opens. Beside these fields HELLO carries the key its parcels are

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// An offer as it arrives: the pieces, then the parcels, which this process holds but does not own.

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// What every message begins with: kind (1 byte), protocol version (1), how many descriptors come with it (2, big-

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// An offer on its way: the parcels, which stay here until the transfer is over, and what is still to be sent.

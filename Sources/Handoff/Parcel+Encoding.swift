@@ -1,4 +1,5 @@
-package import TLSRecords
+package import BatonCore
+internal import TLSRecords
 
 extension Parcel {
     /// Everything but the sockets, in the form of an offer of one (`docs/handoff.md`), for a transport of its own. It holds

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// Reads what `ParcelWriter` wrote, from bytes somebody else sent. Every length is checked before it is used, and

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// Writes parcels as one run of bytes, ready to be sealed.

@@ -1,3 +1,5 @@
+internal import BatonCore
+
 extension ReceiverChannel {
     /// Waits until this process has become the owner of connections, at most until `deadline`.
     ///

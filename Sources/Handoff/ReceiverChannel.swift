@@ -1,3 +1,4 @@
+public import BatonCore
 internal import CLinuxSockets
 internal import Glibc
 internal import TLSRecords

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import Glibc
 
 /// The system's words for an `errno` value.

@@ -1,3 +1,5 @@
+import BatonCore
+
 /// The sets of Baton's table, each in two forms, for IPv4 and for IPv6.
 enum FlowSet: String {
     case held
@@ -10,7 +12,7 @@ enum FlowSet: String {
 
 extension SetElementBatch {
     mutating func add(_ flows: [Flow], to set: FlowSet, value: IPAddress? = nil) {
-        for (name, keys) in SetElementBatch.keys(flows, set) { add(keys, value: value?.bytes, to: name) }
+        for (name, keys) in SetElementBatch.keys(flows, set) { add(keys, value: value?.octets, to: name) }
     }
 
     mutating func remove(_ flows: [Flow], from set: FlowSet) {
@@ -122,6 +124,6 @@ extension Flow {
             let local = IPAddress(words[4]), let localPort = UInt16(words[6])
         else { return nil }
         self.init(
-            local: Endpoint(address: local, port: localPort), remote: Endpoint(address: remote, port: remotePort))
+            local: Endpoint(local, port: localPort), remote: Endpoint(remote, port: remotePort))
     }
 }

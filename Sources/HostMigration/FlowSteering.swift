@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// The packet filter rules that hold the packets of a flow while its connection moves, and forward them after.
 ///
 /// They stand in the table `netdev baton`, at the ingress hook of the interfaces by which connections' packets arrive, before routing and before any other
@@ -7,22 +9,22 @@
 /// An element of the held sets expires by itself after `holdSeconds`, so a process that is killed holds nothing longer.
 ///
 /// It acts in the network namespace of the thread that makes it; one thread at a time may use it.
-public final class FlowSteering {
+package final class FlowSteering {
     /// The name of the table, in the family netdev.
-    public static let table = "baton"
+    package static let table = "baton"
 
     /// After how long the kernel itself lets go of a held flow. A migration must end well before.
-    public static let holdSeconds = 20
+    package static let holdSeconds = 20
 
     /// The interfaces by which the connections' packets arrive. The first is the link that this host shares with the other
     /// ones: moved flows are forwarded by it.
-    public let interfaces: [String]
+    package let interfaces: [String]
 
     /// The flows that are forwarded, and where to.
-    public internal(set) var moved: [Flow: IPAddress]
+    package internal(set) var moved: [Flow: IPAddress]
 
     /// Whether connections that begin are forwarded: then a flow can be that is not among `moved`.
-    public internal(set) var steersNewcomers = false
+    package internal(set) var steersNewcomers = false
 
     let device: HoldDevice
     let tables: NFTables
@@ -31,7 +33,7 @@ public final class FlowSteering {
     /// Installs the rules. Flows that an earlier process has steered stay steered; nothing is held.
     ///
     /// - Throws: `.steeringRules`, `.deviceBusy`, `.notPermitted`.
-    public init(interfaces: [String]) throws(MigrationError) {
+    package init(interfaces: [String]) throws(MigrationError) {
         guard !interfaces.isEmpty, interfaces.allSatisfy(FlowSteering.isName), Set(interfaces).count == interfaces.count
         else { throw MigrationError(.steeringRules, "interface names") }
         self.interfaces = interfaces
@@ -44,7 +46,7 @@ public final class FlowSteering {
     }
 
     /// As `init(interfaces:)` with one.
-    public convenience init(interface: String) throws(MigrationError) {
+    package convenience init(interface: String) throws(MigrationError) {
         try self.init(interfaces: [interface])
     }
 
@@ -55,13 +57,13 @@ public final class FlowSteering {
 
     /// Removes everything that any process has installed in this network namespace: held flows go back to this host's
     /// sockets, moved flows are no longer forwarded. Succeeds if there is nothing.
-    public static func cleanUp() throws(MigrationError) {
+    package static func cleanUp() throws(MigrationError) {
         try NFTables().run("add table netdev \(table)\ndelete table netdev \(table)\n")
     }
 
     /// Diverts the flows' packets to the hold device from now on. A packet that is past the hook already may still
     /// reach its socket.
-    public func hold(_ flows: [Flow]) throws(MigrationError) {
+    package func hold(_ flows: [Flow]) throws(MigrationError) {
         var batch = SetElementBatch(table: FlowSteering.table)
         batch.add(flows.filter { !held.contains($0) }, to: .held)
         try tables.commit(batch)
@@ -69,7 +71,7 @@ public final class FlowSteering {
     }
 
     /// Ends the diversion.
-    public func release(_ flows: [Flow]) throws(MigrationError) {
+    package func release(_ flows: [Flow]) throws(MigrationError) {
         let flows = flows.filter { held.contains($0) }
         var batch = SetElementBatch(table: FlowSteering.table)
         // Adding first makes removing succeed for an element that has expired.
@@ -80,7 +82,7 @@ public final class FlowSteering {
     }
 
     /// Forwards the flows' packets to the new owner's host, as soon as they are not held.
-    public func steer(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
+    package func steer(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
         var batch = SetElementBatch(table: FlowSteering.table)
         batch.remove(flows.filter { moved[$0] != nil }, from: .moved)
         for family in IPAddress.Family.allCases {
@@ -99,7 +101,7 @@ public final class FlowSteering {
     func isForwarded(_ flow: Flow) -> Bool { steersNewcomers || moved[flow] != nil }
 
     /// Ends the forwarding of flows that have come back, or ended.
-    public func forget(_ flows: [Flow]) throws(MigrationError) {
+    package func forget(_ flows: [Flow]) throws(MigrationError) {
         let flows = flows.filter(isForwarded)
         var batch = SetElementBatch(table: FlowSteering.table)
         batch.remove(flows.filter { moved[$0] != nil }, from: .moved)

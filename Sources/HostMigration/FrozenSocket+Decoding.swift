@@ -1,4 +1,4 @@
-import TLSRecords
+import BatonCore
 
 extension FrozenSocket {
     /// The most bytes of each queue that a reader accepts; above what Linux lets a socket hold by default.
@@ -7,7 +7,7 @@ extension FrozenSocket {
     /// Reads what `encoded()` wrote. Accepts exactly one spelling of each value.
     ///
     /// - Throws: `.unsupportedVersion`, or `.malformed` with the name of the first field that is wrong.
-    public init(decoding bytes: RawSpan) throws(MigrationError) {
+    package init(decoding bytes: RawSpan) throws(MigrationError) {
         self = try bytes.withUnsafeBytes { raw throws(MigrationError) in try FrozenSocket.decode(raw) }
     }
 
@@ -119,10 +119,10 @@ private struct FrozenFields {
 extension Endpoint {
     fileprivate init?(_ reader: inout WireReader) {
         // A mapped IPv4 address has a shorter spelling, which is the only one.
-        guard let raw = reader.bytes(reader.remaining - 2), let address = IPAddress(raw),
-            address.bytes.count == raw.count, let port = reader.uint16()
+        guard let raw = reader.bytes(reader.remaining - 2), let address = IPAddress(octets: raw),
+            address.unmapped == address, let port = reader.uint16()
         else { return nil }
-        self.init(address: address, port: port)
+        self.init(address, port: port)
     }
 }
 

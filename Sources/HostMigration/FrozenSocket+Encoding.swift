@@ -1,4 +1,4 @@
-public import TLSRecords
+package import BatonCore
 
 extension FrozenSocket {
     /// The first bytes of every encoding, and the version that follows them.
@@ -6,7 +6,7 @@ extension FrozenSocket {
     static let version: UInt8 = 1
 
     /// Writes the value down, to be read by `init(decoding:)` on another host.
-    public borrowing func encoded() -> SecretBytes {
+    package borrowing func encoded() -> SecretBytes {
         var output = ByteQueue()
         encode(into: &output)
         return output.withBytes { SecretBytes(copying: $0.bytes) }
@@ -70,7 +70,7 @@ extension ByteQueue {
 
 extension Endpoint {
     fileprivate var encoded: [UInt8] {
-        var bytes = address.bytes
+        var bytes = address.octets
         bytes.append(bigEndian: port)
         return bytes
     }

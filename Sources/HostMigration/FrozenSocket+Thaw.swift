@@ -1,6 +1,6 @@
+import BatonCore
 internal import CLinuxSockets
 import Glibc
-import TLSRecords
 
 extension FrozenSocket {
     /// Brings a fresh socket to ESTABLISHED between the two ends, in repair: no packet is sent.

@@ -1,4 +1,4 @@
-package import TLSRecords
+package import BatonCore
 
 /// Everything the kernel knows of an established TCP connection and lets be carried to another kernel.
 ///
@@ -6,32 +6,32 @@ package import TLSRecords
 /// not know of TLS; its queues hold bytes as they are on the wire, in plaintext if the application speaks plaintext,
 /// and are zeroed with it. Congestion window, round-trip time, out-of-order queue and the peer's last timestamp have
 /// no interface in the kernel and start anew.
-public struct FrozenSocket: ~Copyable, Sendable {
+package struct FrozenSocket: ~Copyable, Sendable {
     /// Both ends.
-    public let flow: Flow
+    package let flow: Flow
     /// State of the connection.
-    public let state: TCPState
+    package let state: TCPState
     /// What the handshake agreed upon.
-    public let negotiated: NegotiatedOptions
+    package let negotiated: NegotiatedOptions
     /// Both windows.
-    public let window: SocketWindow
+    package let window: SocketWindow
     /// What the application has set.
-    public let options: SocketOptions
+    package let options: SocketOptions
 
     /// Our timestamp clock (RFC 7323 5.4); bit 0 set: it counts microseconds, else milliseconds.
-    public let timestamp: UInt32
+    package let timestamp: UInt32
 
     /// Sequence number of the first byte of `sendQueue`, or of what follows if that is empty.
-    public let sendSequence: UInt32
+    package let sendSequence: UInt32
 
     /// What the application has written and the peer has not acknowledged.
     package let sendQueue: ByteQueue
 
     /// How many bytes at the end of `sendQueue` have never been sent.
-    public let unsentCount: Int
+    package let unsentCount: Int
 
     /// Sequence number of the first byte of `receiveQueue`, or of what follows if that is empty.
-    public let receiveSequence: UInt32
+    package let receiveSequence: UInt32
 
     /// What has arrived in order and the application has not read.
     package let receiveQueue: ByteQueue

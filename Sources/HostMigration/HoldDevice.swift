@@ -5,9 +5,9 @@ import Glibc
 ///
 /// A frame that is written back enters the host by the device, where the forwarding rules of `FlowSteering` see it
 /// before the host's sockets do. The one in a network namespace is also the lock: a second Baton finds it busy.
-public struct HoldDevice: ~Copyable {
+package struct HoldDevice: ~Copyable {
     /// The device's name.
-    public static let name = "baton-hold"
+    package static let name = "baton-hold"
 
     /// How many frames can wait: what 500 connections with a window of 64 KiB can have in flight.
     static let queueLength = 32768
@@ -17,7 +17,7 @@ public struct HoldDevice: ~Copyable {
     private let buffer: UnsafeMutableRawBufferPointer
 
     /// - Throws: `.deviceBusy`, `.notPermitted`, `.systemCall`.
-    public init() throws(MigrationError) {
+    package init() throws(MigrationError) {
         var address = [UInt8](repeating: 0, count: 6)
         let number = baton_tap_open(HoldDevice.name, Int32(HoldDevice.queueLength), &address)
         if number == -EBUSY { throw .call(HoldDevice.name, EBUSY, .deviceBusy) }
@@ -36,10 +36,10 @@ public struct HoldDevice: ~Copyable {
     }
 
     /// A descriptor that polls readable while frames wait.
-    public var pollDescriptor: Int32 { descriptor.number }
+    package var pollDescriptor: Int32 { descriptor.number }
 
     /// Sends the frames that wait, in their order, back into the host, and returns how many.
-    public borrowing func releaseWaiting() throws(MigrationError) -> Int {
+    package borrowing func releaseWaiting() throws(MigrationError) -> Int {
         let header = Int(BATON_TAP_HEADER)
         var released = 0
         while true {

@@ -10,9 +10,3 @@ enum InternetChecksum {
         return ~UInt16(truncatingIfNeeded: sum)
     }
 }
-
-extension [UInt8] {
-    package mutating func append(bigEndian value: some FixedWidthInteger) {
-        Swift.withUnsafeBytes(of: value.bigEndian) { append(contentsOf: $0) }
-    }
-}

@@ -1,7 +1,7 @@
 /// Why a connection did not move. Wherever one is thrown before the commit, the connection goes on where it is.
-public struct MigrationError: Error, Sendable, Equatable {
+package struct MigrationError: Error, Sendable, Equatable {
     /// What went wrong; stable across releases, also on the wire.
-    public enum Code: UInt8, Sendable, CaseIterable {
+    package enum Code: UInt8, Sendable, CaseIterable {
         // What cannot move.
         case notTCP = 1
         case multipath = 2
@@ -38,16 +38,16 @@ public struct MigrationError: Error, Sendable, Equatable {
     }
 
     /// What went wrong.
-    public let code: Code
+    package let code: Code
 
     /// What to add to the code's own explanation: the call that failed, the field that is wrong. Holds no payload.
-    public let detail: String
+    package let detail: String
 
     /// The error number of the failed call, 0 if none is behind this.
-    public let errno: Int32
+    package let errno: Int32
 
     /// An error; `detail` must hold no payload.
-    public init(_ code: Code, _ detail: String = "", errno: Int32 = 0) {
+    package init(_ code: Code, _ detail: String = "", errno: Int32 = 0) {
         self.code = code
         self.detail = detail
         self.errno = errno
@@ -56,14 +56,14 @@ public struct MigrationError: Error, Sendable, Equatable {
 
 extension MigrationError: CustomStringConvertible {
     /// One line that says what to do.
-    public var description: String {
+    package var description: String {
         detail.isEmpty ? code.explanation : "\(code.explanation) (\(detail))"
     }
 }
 
 extension MigrationError.Code {
     /// One sentence: what is wrong and what to do about it.
-    public var explanation: String {
+    package var explanation: String {
         switch self {
         case .notTCP: "only TCP sockets move; leave this one to its owner"
         case .multipath: "an MPTCP connection cannot move; listen with plain TCP to move its connections"

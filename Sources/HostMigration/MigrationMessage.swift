@@ -1,4 +1,4 @@
-import TLSRecords
+import BatonCore
 
 /// What two hosts say to each other about one batch. Each is one message of a `MigrationTransport`: its kind, then its
 /// body, big-endian.

@@ -1,4 +1,4 @@
-import TLSRecords
+import BatonCore
 
 /// The offer of a batch: its version, how many connections it has, and each of them as an encoded `FrozenSocket` with
 /// its length before it. Written into one buffer that is zeroed after use.

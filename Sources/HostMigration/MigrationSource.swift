@@ -1,5 +1,5 @@
+import BatonCore
 internal import CLinuxSockets
-import TLSRecords
 
 /// Moves batches of connections away from this host: performs what a `SocketMigration` asks for.
 ///
@@ -8,19 +8,20 @@ package struct MigrationSource {
     private let steering: FlowSteering
     private let transport: any MigrationTransport
     private let host: NextHop
-    private let answerMilliseconds: Int
+    private let answerLimit: Duration
     private let now: () -> ContinuousClock.Instant
 
-    /// `host` is where the other end of `transport` lives. An answer that takes longer than `answerMilliseconds`
+    /// `host` is where the other end of `transport` lives. An answer that takes longer than `answerLimit`
     /// takes the batch back; it must stay well under `FlowSteering.holdSeconds`, which are counted by `now`.
     package init(
-        steering: FlowSteering, transport: any MigrationTransport, to host: NextHop, answerMilliseconds: Int = 5000,
+        steering: FlowSteering, transport: any MigrationTransport, to host: NextHop,
+        answerLimit: Duration = .seconds(5),
         now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.steering = steering
         self.transport = transport
         self.host = host
-        self.answerMilliseconds = answerMilliseconds
+        self.answerLimit = answerLimit
         self.now = now
     }
 
@@ -114,7 +115,7 @@ package struct MigrationSource {
     }
 
     private func receive() throws(MigrationError) -> MigrationMessage {
-        try transport.receiveMessage(within: answerMilliseconds)
+        try transport.receiveMessage(within: answerLimit)
     }
 }
 

@@ -1,4 +1,4 @@
-import TLSRecords
+import BatonCore
 
 /// Receives batches of connections from another host: performs what a `SocketArrival` asks for.
 ///

@@ -1,4 +1,4 @@
-package import TLSRecords
+package import BatonCore
 
 /// Carries whole messages between two hosts, in order. What it carries is secret: between machines it is a mutually
 /// authenticated TLS 1.3 connection.
@@ -8,10 +8,10 @@ package protocol MigrationTransport: AnyObject {
     /// - Throws: `.linkEnded`, `.timedOut`. It is unknown then how much of the message the other side will see.
     func send(_ message: borrowing ByteQueue) throws(MigrationError)
 
-    /// Receives the next message; waits at most `milliseconds`, or for ever if nil.
+    /// Receives the next message; waits at most `time`, or for ever if nil.
     ///
     /// - Throws: `.linkEnded`, `.timedOut`, `.malformed`.
-    func receive(within milliseconds: Int?) throws(MigrationError) -> ByteQueue
+    func receive(within time: Duration?) throws(MigrationError) -> ByteQueue
 }
 
 extension MigrationTransport {
@@ -21,8 +21,8 @@ extension MigrationTransport {
         try send(bytes)
     }
 
-    func receiveMessage(within milliseconds: Int?) throws(MigrationError) -> MigrationMessage {
-        let bytes = try receive(within: milliseconds)
+    func receiveMessage(within time: Duration?) throws(MigrationError) -> MigrationMessage {
+        let bytes = try receive(within: time)
         guard let message = bytes.withBytes({ MigrationMessage($0) }) else {
             throw MigrationError(.protocolViolation)
         }

@@ -1,6 +1,6 @@
+import BatonCore
 internal import CLinuxSockets
 import Glibc
-import TLSRecords
 
 extension MovableSocket {
     /// Readings that must differ before freezing gives up. Only packets that were past the hold when it began can
@@ -11,7 +11,7 @@ extension MovableSocket {
     ///
     /// The socket stays in repair, silent, until `thawInPlace()` or `closeSilently()`. On an error it has left repair
     /// and goes on.
-    public func freeze() throws(MigrationError) -> FrozenSocket {
+    package func freeze() throws(MigrationError) -> FrozenSocket {
         try checked(baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_ON)), "TCP_REPAIR")
         do throws(MigrationError) {
             for _ in 0..<MovableSocket.attempts {
@@ -34,7 +34,7 @@ extension MovableSocket {
     }
 
     /// Whether nothing has reached the socket since it was frozen. Once it is so the frozen value may be committed.
-    public func isUnchanged(since frozen: borrowing FrozenSocket) -> Bool {
+    package func isUnchanged(since frozen: borrowing FrozenSocket) -> Bool {
         isUnchanged(since: frozen.standstill)
     }
 
@@ -44,14 +44,14 @@ extension MovableSocket {
     }
 
     /// Takes the connection back: leaves repair, with a window probe that makes the peer say where it is.
-    public func thawInPlace() {
+    package func thawInPlace() {
         _ = baton_tcp_set_repair(descriptor, Int32(BATON_REPAIR_OFF))
         options.apply(to: descriptor, at: .live)
     }
 
     /// Ends the connection here without a FIN or RST, in every process that has it open, and closes the descriptor.
     /// Only for a socket in repair.
-    public func closeSilently() {
+    package func closeSilently() {
         var address = sockaddr()
         address.sa_family = sa_family_t(AF_UNSPEC)
         // Disconnecting acts on the socket itself; close(2) alone would leave it to a duplicate of the descriptor.

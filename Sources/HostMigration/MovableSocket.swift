@@ -1,3 +1,4 @@
+import BatonCore
 internal import CLinuxSockets
 import Glibc
 
@@ -5,19 +6,19 @@ import Glibc
 ///
 /// Examining asks for everything that does not change while packets flow: it is done before the flow is held, so that
 /// it costs the peer nothing. The descriptor remains the caller's until `closeSilently()`.
-public struct MovableSocket: Sendable {
+package struct MovableSocket: Sendable {
     /// The socket.
-    public let descriptor: Int32
+    package let descriptor: Int32
     /// Both ends of its connection.
-    public let flow: Flow
+    package let flow: Flow
     /// Its options, as they were when it was examined.
-    public let options: SocketOptions
+    package let options: SocketOptions
 
     /// Family of the socket, which is IPv6 for the IPv4 connections of a dual-stack listener.
     let socketFamily: IPAddress.Family
 
     /// Throws the reason if the connection cannot move; it is not touched then.
-    public init(examining descriptor: Int32) throws(MigrationError) {
+    package init(examining descriptor: Int32) throws(MigrationError) {
         try MovableSocket.requireTCP(descriptor)
         let local = try Endpoint.read(.local, of: descriptor)
         let state = try TCPState(of: descriptor)
@@ -59,7 +60,7 @@ public struct MovableSocket: Sendable {
         var diagnosis = baton_tcp_diagnosis()
         // A dual-stack socket is listed as IPv6 with mapped addresses, and found by its IPv4 ones too.
         let result = baton_tcp_diagnose(
-            flow.family.number, flow.local.address.bytes, flow.local.port, flow.remote.address.bytes,
+            flow.family.number, flow.local.address.octets, flow.local.port, flow.remote.address.octets,
             flow.remote.port, &diagnosis)
         try checked(result, "sock_diag")
         if diagnosis.has_md5 != 0 { throw MigrationError(.md5Signatures) }

@@ -1,3 +1,5 @@
+import BatonCore
+
 /// The frames by which a host says, unasked, that an address is at its interface: gratuitous ARP for IPv4 (RFC 5227 3),
 /// an unsolicited neighbour advertisement for IPv6 (RFC 4861 7.2.6).
 struct NeighbourAnnouncement {
@@ -19,8 +21,8 @@ struct NeighbourAnnouncement {
         var frame = broadcast + hardwareAddress + [0x08, 0x06]
         frame += [0x00, 0x01, 0x08, 0x00, 6, 4]
         frame.append(bigEndian: operation)
-        frame += hardwareAddress + address.bytes
-        frame += (operation == 1 ? [UInt8](repeating: 0, count: 6) : broadcast) + address.bytes
+        frame += hardwareAddress + address.octets
+        frame += (operation == 1 ? [UInt8](repeating: 0, count: 6) : broadcast) + address.octets
         return frame
     }
 
@@ -28,9 +30,9 @@ struct NeighbourAnnouncement {
     private var advertisement: [UInt8] {
         let allNodes: [UInt8] = [0xFF, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
         var message: [UInt8] = [136, 0, 0, 0, 0x20, 0, 0, 0]
-        message += address.bytes
+        message += address.octets
         message += [2, 1] + hardwareAddress
-        var pseudoHeader = address.bytes + allNodes
+        var pseudoHeader = address.octets + allNodes
         pseudoHeader.append(bigEndian: UInt32(message.count))
         pseudoHeader.append(bigEndian: UInt32(58))
         let sum = InternetChecksum.of(pseudoHeader + message)
@@ -39,7 +41,7 @@ struct NeighbourAnnouncement {
         var packet: [UInt8] = [0x60, 0, 0, 0]
         packet.append(bigEndian: UInt16(message.count))
         // Hop limit 255 proves that no router has forwarded it (RFC 4861 7.1.2).
-        packet += [58, 255] + address.bytes + allNodes + message
+        packet += [58, 255] + address.octets + allNodes + message
         return [0x33, 0x33, 0, 0, 0, 1] + hardwareAddress + [0x86, 0xDD] + packet
     }
 }

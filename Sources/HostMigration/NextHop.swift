@@ -1,12 +1,14 @@
+package import BatonCore
+
 /// Where packets of a moved connection are forwarded to: the new host's own addresses on the interface's link.
-public struct NextHop: Sendable, Hashable {
+package struct NextHop: Sendable, Hashable {
     /// For IPv4 flows.
-    public var ipv4: IPAddress?
+    package var ipv4: IPAddress?
     /// For IPv6 flows.
-    public var ipv6: IPAddress?
+    package var ipv6: IPAddress?
 
     /// Takes one address of each family, or either.
-    public init(_ addresses: IPAddress...) {
+    package init(_ addresses: IPAddress...) {
         ipv4 = addresses.first { $0.family == .ipv4 }
         ipv6 = addresses.first { $0.family == .ipv6 }
     }

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import CLinuxSockets
 
 /// Makes the peer of a connection say something: the byte before those that it has acknowledged last, sent once more. It
@@ -32,6 +33,6 @@ struct PeerProbe: Sendable {
         let descriptor = Descriptor(owning: number)
         let packet = segment.packet(from: flow.local, to: flow.remote)
         _ = baton_raw_send(
-            descriptor.number, flow.family.number, flow.remote.address.bytes, packet, packet.count)
+            descriptor.number, flow.family.number, flow.remote.address.octets, packet, packet.count)
     }
 }

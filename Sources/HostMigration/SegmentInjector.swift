@@ -1,3 +1,4 @@
+import BatonCore
 internal import CLinuxSockets
 
 /// Hands segments to a connection of this host as if its peer had sent them. TCP_REPAIR restores no FIN that was
@@ -16,7 +17,7 @@ struct SegmentInjector: ~Copyable, Sendable {
     func send(_ segment: TCPSegment, to flow: Flow) throws(MigrationError) {
         let packet = segment.packet(from: flow.remote, to: flow.local)
         let result = baton_raw_send(
-            descriptor.number, family.number, flow.local.address.bytes, packet, packet.count)
+            descriptor.number, family.number, flow.local.address.octets, packet, packet.count)
         try checked(result, "raw send")
     }
 }

@@ -1,3 +1,5 @@
+import BatonCore
+
 /// One nf_tables transaction that adds elements to sets and maps of Baton's table and removes others.
 ///
 /// Its bytes are what the kernel's nfnetlink takes: netlink messages in host byte order whose attributes nest.

@@ -3,12 +3,12 @@
 ///
 /// After it has answered it has no time limit of its own, for a late commit would find nobody: it waits for the
 /// commit, the cancellation or the end of the link.
-public struct SocketArrival: Sendable {
+package struct SocketArrival: Sendable {
     /// Position of a connection in the batch.
-    public typealias Member = Int
+    package typealias Member = Int
 
     /// What happened.
-    public enum Event: Sendable {
+    package enum Event: Sendable {
         /// An offer of so many connections has arrived.
         case offered(count: Int)
         /// Every one was restored, or declined with a reason.
@@ -24,7 +24,7 @@ public struct SocketArrival: Sendable {
     }
 
     /// What to do, in order.
-    public enum Action: Sendable, Equatable {
+    package enum Action: Sendable, Equatable {
         /// Restore all members, silent.
         case restore
         /// Send the answer.
@@ -52,16 +52,16 @@ public struct SocketArrival: Sendable {
     private var phase = Phase.idle
 
     /// Why nothing arrived; nil if the batch was committed or is under way.
-    public private(set) var failure: MigrationError?
+    package private(set) var failure: MigrationError?
 
     /// Whether `finish` has been returned.
-    public var isFinished: Bool { phase == .finished }
+    package var isFinished: Bool { phase == .finished }
 
     /// Waits for an offer.
-    public init() {}
+    package init() {}
 
     /// Takes an event. One that does not fit the phase ends the batch: the other host broke the protocol.
-    public mutating func handle(_ event: Event) -> [Action] {
+    package mutating func handle(_ event: Event) -> [Action] {
         switch (phase, event) {
         case (.idle, .offered(let count)) where count > 0:
             phase = .restoring(count: count)

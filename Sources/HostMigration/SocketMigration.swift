@@ -15,12 +15,12 @@
 ///
 /// Members can form groups, as the two connections of a proxied session do: they move together or not at all. One that
 /// cannot move keeps its partners here.
-public struct SocketMigration: Sendable {
+package struct SocketMigration: Sendable {
     /// Position of a connection in the batch.
-    public typealias Member = Int
+    package typealias Member = Int
 
     /// What became of a connection.
-    public enum Outcome: Sendable, Equatable {
+    package enum Outcome: Sendable, Equatable {
         /// The other host owns it and has said so.
         case moved
         /// It goes on here.
@@ -30,7 +30,7 @@ public struct SocketMigration: Sendable {
     }
 
     /// What happened.
-    public enum Event: Sendable {
+    package enum Event: Sendable {
         /// The batch is to move.
         case begin
         /// The packets of all members are being held.
@@ -49,7 +49,7 @@ public struct SocketMigration: Sendable {
 
     /// What to do. If an action fails, report `failed` and drop the rest of the list, except for `release`,
     /// `takeBack`, `close` and `disown`, which are performed whatever happens.
-    public enum Action: Sendable, Equatable {
+    package enum Action: Sendable, Equatable {
         /// Hold the packets of all members.
         case hold
         /// Freeze all members.
@@ -92,24 +92,24 @@ public struct SocketMigration: Sendable {
     private var phase = Phase.idle
 
     /// What is known of each member so far; complete when the machine has finished.
-    public private(set) var outcomes: [Member: Outcome] = [:]
+    package private(set) var outcomes: [Member: Outcome] = [:]
 
     /// Whether `finish` has been returned.
-    public var isFinished: Bool { phase == .finished }
+    package var isFinished: Bool { phase == .finished }
 
     /// A batch of `count` connections, each by itself.
-    public init(count: Int) {
+    package init(count: Int) {
         self.init(groups: Array(0..<max(count, 0)))
     }
 
     /// A batch of connections, one for each element. Those whose elements are equal are a group.
-    public init(groups: [Int]) {
+    package init(groups: [Int]) {
         members = Set(groups.indices)
         self.groups = groups
     }
 
     /// Takes an event. One that does not fit the phase is ignored: it comes from a peer or a timer that is late.
-    public mutating func handle(_ event: Event) -> [Action] {
+    package mutating func handle(_ event: Event) -> [Action] {
         switch (phase, event) {
         case (.idle, .begin):
             phase = .holding

@@ -1,3 +1,4 @@
+import BatonCore
 import Glibc
 
 /// The integer options of a socket that move with it. Raw values are their numbers on the wire.

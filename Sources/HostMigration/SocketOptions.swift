@@ -1,24 +1,25 @@
+import BatonCore
 import Glibc
 
 /// What the application has set on a socket, and what accepting it has inherited from the listener.
-public struct SocketOptions: Sendable, Equatable {
+package struct SocketOptions: Sendable, Equatable {
     /// Values as getsockopt(2) reports them. An option the kernel did not know is absent.
     var values: [SocketOption: Int32] = [:]
 
     /// Name of the congestion control algorithm, at most 15 bytes.
-    public internal(set) var congestionControl = ""
+    package internal(set) var congestionControl = ""
 
     /// Seconds that close(2) lingers; nil: it does not.
-    public internal(set) var linger: Int32?
+    package internal(set) var linger: Int32?
 
     /// SO_RCVTIMEO in microseconds; 0: none.
-    public internal(set) var receiveTimeout: UInt64 = 0
+    package internal(set) var receiveTimeout: UInt64 = 0
 
     /// SO_SNDTIMEO in microseconds; 0: none.
-    public internal(set) var sendTimeout: UInt64 = 0
+    package internal(set) var sendTimeout: UInt64 = 0
 
     /// Whether the open file description has O_NONBLOCK.
-    public internal(set) var isNonBlocking = false
+    package internal(set) var isNonBlocking = false
 
     /// The longest name of a congestion control algorithm (TCP_CA_NAME_MAX less its terminator).
     static let congestionControlLimit = 15

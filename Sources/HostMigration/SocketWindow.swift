@@ -1,20 +1,20 @@
 internal import CLinuxSockets
 
 /// Both windows of a connection, in bytes after scaling, as TCP_REPAIR_WINDOW carries them.
-public struct SocketWindow: Sendable, Equatable {
+package struct SocketWindow: Sendable, Equatable {
     /// Sequence number of the segment that last updated the send window (SND.WL1, RFC 9293 3.3.1).
-    public var lastUpdate: UInt32
+    package var lastUpdate: UInt32
     /// What the peer allows us to have in flight (SND.WND).
-    public var send: UInt32
+    package var send: UInt32
     /// The largest send window the peer has offered.
-    public var largestSend: UInt32
+    package var largestSend: UInt32
     /// What we last allowed the peer (RCV.WND), counted from `lastAdvertised`.
-    public var receive: UInt32
+    package var receive: UInt32
     /// RCV.NXT when we last advertised our window.
-    public var lastAdvertised: UInt32
+    package var lastAdvertised: UInt32
 
     /// Windows as the kernel reports them.
-    public init(lastUpdate: UInt32, send: UInt32, largestSend: UInt32, receive: UInt32, lastAdvertised: UInt32) {
+    package init(lastUpdate: UInt32, send: UInt32, largestSend: UInt32, receive: UInt32, lastAdvertised: UInt32) {
         self.lastUpdate = lastUpdate
         self.send = send
         self.largestSend = largestSend

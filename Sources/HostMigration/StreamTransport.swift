@@ -1,5 +1,5 @@
+package import BatonCore
 import Glibc
-package import TLSRecords
 
 /// Messages over a connected stream socket: each with its length, 32 bits big-endian, before it.
 ///
@@ -7,14 +7,14 @@ package import TLSRecords
 package final class StreamTransport: MigrationTransport {
     private let descriptor: Descriptor
     private let limit: Int
-    private let sendLimit: Int
+    private let sendLimit: Duration
 
     /// Takes the descriptor over and makes it non-blocking. A message longer than `limit` bytes is refused, and a
-    /// message that the other side does not take within `sendMilliseconds` ends the link.
-    package init(owning descriptor: Int32, limit: Int = 1 << 30, sendMilliseconds: Int = 5000) {
+    /// message that the other side does not take within `sendLimit` ends the link.
+    package init(owning descriptor: Int32, limit: Int = 1 << 30, sendLimit: Duration = .seconds(5)) {
         self.descriptor = Descriptor(owning: descriptor)
         self.limit = limit
-        sendLimit = sendMilliseconds
+        self.sendLimit = sendLimit
         _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
@@ -22,7 +22,7 @@ package final class StreamTransport: MigrationTransport {
 
     package func send(_ message: borrowing ByteQueue) throws(MigrationError) {
         let length = UInt32(clamping: message.count).bigEndian
-        let deadline = Deadline(milliseconds: sendLimit)
+        let deadline = Deadline.after(sendLimit)
         // One segment for a small message: the other host wakes once.
         try withUnsafeBytes(of: length) { bytes throws(MigrationError) in
             try write(bytes, more: message.count > 0, deadline)
@@ -30,8 +30,8 @@ package final class StreamTransport: MigrationTransport {
         try message.withBytes { bytes throws(MigrationError) in try write(bytes, more: false, deadline) }
     }
 
-    package func receive(within milliseconds: Int?) throws(MigrationError) -> ByteQueue {
-        let deadline = Deadline(milliseconds: milliseconds)
+    package func receive(within time: Duration?) throws(MigrationError) -> ByteQueue {
+        let deadline = time.map(Deadline.after) ?? .never
         var length: UInt32 = 0
         try withUnsafeMutableBytes(of: &length) { bytes throws(MigrationError) in try read(bytes, deadline) }
         let count = Int(UInt32(bigEndian: length))
@@ -83,22 +83,6 @@ package final class StreamTransport: MigrationTransport {
 
     private func wait(_ events: Int16, _ deadline: Deadline) throws(MigrationError) {
         var request = pollfd(fd: descriptor.number, events: events, revents: 0)
-        if poll(&request, 1, deadline.remainingMilliseconds) == 0 { throw MigrationError(.timedOut) }
-    }
-}
-
-/// A point in time on the monotonic clock, or never.
-private struct Deadline {
-    private let end: ContinuousClock.Instant?
-
-    init(milliseconds: Int?) {
-        end = milliseconds.map { .now + .milliseconds($0) }
-    }
-
-    /// For poll(2): -1 is for ever.
-    var remainingMilliseconds: Int32 {
-        guard let end else { return -1 }
-        let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
-        return Int32(max(0, min(left.rounded(.up), 1e9)))
+        if poll(&request, 1, deadline.pollTimeout) == 0, deadline.hasPassed { throw MigrationError(.timedOut) }
     }
 }

@@ -1,3 +1,5 @@
+import BatonCore
+
 /// A TCP segment (RFC 9293 3.1).
 struct TCPSegment: Sendable, Equatable {
     struct Flags: OptionSet, Sendable, Equatable {
@@ -30,7 +32,7 @@ struct TCPSegment: Sendable, Equatable {
         segment.append(bigEndian: window)
         segment.append(bigEndian: UInt32(0))
         segment += options + payload
-        var pseudoHeader = source.address.bytes + destination.address.bytes
+        var pseudoHeader = source.address.octets + destination.address.octets
         pseudoHeader.append(bigEndian: UInt32(segment.count))
         pseudoHeader.append(bigEndian: UInt32(6))
         let sum = InternetChecksum.of(pseudoHeader + segment)
@@ -49,8 +51,8 @@ struct TCPSegment: Sendable, Equatable {
             // RFC 8200 3.
             header = [0x60, 0, 0, 0, 0, UInt8(clamping: length), 6, 64]
         }
-        header += source.bytes
-        header += destination.bytes
+        header += source.octets
+        header += destination.octets
         return header
     }
 }

@@ -1,5 +1,5 @@
 /// The states of RFC 9293 3.3.2, with the numbers Linux gives them.
-public enum TCPState: UInt8, Sendable, CaseIterable {
+package enum TCPState: UInt8, Sendable, CaseIterable {
     case established = 1
     case synSent = 2
     case synReceived = 3
@@ -13,7 +13,7 @@ public enum TCPState: UInt8, Sendable, CaseIterable {
     case closing = 11
 
     /// Whether a connection in this state can be frozen and thawed.
-    public var isMovable: Bool {
+    package var isMovable: Bool {
         switch self {
         case .established, .closeWait, .finWait1, .finWait2, .closing, .lastAck: true
         case .synSent, .synReceived, .timeWait, .closed, .listen: false

@@ -1,18 +1,18 @@
+import BatonCore
 internal import CLinuxSockets
 import Glibc
-import TLSRecords
 
 /// A connection restored from a `FrozenSocket` and still silent: it stands in the kernel's tables, so that packets of
 /// its flow find it, and sends nothing of its own.
 ///
 /// Dropping the value discards the connection without a FIN or RST. `activate()` makes this host its owner.
-public struct ThawedSocket: ~Copyable, Sendable {
+package struct ThawedSocket: ~Copyable, Sendable {
     private let descriptor: Descriptor
     private let frozen: FrozenSocket
     private let injector: SegmentInjector?
 
     /// Both ends of the connection.
-    public var flow: Flow { frozen.flow }
+    package var flow: Flow { frozen.flow }
 
     /// For when it may be nobody's.
     var probe: PeerProbe { PeerProbe(frozen) }
@@ -22,7 +22,7 @@ public struct ThawedSocket: ~Copyable, Sendable {
     ///
     /// - Throws: `.addressNotLocal`, `.addressInUse`, `.timestampsOff`, `.outOfRoom`, `.notPermitted`,
     ///   `.restoredDifferently` or `.systemCall`; nothing is left behind then.
-    public init(
+    package init(
         restoring frozen: consuming FrozenSocket, settings: TCPSettings = TCPSettings()
     ) throws(MigrationError) {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
@@ -44,7 +44,7 @@ public struct ThawedSocket: ~Copyable, Sendable {
     ///
     /// Returns the descriptor, which is the caller's. If the kernel cannot take the bytes that were waiting, the
     /// connection is reset and the error thrown: it never goes on with a hole in its stream.
-    public consuming func activate() throws(MigrationError) -> Int32 {
+    package consuming func activate() throws(MigrationError) -> Int32 {
         let number = descriptor.number
         let state = frozen.state
         if state == .finWait2 {

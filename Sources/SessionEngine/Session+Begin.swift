@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import CSessionArena
 internal import Glibc
 package import TLSRecords

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// The field of a hello that broke its own length or range.

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// The outcome of looking at the first bytes of a connection without taking them.

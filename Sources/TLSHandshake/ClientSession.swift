@@ -1,3 +1,4 @@
+public import BatonCore
 internal import COpenSSL
 public import TLSRecords
 

@@ -1,3 +1,4 @@
+internal import BatonCore
 public import TLSRecords
 
 /// Takes a TLS connection over from the library that made its handshake, whichever that is.

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// One line of an NSS key log: label, client random, secret. The secret goes from hexadecimal straight into memory that

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// Walks the handshake messages inside protected records, which may span records or share one, to see key updates.

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// What one side of an observed handshake has sent.

@@ -1,4 +1,5 @@
-public import TLSRecords
+public import BatonCore
+internal import TLSRecords
 
 /// Where PEM text comes from: a file, or memory. It may hold a private key, so it never prints its content.
 public struct PEMSource: Sendable {

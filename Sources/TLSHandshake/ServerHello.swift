@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// What the plaintext ServerHello settles (RFC 8446 section 4.1.3, RFC 5246 section 7.4.1.3).

@@ -1,5 +1,6 @@
+public import BatonCore
 internal import COpenSSL
-public import TLSRecords
+internal import TLSRecords
 
 /// The keys under which a server's session tickets are sealed: the current one, and older ones that still open tickets.
 ///

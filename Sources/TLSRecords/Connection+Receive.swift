@@ -1,3 +1,5 @@
+internal import BatonCore
+
 extension Connection {
     /// Takes ciphertext as it came from the transport, in pieces of any size. What arrives after the peer's close_notify
     /// or after a failure is dropped (RFC 8446 section 6.1).

@@ -1,3 +1,5 @@
+internal import BatonCore
+
 extension Connection {
     /// Protects `plaintext` and queues it, as few records as the limits allow.
     ///

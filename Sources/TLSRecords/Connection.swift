@@ -1,3 +1,5 @@
+public import BatonCore
+
 /// An established TLS connection as a value: ciphertext in, events and plaintext out; plaintext in, ciphertext out.
 ///
 /// It does no I/O, reads no clock and holds no descriptor, so it runs under any event loop. It is noncopyable:

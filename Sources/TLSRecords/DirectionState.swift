@@ -1,3 +1,5 @@
+public import BatonCore
+
 /// One direction of an established connection, as it is at one instant.
 public struct DirectionState: ~Copyable, Sendable {
     /// TLS 1.3: the current traffic secret. TLS 1.2: the write key, then its implicit nonce (4 bytes for AES-GCM, RFC

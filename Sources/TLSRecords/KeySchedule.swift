@@ -1,3 +1,4 @@
+package import BatonCore
 internal import COpenSSL
 
 /// The derivations an established connection still needs: the last steps of the TLS 1.3 key schedule (RFC 8446 section

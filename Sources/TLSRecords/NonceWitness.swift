@@ -1,3 +1,5 @@
+internal import BatonCore
+
 #if DEBUG
     internal import Synchronization
 

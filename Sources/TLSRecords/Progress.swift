@@ -1,3 +1,5 @@
+internal import BatonCore
+
 /// What a connection carries besides its keys: bytes on their way and what has happened so far. It moves as a whole
 /// from `Connection` to `Snapshot` and back.
 struct Progress: ~Copyable, Sendable {

@@ -1,3 +1,5 @@
+internal import BatonCore
+
 /// What stands before sealed bytes, readable and authenticated.
 struct SealHeader {
     static let magic: UInt32 = 0x4254_4E73  // "BTNs"

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import COpenSSL
 
 /// A 256-bit key that snapshots and parcels are sealed under. It belongs to one `Unsealer`

@@ -1,3 +1,5 @@
+internal import BatonCore
+
 /// A NewSessionTicket of TLS 1.3 (RFC 8446 section 4.6.1).
 public struct SessionTicket: Sendable, Equatable {
     /// Seconds the ticket may be used for, at most 604,800.

@@ -1,3 +1,5 @@
+public import BatonCore
+
 extension Snapshot {
     /// The format version this build writes.
     public static let version: UInt8 = 1

@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// The snapshot in two parts, for an owner that keeps the bytes itself: what stays as it is while the connection lives, and
 /// what changes from record to record.
 extension Snapshot {

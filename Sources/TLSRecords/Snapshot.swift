@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// Everything TLS knows of a connection at one instant: the connection, at rest.
 ///
 /// It can be written down (`encoded()`, `Sealer`) and read again, and it can become a connection exactly once in this

@@ -1,3 +1,5 @@
+internal import BatonCore
+
 /// The fields of a snapshot while they are being read. What has been read is zeroed when reading fails, because each
 /// part zeroes itself.
 struct SnapshotParts: ~Copyable {

@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// The write keys of a TLS 1.2 connection's two sides, each the key followed by its implicit nonce.
 package struct TLS12Keys: ~Copyable, Sendable {
     package var client: SecretBytes

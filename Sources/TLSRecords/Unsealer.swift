@@ -1,3 +1,5 @@
+public import BatonCore
+
 /// Opens what was sealed for one receiver, each transfer once.
 ///
 /// It reads no clock: the caller says what time it is, and time that goes backwards is not believed. Transfers are

@@ -1,4 +1,5 @@
 import BatonConfiguration
+import BatonCore
 import Testing
 
 @Suite("An address")
@@ -46,20 +47,5 @@ struct AddressTests {
         #expect(try !Address("localhost:0").canBeConnectedTo)
         #expect(try Address("localhost:443").canBeConnectedTo)
         #expect(try Address("unix:/run/x").canBeConnectedTo)
-    }
-
-    @Test("an IPv4-mapped address and its IPv4 address turn into each other")
-    func mapping() throws {
-        let v4 = try #require(IPAddress("192.0.2.1"))
-        let mapped = try #require(IPAddress("::ffff:192.0.2.1"))
-        #expect(v4.mapped == mapped)
-        #expect(mapped.unmapped == v4)
-        #expect(IPAddress("::1")?.unmapped == IPAddress("::1"))
-        #expect(mapped.octets.count == 16 && v4.octets == [192, 0, 2, 1])
-    }
-
-    @Test("a NUL hides nothing", arguments: ["1.2.3.4\0", "::1\0.example"])
-    func nul(text: String) {
-        #expect(IPAddress(text) == nil)
     }
 }

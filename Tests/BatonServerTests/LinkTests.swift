@@ -1,4 +1,5 @@
 import BatonConfiguration
+import BatonCore
 import HostMigration
 import Testing
 
@@ -9,7 +10,7 @@ struct LinkTests {
     @Test("a greeting is read as it was written, with what later versions append, and never from less")
     func hello() {
         var hop = NextHop()
-        hop.ipv4 = HostMigration.IPAddress([192, 0, 2, 3])
+        hop.ipv4 = IPAddress(octets: [192, 0, 2, 3])
         let hello = LinkHello(hop: hop, takesConnections: true)
         let bytes = hello.encoded
         #expect(bytes.withUnsafeBytes { LinkHello($0) } == hello)

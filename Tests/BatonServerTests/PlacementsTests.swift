@@ -1,4 +1,5 @@
 import BatonConfiguration
+import BatonCore
 import Testing
 
 @testable import BatonServer

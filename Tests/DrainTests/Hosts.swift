@@ -1,4 +1,5 @@
 import BatonConfiguration
+import BatonCore
 import BatonServer
 import HostLab
 import HostMigration
@@ -26,7 +27,7 @@ final class Hosts {
                 try FlowSteering.cleanUp()
                 for (interface, addresses) in service {
                     let takeover = try AddressTakeover(interface: interface)
-                    for address in addresses.map({ HostMigration.IPAddress($0)! }) {
+                    for address in addresses.map({ IPAddress($0)! }) {
                         role == .a ? try takeover.take(address) : try takeover.give(address)
                     }
                 }
@@ -36,7 +37,7 @@ final class Hosts {
         try await Lab.draining.run(in: .a) {
             for (interface, addresses) in service {
                 let takeover = try AddressTakeover(interface: interface)
-                for address in addresses { try takeover.announce(HostMigration.IPAddress(address)!) }
+                for address in addresses { try takeover.announce(IPAddress(address)!) }
             }
         }
     }

@@ -1,3 +1,4 @@
+import BatonCore
 import CLinuxSockets
 import Glibc
 import TLSRecords

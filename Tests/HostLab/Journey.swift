@@ -1,5 +1,6 @@
+package import BatonCore
 import Glibc
-package import HostMigration
+import HostMigration
 import Synchronization
 
 /// How a connection of the lab is made: by which IP, and with what its handshake leaves out.

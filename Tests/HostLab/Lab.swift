@@ -1,3 +1,4 @@
+import BatonCore
 internal import CNamespaces
 import Foundation
 import Glibc
@@ -91,8 +92,8 @@ package final class Lab: Sendable {
             let (local, remote) =
                 index % 2 == 0 ? ("198.51.100.4", "198.51.100.2") : ("2001:db8:1::4", "2001:db8:1::2")
             return Flow(
-                local: Endpoint(address: IPAddress(local)!, port: 443),
-                remote: Endpoint(address: IPAddress(remote)!, port: UInt16(10_000 + index)))!
+                local: Endpoint(IPAddress(local)!, port: 443),
+                remote: Endpoint(IPAddress(remote)!, port: UInt16(10_000 + index)))!
         }
     }
 

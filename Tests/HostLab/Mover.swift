@@ -1,3 +1,4 @@
+import BatonCore
 import Glibc
 package import HostMigration
 

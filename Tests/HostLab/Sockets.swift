@@ -1,3 +1,4 @@
+package import BatonCore
 internal import CNamespaces
 package import Glibc
 package import HostMigration
@@ -97,7 +98,7 @@ package enum Sockets {
 
     /// Signs what goes to the peer (RFC 2385). The connection with another peer goes on.
     package static func signWithMD5(_ fd: Int32, peer: IPAddress) throws {
-        try check(lab_sign_with_md5(fd, peer.bytes), "TCP_MD5SIG")
+        try check(lab_sign_with_md5(fd, peer.octets), "TCP_MD5SIG")
     }
 
     /// Waits until the descriptor is readable, or at its end.
@@ -148,13 +149,13 @@ package enum Sockets {
             var target = sockaddr_in()
             target.sin_family = sa_family_t(AF_INET)
             target.sin_port = port.bigEndian
-            withUnsafeMutableBytes(of: &target.sin_addr) { $0.copyBytes(from: address.bytes) }
+            withUnsafeMutableBytes(of: &target.sin_addr) { $0.copyBytes(from: address.octets) }
             return withUnsafeBytes(of: target) { $0.withMemoryRebound(to: sockaddr.self) { body($0.baseAddress!, 16) } }
         }
         var target = sockaddr_in6()
         target.sin6_family = sa_family_t(AF_INET6)
         target.sin6_port = port.bigEndian
-        withUnsafeMutableBytes(of: &target.sin6_addr) { $0.copyBytes(from: address.bytes) }
+        withUnsafeMutableBytes(of: &target.sin6_addr) { $0.copyBytes(from: address.octets) }
         return withUnsafeBytes(of: target) { $0.withMemoryRebound(to: sockaddr.self) { body($0.baseAddress!, 28) } }
     }
 }

@@ -66,9 +66,9 @@ extension LabTests {
             let (near, far) = try Mover.link()
             let target = Lab.shared.start(in: .b) {
                 let transport = StreamTransport(owning: far)
-                _ = try transport.receive(within: 30_000)
+                _ = try transport.receive(within: .seconds(30))
                 try transport.send(.answer(declined: [:]))
-                let word = try transport.receiveMessage(within: 30_000)
+                let word = try transport.receiveMessage(within: .seconds(30))
                 #expect(word == .cancel)
             }
             // It is read when the flows begin to be held, and then whenever something depends on how long they have been.
@@ -88,9 +88,9 @@ extension LabTests {
             let target = Lab.shared.start(in: .b) {
                 // Restores and accepts as the protocol asks, and hangs up on the commit.
                 let transport = StreamTransport(owning: far)
-                _ = try transport.receive(within: 30_000)
+                _ = try transport.receive(within: .seconds(30))
                 try transport.send(.answer(declined: [:]))
-                let commit = try transport.receiveMessage(within: 30_000)
+                let commit = try transport.receiveMessage(within: .seconds(30))
                 #expect(commit == .commit([0]))
             }
             let outcomes = try await Lab.shared.run(in: .a) {
@@ -120,7 +120,7 @@ extension LabTests {
                 defer { try? mover.steering(.a).settle() }
                 let source = MigrationSource(
                     steering: mover.steering(.a), transport: link.value, to: Mover.hosts[.b]!,
-                    answerMilliseconds: 200, now: now.value)
+                    answerLimit: .milliseconds(200), now: now.value)
                 return source.move([try MovableSocket(examining: pair.server)])
             }
             guard case .stayed(let error) = try #require(outcomes.first) else {

@@ -1,3 +1,4 @@
+import BatonCore
 import Foundation
 import TLSRecords
 import Testing
@@ -84,17 +85,24 @@ struct FrozenSocketCodingTests {
 
     @Test("with a link-local address is refused")
     func linkLocal() throws {
-        let local = Endpoint(address: try #require(IPAddress("fe80::1")), port: 1)
-        let remote = Endpoint(address: try #require(IPAddress("2001:db8::1")), port: 2)
+        let local = Endpoint(try #require(IPAddress("fe80::1")), port: 1)
+        let remote = Endpoint(try #require(IPAddress("2001:db8::1")), port: 2)
         let flow = try #require(Flow(local: local, remote: remote))
         #expect(throws: MigrationError(.malformed, "local")) { try decode(sample(flow, .established)) }
+    }
+
+    @Test("a flow has the addresses that are on the wire")
+    func mapped() throws {
+        let local = Endpoint(try #require(IPAddress("::ffff:192.0.2.100")), port: 4443)
+        let remote = Endpoint(try #require(IPAddress("::ffff:192.0.2.1")), port: 50_000)
+        #expect(Flow(local: local, remote: remote) == flow(.ipv4))
     }
 
     private func flow(_ family: IPAddress.Family) -> Flow {
         let (local, remote) = family == .ipv4 ? ("192.0.2.100", "192.0.2.1") : ("2001:db8::100", "2001:db8::1")
         return Flow(
-            local: Endpoint(address: IPAddress(local)!, port: 4443),
-            remote: Endpoint(address: IPAddress(remote)!, port: 50_000))!
+            local: Endpoint(IPAddress(local)!, port: 4443),
+            remote: Endpoint(IPAddress(remote)!, port: 50_000))!
     }
 
     private func sample(_ family: IPAddress.Family, state: TCPState = .established) -> [UInt8] {

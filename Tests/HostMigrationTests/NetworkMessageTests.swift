@@ -1,3 +1,4 @@
+import BatonCore
 import Testing
 
 @testable import HostMigration
@@ -5,8 +6,8 @@ import Testing
 @Suite("What a server and its privileged process say to each other")
 struct NetworkMessageTests {
     private static let flow = Flow(
-        local: Endpoint(address: IPAddress("2001:db8::100")!, port: 443),
-        remote: Endpoint(address: IPAddress("2001:db8::1")!, port: 50_000))!
+        local: Endpoint(IPAddress("2001:db8::100")!, port: 443),
+        remote: Endpoint(IPAddress("2001:db8::1")!, port: 50_000))!
     private static let host = NextHop(IPAddress("192.0.2.3")!, IPAddress("2001:db8::3")!)
 
     private static let requests: [NetworkRequest] = [

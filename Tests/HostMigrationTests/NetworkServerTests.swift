@@ -1,3 +1,4 @@
+import BatonCore
 import Glibc
 import HostLab
 import HostMigration
@@ -24,8 +25,8 @@ extension LabTests {
                 let client = NetworkClient(owning: ends[0])
                 let own = try #require(
                     Flow(
-                        local: Endpoint(address: IPAddress("198.51.100.9")!, port: 22),
-                        remote: Endpoint(address: IPAddress("198.51.100.2")!, port: 40_000)))
+                        local: Endpoint(IPAddress("198.51.100.9")!, port: 22),
+                        remote: Endpoint(IPAddress("198.51.100.2")!, port: 40_000)))
                 try client.takeAddresses([], forwarding: Lab.exampleFlows(2500) + [own], to: Self.other)
                 #expect(try client.steeredCount() == 2500)
                 // The next time all that is no longer told is forgotten.

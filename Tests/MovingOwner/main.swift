@@ -1,5 +1,6 @@
 // One owner of a chain: takes a connection where it listens, says to the peer who owns it now, reads the peer's answer
 // into the application state, and hands the connection on.  MovingOwner LISTEN NEXT
+import BatonCore
 import Glibc
 import Handoff
 import StockPeers

@@ -1,3 +1,4 @@
+import BatonCore
 import Glibc
 import SessionEngine
 import TLSRecords

@@ -1,3 +1,4 @@
+import BatonCore
 import COpenSSL
 import StockPeers
 import TLSRecords

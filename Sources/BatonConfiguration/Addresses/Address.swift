@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// Where to listen or to connect: `host:port`, `192.0.2.1:port`, `[v6]:port`, `:port` or `unix:/path`.
 package enum Address: Hashable, Sendable {
     /// A TCP port of a host.

@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// The addresses that begin with the same bits: `192.0.2.0/24`, `2001:db8::/32`, or a single address.
 package struct Network: Hashable, Sendable {
     /// Its first address.

@@ -1,3 +1,5 @@
+import BatonCore
+
 extension ProxyProtocolHeader {
     /// Section 2.1: `PROXY TCP4 192.0.2.1 192.0.2.2 40000 443` and CR LF.
     static func readV1(_ bytes: RawSpan) throws(ProxyProtocolError) -> Reading {

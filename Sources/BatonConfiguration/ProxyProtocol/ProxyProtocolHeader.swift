@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// What a load balancer in front says of a connection before its first byte: the PROXY protocol, versions 1 and 2
 /// (https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt).
 ///

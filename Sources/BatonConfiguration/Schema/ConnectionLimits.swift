@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// Counts the open connections, in all and per source, and says whether one more may come in. It does no I/O; the
 /// caller holds it where it accepts.
 ///

@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// How connections move between this host and others.
 package struct Migration: Hashable, Sendable {
     /// Where other hosts are listened to; nil: connections only leave this one.

@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// A service behind the proxy.
 package struct Upstream: Hashable, Sendable {
     /// Where it is reached; each connection tries them in this order until one accepts.

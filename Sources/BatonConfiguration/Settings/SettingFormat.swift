@@ -1,3 +1,5 @@
+import BatonCore
+
 /// How a kind of value is written: reads it, writes it for documents, and says in words what is allowed.
 struct SettingFormat<Value>: Sendable {
     /// What is allowed, in words that follow 'must be'.

@@ -1,3 +1,5 @@
+// `stat` belongs to whichever C module was loaded first.
+internal import CoreFoundation
 internal import Glibc
 
 /// The socket of `baton status` and the like, and the lock that tells a live server from a stale path. Both are handed

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 
 /// Connections that were given to a worker and that it has not told of: they are counted against the limits until it has, or
 /// has died. Whether it has one can stay in doubt, so none is counted for longer than `patience` on no more than that;

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 
 /// A worker process, as its front sees it.
 final class WorkerHandle {

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import Glibc
 
 /// Where a stream socket listens. This, and not the name a configuration has for it, tells one socket from another.

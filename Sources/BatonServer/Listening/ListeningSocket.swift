@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import Glibc
 
 /// A bound socket of a listener, which may have several. It can be handed to a successor.

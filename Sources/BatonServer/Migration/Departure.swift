@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import BatonNIO
 internal import Glibc
 internal import Handoff
@@ -316,7 +317,7 @@ final class Departure {
             throw error
         }
         haveAddressesMoved = true
-        return addresses.map(\.proxy)
+        return addresses
     }
 
     /// Forwards what begins at these ports.

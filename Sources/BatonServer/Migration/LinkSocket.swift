@@ -1,11 +1,12 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import Glibc
 internal import HostMigration
 
 /// TCP sockets between hosts.
 enum LinkSocket {
     /// Connects within the link's patience, from no service address; the socket does not block.
-    static func connect(_ address: Address, service: [HostMigration.IPAddress]) throws -> CInt {
+    static func connect(_ address: Address, service: [IPAddress]) throws -> CInt {
         guard case .tcp(let host, let port) = address else { throw LinkError("\(address) is no address of a host") }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -22,7 +23,7 @@ enum LinkSocket {
                 Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
             guard descriptor >= 0 else { continue }
             if let own = InterfaceAddress.own(towards: entry.pointee.ai_addr, except: service) {
-                _ = HostMigration.Endpoint(address: own, port: 0).withSocketAddress(for: own.family) {
+                _ = Endpoint(own, port: 0).withSocketAddress(for: own.family) {
                     bind(descriptor, $0, $1)
                 }
             }

@@ -136,7 +136,7 @@ final class MigrationProcess: @unchecked Sendable {
     private var hop: NextHop {
         InterfaceAddress.hop(
             on: configuration.migration.interfaces.first ?? "",
-            except: configuration.migration.addresses.map(\.migration))
+            except: configuration.migration.addresses.map(\.unmapped))
     }
 
     private func take(_ wanted: Activity) -> Bool {

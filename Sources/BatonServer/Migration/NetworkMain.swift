@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import CLinuxSockets
 internal import Glibc
 internal import HostMigration
@@ -24,7 +25,7 @@ package enum NetworkMain {
     ) throws {
         let descriptor = try prepare("serve-network", isConfined: isConfined)
         let policy = NetworkPolicy(
-            interfaces: interfaces, addresses: addresses.compactMap { HostMigration.IPAddress($0) },
+            interfaces: interfaces, addresses: addresses.compactMap { IPAddress($0)?.unmapped },
             takeCommand: takeCommand, leaveCommand: leaveCommand)
         try NetworkServer(policy, owning: descriptor).run(isRestarted: isRestarted)
     }

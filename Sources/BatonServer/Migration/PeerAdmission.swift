@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 
 /// Who is being authenticated at the migration listener: one connection for each configured peer's address and for each of a
 /// few other sources, so that whoever connects and says nothing, from as many addresses as it has, keeps no peer out. The

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import BatonNIO
 internal import Glibc
 internal import Handoff
@@ -190,10 +191,10 @@ final class PeerArrivals {
     // MARK: Addresses
 
     private func takeAddresses(_ frame: PeerLink.Frame) throws {
-        let request = frame.withBytes { bytes -> ([HostMigration.IPAddress], [Flow])? in
+        let request = frame.withBytes { bytes -> ([IPAddress], [Flow])? in
             var reader = WireReader(bytes)
             guard let count = reader.uint8() else { return nil }
-            var addresses: [HostMigration.IPAddress] = []
+            var addresses: [IPAddress] = []
             for _ in 0..<count {
                 guard let address = reader.address() else { return nil }
                 addresses.append(address)

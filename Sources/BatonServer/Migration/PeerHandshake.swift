@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import Glibc
 internal import HostMigration
 internal import TLSHandshake
@@ -10,7 +11,7 @@ struct PeerHandshake: Sendable {
     private let server: ServerContext
     private let client: ClientContext
     private let peers: [String: Peer]
-    private let service: [HostMigration.IPAddress]
+    private let service: [IPAddress]
     private let bandwidth: Int?
 
     /// Reads the certificates.
@@ -31,7 +32,7 @@ struct PeerHandshake: Sendable {
         client = try ClientContext(
             ClientConfiguration(verification: .roots(.file(ca)), options: options, identity: identity))
         peers = configuration.peers
-        service = migration.addresses.map(\.migration)
+        service = migration.addresses.map(\.unmapped)
         bandwidth = migration.bandwidth
     }
 

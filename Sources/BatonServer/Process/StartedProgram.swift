@@ -1,5 +1,5 @@
 // `stat` belongs to whichever C module was loaded first.
-internal import Foundation
+internal import CoreFoundation
 internal import Glibc
 
 /// What the operator started, as it was written: a path, or a name that is looked up in PATH. An upgrade starts what is there

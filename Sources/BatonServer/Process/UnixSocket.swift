@@ -1,5 +1,5 @@
 // `stat` belongs to whichever C module was loaded first.
-internal import Foundation
+internal import CoreFoundation
 internal import Glibc
 
 /// Stream sockets in the file system.

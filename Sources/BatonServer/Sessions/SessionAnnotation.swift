@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import Handoff
 
 /// What the processes of a server tell each other of a connection beside its state.

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 /// What a worker needs of a session beside the client's connection; it travels as the parcel's application state.

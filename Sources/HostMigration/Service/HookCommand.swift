@@ -1,3 +1,4 @@
+import BatonCore
 internal import CLinuxSockets
 import Glibc
 

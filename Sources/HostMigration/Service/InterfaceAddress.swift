@@ -1,3 +1,4 @@
+package import BatonCore
 package import Glibc
 
 /// An address of an interface of this host.
@@ -15,7 +16,7 @@ package struct InterfaceAddress: Hashable, Sendable {
         guard getifaddrs(&first) == 0 else { return [] }
         defer { freeifaddrs(first) }
         return sequence(first: first, next: { $0?.pointee.ifa_next }).compactMap { entry in
-            guard let entry = entry?.pointee, let address = bytes(entry.ifa_addr).flatMap({ IPAddress($0) }) else {
+            guard let entry = entry?.pointee, let address = address(entry.ifa_addr) else {
                 return nil
             }
             let mask = bytes(entry.ifa_netmask) ?? []
@@ -27,10 +28,10 @@ package struct InterfaceAddress: Hashable, Sendable {
 
     /// Whether `other` is on the link that this address is on.
     package func isOnLink(_ other: IPAddress) -> Bool {
-        guard other.family == address.family, prefixLength < address.bytes.count * 8 else { return false }
+        guard other.family == address.family, prefixLength < address.octets.count * 8 else { return false }
         return (0..<prefixLength).allSatisfy { bit in
             let mask = UInt8(0x80) >> UInt8(bit % 8)
-            return other.bytes[bit / 8] & mask == address.bytes[bit / 8] & mask
+            return other.octets[bit / 8] & mask == address.octets[bit / 8] & mask
         }
     }
 
@@ -51,10 +52,15 @@ package struct InterfaceAddress: Hashable, Sendable {
     package static func own(
         towards peer: UnsafeMutablePointer<sockaddr>, except service: [IPAddress]
     ) -> IPAddress? {
-        guard let peer = bytes(peer).flatMap({ IPAddress($0) }) else { return nil }
+        guard let peer = address(peer) else { return nil }
         return all().first {
             !service.contains($0.address) && !$0.address.isLinkLocal && $0.isOnLink(peer)
         }?.address
+    }
+
+    /// As it is on the wire: an IPv4-mapped one is the IPv4 address.
+    private static func address(_ address: UnsafeMutablePointer<sockaddr>?) -> IPAddress? {
+        bytes(address).flatMap { IPAddress(octets: $0) }?.unmapped
     }
 
     private static func bytes(_ address: UnsafeMutablePointer<sockaddr>?) -> [UInt8]? {

@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// What the privileged process may do at all. It is told when it is started, by the process that starts it, and nobody
 /// who talks to it can widen it.
 package struct NetworkPolicy: Sendable {

@@ -1,4 +1,4 @@
-import TLSRecords
+import BatonCore
 
 /// What the privileged process answers, each one message.
 enum NetworkReply: Equatable {

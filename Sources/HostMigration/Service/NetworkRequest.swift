@@ -1,4 +1,4 @@
-import TLSRecords
+import BatonCore
 
 /// What a server asks of its privileged process, each one message of a SOCK_SEQPACKET socket, answered before the next is
 /// asked. Descriptors come with it. All integers are big-endian. Before each request and reply stands the request's number,

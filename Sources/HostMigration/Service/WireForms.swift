@@ -1,11 +1,11 @@
-package import TLSRecords
+package import BatonCore
 
 /// How addresses, flows and next hops are written between processes and between hosts: an address as its length (4 or
 /// 16) and its bytes, a port in 16 bits, an absent address as length 0.
 extension [UInt8] {
     package mutating func append(_ address: IPAddress?) {
-        append(UInt8(address?.bytes.count ?? 0))
-        append(contentsOf: address?.bytes ?? [])
+        append(UInt8(address?.octets.count ?? 0))
+        append(contentsOf: address?.octets ?? [])
     }
 
     package mutating func append(_ flow: Flow) {
@@ -24,7 +24,7 @@ extension [UInt8] {
 extension WireReader {
     package mutating func address() -> IPAddress? {
         guard let count = uint8(), let bytes = bytes(Int(count)) else { return nil }
-        return IPAddress(bytes)
+        return IPAddress(octets: bytes)?.unmapped
     }
 
     package mutating func flow() -> Flow? {
@@ -37,8 +37,9 @@ extension WireReader {
         for family in IPAddress.Family.allCases {
             guard let count = uint8() else { return nil }
             guard count > 0 else { continue }
-            guard Int(count) == family.addressLength, let bytes = bytes(Int(count)), let address = IPAddress(bytes),
-                address.family == family
+            guard Int(count) == family.addressLength, let bytes = bytes(Int(count)),
+                let address = IPAddress(octets: bytes),
+                address.unmapped == address
             else { return nil }
             if family == .ipv4 { host.ipv4 = address } else { host.ipv6 = address }
         }
@@ -47,6 +48,6 @@ extension WireReader {
 
     private mutating func endpoint() -> Endpoint? {
         guard let address = address(), let port = uint16() else { return nil }
-        return Endpoint(address: address, port: port)
+        return Endpoint(address, port: port)
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BatonCore
 import Foundation
 import Handoff
 import SelfSigned

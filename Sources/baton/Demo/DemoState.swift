@@ -1,3 +1,4 @@
+import BatonCore
 import TLSRecords
 
 /// How far the demo's stream is. It travels with the connection as its application state.

@@ -1,15 +1,15 @@
-internal import COpenSSL
+internal import Glibc
 
 /// Bytes that must not outlive their owner: a traffic secret, a key, a serialised snapshot before it is sealed.
 ///
 /// They live in one heap allocation, so moving the value moves a pointer and leaves no copy behind, and are zeroed
 /// before the memory is given back. The type is noncopyable and prints only its length.
 public struct SecretBytes: ~Copyable, @unchecked Sendable {
-    private let base: UnsafeMutableRawPointer
-    private let length: Int
+    @usableFromInline let base: UnsafeMutableRawPointer
+    @usableFromInline let length: Int
 
     /// Length in bytes.
-    public var count: Int { length }
+    @inlinable public var count: Int { length }
 
     /// `count` bytes, all zero until `initialize` fills them.
     public init(count: Int, initialize: (UnsafeMutableRawBufferPointer) -> Void) {
@@ -29,11 +29,12 @@ public struct SecretBytes: ~Copyable, @unchecked Sendable {
     }
 
     deinit {
-        OPENSSL_cleanse(base, count)
+        explicit_bzero(base, length)
         base.deallocate()
     }
 
     /// Lends the bytes. Copies made of them are the caller's to zero.
+    @inlinable
     public borrowing func withUnsafeBytes<R: ~Copyable, E: Error>(
         _ body: (UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
@@ -43,20 +44,5 @@ public struct SecretBytes: ~Copyable, @unchecked Sendable {
     /// A second holder of the same bytes.
     public borrowing func copy() -> SecretBytes {
         withUnsafeBytes { SecretBytes(copying: $0.bytes) }
-    }
-
-    /// Compares in constant time for equal lengths.
-    public borrowing func equals(_ other: borrowing SecretBytes) -> Bool {
-        count == other.count && CRYPTO_memcmp(base, other.base, count) == 0
-    }
-}
-
-extension Optional where Wrapped == SecretBytes {
-    /// Whether this holds a secret of another length than `expected`.
-    borrowing func isWrong(length expected: Int) -> Bool {
-        switch self {
-        case .none: false
-        case .some(let secret): secret.count != expected
-        }
     }
 }

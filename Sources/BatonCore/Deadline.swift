@@ -3,7 +3,7 @@ internal import Glibc
 /// A moment on the monotonic clock at which waiting ends. Setting the wall clock does not move it.
 public struct Deadline: Sendable, Hashable, Comparable {
     /// CLOCK_MONOTONIC, in nanoseconds.
-    let nanoseconds: UInt64
+    package let nanoseconds: UInt64
 
     /// `duration` from now; at once if it is negative.
     public static func after(_ duration: Duration) -> Deadline {
@@ -19,7 +19,8 @@ public struct Deadline: Sendable, Hashable, Comparable {
     /// A moment that has passed: look, but do not wait.
     public static let immediate = Deadline(nanoseconds: 0)
 
-    static let never = Deadline(nanoseconds: .max)
+    /// Waiting does not end.
+    package static let never = Deadline(nanoseconds: .max)
 
     /// Whether it is now or past.
     public var hasPassed: Bool { Self.now >= nanoseconds }
@@ -33,7 +34,7 @@ public struct Deadline: Sendable, Hashable, Comparable {
     }
 
     /// For poll(2): capped at a minute, because callers look at the clock again anyway.
-    var pollTimeout: Int32 { Int32(min(remainingMilliseconds, 60_000)) }
+    package var pollTimeout: Int32 { Int32(min(remainingMilliseconds, 60_000)) }
 
     /// Whether `lhs` comes first.
     public static func < (lhs: Deadline, rhs: Deadline) -> Bool { lhs.nanoseconds < rhs.nanoseconds }

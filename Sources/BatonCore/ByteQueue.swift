@@ -1,14 +1,16 @@
-internal import COpenSSL
+internal import Glibc
 
 /// A first-in first-out run of bytes in one allocation that is kept between uses, so a busy connection does not
 /// allocate per record, and zeroed before it is given back, because plaintext passes through it.
+///
+/// What the record layer calls for each record is inlined there.
 package struct ByteQueue: ~Copyable, @unchecked Sendable {
-    private var base: UnsafeMutableRawPointer?
-    private var head = 0
-    private var tail = 0
+    @usableFromInline var base: UnsafeMutableRawPointer?
+    @usableFromInline var head = 0
+    @usableFromInline var tail = 0
 
     /// Bytes allocated.
-    package private(set) var capacity = 0
+    @usableFromInline package private(set) var capacity = 0
 
     package init() {}
 
@@ -21,10 +23,11 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
     }
 
     /// Bytes that wait.
-    package var count: Int { tail - head }
-    package var isEmpty: Bool { head == tail }
+    @inlinable package var count: Int { tail - head }
+    @inlinable package var isEmpty: Bool { head == tail }
 
     /// Makes room for `minimum` more bytes and lets `fill` write some of them; `fill` returns how many it wrote.
+    @inlinable
     @discardableResult
     package mutating func append<E: Error>(
         minimum: Int, _ fill: (UnsafeMutableRawBufferPointer) throws(E) -> Int
@@ -37,6 +40,7 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
         return written
     }
 
+    @inlinable
     package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         guard !bytes.isEmpty else { return }
         append(minimum: bytes.count) { space in
@@ -46,6 +50,7 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
     }
 
     /// Lends the waiting bytes.
+    @inlinable
     package borrowing func withBytes<R: ~Copyable, E: Error>(
         _ body: (UnsafeRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
@@ -53,6 +58,7 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
     }
 
     /// Lends the waiting bytes to be changed in place.
+    @inlinable
     package mutating func withMutableBytes<R: ~Copyable, E: Error>(
         _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
     ) throws(E) -> R {
@@ -60,6 +66,7 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
     }
 
     /// Drops the first `n` bytes.
+    @inlinable
     package mutating func consume(_ n: Int) {
         precondition(n >= 0 && n <= count)
         head += n
@@ -83,7 +90,7 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
         tail = 0
     }
 
-    private mutating func reserve(_ n: Int) {
+    @usableFromInline mutating func reserve(_ n: Int) {
         guard capacity - tail < n || base == nil else { return }
         let waiting = count
         // Sliding down costs `waiting` bytes; doing it only when as much has been consumed keeps it constant per byte.
@@ -104,7 +111,7 @@ package struct ByteQueue: ~Copyable, @unchecked Sendable {
     }
 
     private static func free(_ base: UnsafeMutableRawPointer, _ capacity: Int) {
-        OPENSSL_cleanse(base, capacity)
+        explicit_bzero(base, capacity)
         base.deallocate()
     }
 }

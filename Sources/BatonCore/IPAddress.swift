@@ -29,6 +29,16 @@ extension IPAddress {
         }
     }
 
+    /// The address of 4 or 16 octets in network order; nil for any other number.
+    package init?(octets: some Collection<UInt8>) {
+        func number<T: FixedWidthInteger>(_ part: some Collection<UInt8>) -> T { part.reduce(0) { $0 << 8 | T($1) } }
+        switch octets.count {
+        case 4: self = .v4(number(octets))
+        case 16: self = .v6(high: number(octets.prefix(8)), low: number(octets.suffix(8)))
+        default: return nil
+        }
+    }
+
     /// The IPv4 address that an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) stands for; otherwise itself.
     /// A dual-stack socket reports its IPv4 peers in the mapped form.
     package var unmapped: IPAddress {
@@ -50,6 +60,26 @@ extension IPAddress {
             withUnsafeBytes(of: high.bigEndian) { Array($0) } + withUnsafeBytes(of: low.bigEndian) { Array($0) }
         }
     }
+}
+
+extension IPAddress {
+    /// A version of IP.
+    package enum Family: UInt8, Sendable, CaseIterable {
+        case ipv4 = 4
+        case ipv6 = 6
+
+        /// The length of an address in bytes.
+        package var addressLength: Int { self == .ipv4 ? 4 : 16 }
+
+        /// The family's number in the socket interface.
+        package var number: Int32 { self == .ipv4 ? AF_INET : AF_INET6 }
+    }
+
+    /// Which version of IP the address belongs to. An IPv4-mapped one is of IPv6.
+    package var family: Family { if case .v4 = self { .ipv4 } else { .ipv6 } }
+
+    /// Whether it is an IPv6 address that means something on one link only (RFC 4291 section 2.5.6).
+    package var isLinkLocal: Bool { if case .v6(let high, _) = self { high >> 54 == 0xFE80 >> 6 } else { false } }
 }
 
 extension IPAddress: CustomStringConvertible {

@@ -1,25 +1,5 @@
+package import BatonCore
 package import Glibc
-
-/// One end of a TCP connection: an address and a port.
-public struct Endpoint: Hashable, Sendable {
-    /// Its address.
-    public let address: IPAddress
-    /// Its port, in host byte order.
-    public let port: UInt16
-
-    /// An end of a connection.
-    public init(address: IPAddress, port: UInt16) {
-        self.address = address
-        self.port = port
-    }
-}
-
-extension Endpoint: CustomStringConvertible {
-    /// Address and port; an IPv6 address in brackets.
-    public var description: String {
-        address.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
-    }
-}
 
 extension Endpoint {
     /// Which end of a socket to ask about.
@@ -48,10 +28,10 @@ extension Endpoint {
             return (UInt16(raw[2]) << 8 | UInt16(raw[3]), Array(raw[offset..<offset + length]))
         }
         let family = Int32(storage.ss_family)
-        guard family == AF_INET || family == AF_INET6, let address = IPAddress(bytes) else {
+        guard family == AF_INET || family == AF_INET6, let address = IPAddress(octets: bytes) else {
             throw MigrationError(.notTCP)
         }
-        return (Endpoint(address: address, port: port), family == AF_INET6 ? .ipv6 : .ipv4)
+        return (Endpoint(address.unmapped, port: port), family == AF_INET6 ? .ipv6 : .ipv4)
     }
 
     /// Lends the socket address a socket of `socketFamily` takes for this endpoint.
@@ -64,10 +44,9 @@ extension Endpoint {
         bytes[2] = UInt8(port >> 8)
         bytes[3] = UInt8(port & 0xFF)
         if socketFamily == .ipv4 {
-            bytes.replaceSubrange(4..<8, with: address.bytes.suffix(4))
+            bytes.replaceSubrange(4..<8, with: address.octets.suffix(4))
         } else {
-            let full = address.family == .ipv6 ? address.bytes : IPAddress.mappedPrefix + address.bytes
-            bytes.replaceSubrange(8..<24, with: full)
+            bytes.replaceSubrange(8..<24, with: address.mapped.octets)
         }
         return bytes.withUnsafeBytes { raw in
             raw.withMemoryRebound(to: sockaddr.self) { body($0.baseAddress!, socklen_t(raw.count)) }

@@ -1,0 +1,2 @@
+// Deadlines are part of this module's interface, and whoever imports it need not know where they are declared.
+@_exported public import struct BatonCore.Deadline
