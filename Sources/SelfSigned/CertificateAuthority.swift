@@ -6,9 +6,9 @@ internal import _CryptoExtras
 
 /// A certificate authority that lives as long as this value: for `baton demo`, for `baton serve` without a certificate,
 /// and for tests. It is not meant to be trusted by anybody else.
-public struct CertificateAuthority: Sendable {
+package struct CertificateAuthority: Sendable {
     /// The kinds of key a certificate can have.
-    public enum KeyType: Sendable, CaseIterable {
+    package enum KeyType: Sendable, CaseIterable {
         /// ECDSA on P-256.
         case p256
         /// RSA with 2,048 bits.
@@ -18,16 +18,16 @@ public struct CertificateAuthority: Sendable {
     }
 
     /// Days a certificate is valid for; it begins an hour ago, so that clocks may differ a little.
-    public static let validDays = 30
+    package static let validDays = 30
 
     private let name: DistinguishedName
     private let key: Certificate.PrivateKey
 
     /// The authority's own certificate, to be trusted by its clients.
-    public let certificatePEM: String
+    package let certificatePEM: String
 
     /// A new authority with a new P-256 key.
-    public init(commonName: String) throws {
+    package init(commonName: String) throws {
         name = try DistinguishedName { CommonName(commonName) }
         key = Certificate.PrivateKey(P256.Signing.PrivateKey())
         let extensions = try Certificate.Extensions {
@@ -45,7 +45,7 @@ public struct CertificateAuthority: Sendable {
     /// - Parameters:
     ///   - names: host names, wildcards, IPv4 or IPv6 addresses; the first is also the common name.
     ///   - keyType: the kind of its key.
-    public func issue(for names: [String], keyType: KeyType = .p256) throws -> IssuedCertificate {
+    package func issue(for names: [String], keyType: KeyType = .p256) throws -> IssuedCertificate {
         let certificateKey = try CertificateAuthority.newKey(keyType)
         let subject = try DistinguishedName { CommonName(names.first ?? "unnamed") }
         let certificate = try CertificateAuthority.sign(

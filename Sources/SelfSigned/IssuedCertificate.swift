@@ -4,14 +4,14 @@ internal import X509
 /// A certificate and its key as PEM.
 ///
 /// The key is an ordinary string and is not zeroed: it is made for this process and is worth nothing elsewhere.
-public struct IssuedCertificate: Sendable {
+package struct IssuedCertificate: Sendable {
     /// The certificate.
-    public var certificatePEM: String
+    package var certificatePEM: String
     /// Its private key, PKCS #8 or SEC 1, not encrypted.
-    public var privateKeyPEM: String
+    package var privateKeyPEM: String
 
     /// A self-signed certificate for `names`: host names, wildcards, or addresses. It is valid for 30 days.
-    public static func selfSigned(
+    package static func selfSigned(
         for names: [String], keyType: CertificateAuthority.KeyType = .p256
     ) throws -> IssuedCertificate {
         let key = try CertificateAuthority.newKey(keyType)
@@ -26,7 +26,7 @@ public struct IssuedCertificate: Sendable {
 
 extension IssuedCertificate: CustomStringConvertible, CustomReflectable {
     /// That it is one; not its key.
-    public var description: String { "a certificate and its key" }
+    package var description: String { "a certificate and its key" }
     /// No content.
-    public var customMirror: Mirror { Mirror(self, children: [:]) }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -1,7 +1,7 @@
 /// The beginning of a Python program that uses the package `websockets`.
-public enum WebSocketModule {
+package enum WebSocketModule {
     /// Imports it, by executing the program anew with the distribution's Python where the first in PATH does not have it.
-    public static let importing = """
+    package static let importing = """
         import os, sys
         try:
             import websockets
