@@ -50,11 +50,11 @@ struct LogQueueTests {
         #expect(pipe(&ends) == 0)
         let queue = LogQueue(ends[1])
         for number in 0..<100 { queue.append("line \(number)") }
-        queue.flush(within: 20_000)
+        queue.flush(within: .seconds(20))
         #expect(read(ends[0]) { $0.contains("line 99\n") }.hasSuffix("line 99\n"))
         for _ in 0..<2_000 { queue.append(String(repeating: "x", count: 100)) }
         // Returns at all.
-        queue.flush(within: 10)
+        queue.flush(within: .milliseconds(10))
     }
 
     @Test("a log that takes nothing loses lines, counts them, and tells of them when it takes lines again")
@@ -63,7 +63,7 @@ struct LogQueueTests {
         let descriptor = dup(full)
         let queue = LogQueue(descriptor)
         for number in 0..<10 { queue.append("line \(number)") }
-        queue.flush(within: 60_000)
+        queue.flush(within: .seconds(60))
         #expect(queue.droppedLines == 10)
         var ends: [Int32] = [0, 0]
         #expect(pipe(&ends) == 0)

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import Foundation
 internal import Glibc
 internal import Synchronization
@@ -56,11 +57,11 @@ final class LogQueue: Sendable {
     /// How many lines were lost.
     var droppedLines: Int { state.withLock { $0.dropped } }
 
-    /// Waits until nothing is left that can be written, at most so many milliseconds. What a descriptor has refused is lost,
+    /// Waits until nothing is left that can be written, but not longer than this. What a descriptor has refused is lost,
     /// and the count of it comes with the next line.
-    func flush(within milliseconds: Int) {
-        let end = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
-        while state.withLock({ $0.isWriting || !$0.lines.isEmpty }), MonotonicTime.now < end {
+    func flush(within time: Duration) {
+        let deadline = Deadline.after(time)
+        while state.withLock({ $0.isWriting || !$0.lines.isEmpty }), !deadline.hasPassed {
             usleep(500)
         }
     }

@@ -15,8 +15,8 @@ enum ServeLog {
         LoggingSystem.bootstrap { LineLogHandler(label: $0, queue: lines) }
     }
 
-    /// Waits until everything has been written, but not longer than so many milliseconds. Nothing is to be logged any more.
-    static func flush(within milliseconds: Int) { current?.flush(within: milliseconds) }
+    /// Waits until everything has been written, but not longer than this. Nothing is to be logged any more.
+    static func flush(within time: Duration) { current?.flush(within: time) }
 
     /// Writes a line without a time, behind those that were logged; `false` if this process does not log.
     static func say(_ line: String) -> Bool {

@@ -250,10 +250,10 @@ final class Departure {
             if let failure { throw failure }
             try link.queue(.batchEnd)
             try link.flush()
-            var answer = try link.receive(within: 3 * LinkProtocol.patience)
+            var answer = try link.receive(within: LinkProtocol.patience * 3)
             // What the relay has not seen of this batch: its end, and before it an answer that came too late.
             for _ in 0..<Self.mostLate where answer.kind == .relay || answer.kind == .batchEnd {
-                answer = try link.receive(within: 3 * LinkProtocol.patience)
+                answer = try link.receive(within: LinkProtocol.patience * 3)
             }
             let counts = answer.withBytes { bytes -> (UInt16, UInt64)? in
                 var reader = WireReader(bytes)
@@ -301,7 +301,7 @@ final class Departure {
             try link.queue(.takeAddresses, body)
             try link.flush()
             // A program may take each of them, and where one fails leave each of them again.
-            let patience = LinkProtocol.patience + 2 * addresses.count * LinkProtocol.hookPatience
+            let patience = LinkProtocol.patience + LinkProtocol.hookPatience * (2 * addresses.count)
             let answer = try link.receive(within: patience)
             guard answer.kind == .taken else {
                 let why = answer.withBytes { String(decoding: $0.prefix(500), as: UTF8.self) }
@@ -335,7 +335,7 @@ final class Departure {
     func end() {
         if !haveAddressesMoved { try? network.keepNewcomers() }
         try? link.queue(.bye)
-        try? link.flush(within: 1000)
+        try? link.flush(within: .seconds(1))
     }
 }
 

@@ -52,8 +52,8 @@ enum LinkProtocol {
     /// ALPN: whoever listens for something else is not mistaken for a peer.
     static let applicationProtocol = "baton-migration"
 
-    /// How long a peer may take to connect, to complete its handshake, or to answer, in milliseconds.
-    static let patience = 10_000
-    /// How long a program that takes or leaves an address may need, in milliseconds.
-    static let hookPatience = 10_000
+    /// How long a peer may take to connect, to complete its handshake, or to answer.
+    static let patience = Duration.seconds(10)
+    /// How long a program that takes or leaves an address may need.
+    static let hookPatience = Duration.seconds(10)
 }

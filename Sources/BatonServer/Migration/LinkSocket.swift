@@ -15,7 +15,7 @@ enum LinkSocket {
             throw LinkError("the address \(address) of the peer cannot be resolved")
         }
         defer { freeaddrinfo(list) }
-        let deadline = MonotonicTime.now + UInt64(LinkProtocol.patience) * 1_000_000
+        let deadline = Deadline.after(LinkProtocol.patience)
         var why = ETIMEDOUT
         for entry in sequence(first: list, next: { $0.pointee.ai_next }) {
             let descriptor = socket(
@@ -90,10 +90,9 @@ enum LinkSocket {
         }
     }
 
-    static func wait(_ descriptor: CInt, _ events: Int32, until deadline: UInt64) throws(LinkError) {
-        let now = MonotonicTime.now
-        guard now < deadline else { throw .silent }
+    static func wait(_ descriptor: CInt, _ events: Int32, until deadline: Deadline) throws(LinkError) {
         var request = pollfd(fd: descriptor, events: Int16(events), revents: 0)
-        if poll(&request, 1, Int32(clamping: (deadline - now) / 1_000_000 + 1)) == 0 { throw .silent }
+        guard !deadline.hasPassed else { throw .silent }
+        if poll(&request, 1, deadline.pollTimeout) == 0, deadline.hasPassed { throw .silent }
     }
 }

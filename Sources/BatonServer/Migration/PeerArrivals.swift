@@ -51,7 +51,7 @@ final class PeerArrivals {
         while true {
             // A drain can be slow at the other host, which finds connections one batch after another; the kernel notices a
             // host that is gone (TCP keep-alive).
-            let frame = try link.receive(within: 3_600_000)
+            let frame = try link.receive(within: .seconds(3600))
             guard underWay.begin() else { throw LinkError("this server has been replaced by an upgrade") }
             defer { underWay.end() }
             switch frame.kind {
@@ -116,7 +116,7 @@ final class PeerArrivals {
         var coming: [Flow: Coming] = [:]
         var all: [Coming] = []
         for _ in 0..<count {
-            let frame = try link.receive(within: 3 * LinkProtocol.patience)
+            let frame = try link.receive(within: LinkProtocol.patience * 3)
             guard frame.kind == .parcel else { throw LinkError.violation }
             guard frame.count > 0 else { continue }
             guard let entry = frame.withBytes(Self.read) else { throw LinkError.violation }

@@ -52,10 +52,10 @@ struct PeerHandshake: Sendable {
 
     /// The server's side, for an accepted socket, which stays the caller's if this throws. Who shows a certificate of the
     /// authority but no configured name is hung up on.
-    func accept(_ descriptor: CInt, within milliseconds: Int) throws -> (link: PeerLink, peer: String) {
+    func accept(_ descriptor: CInt, within time: Duration) throws -> (link: PeerLink, peer: String) {
         var found: String?
         LinkSocket.prepare(descriptor)
-        let link = try link(Handshake(server: server), descriptor, within: milliseconds) { handshake in
+        let link = try link(Handshake(server: server), descriptor, within: time) { handshake in
             found = peers.sorted { $0.key < $1.key }.first { handshake.peerCertificate(isFor: $0.value.name) }?.key
             return found != nil
         }
@@ -63,11 +63,11 @@ struct PeerHandshake: Sendable {
     }
 
     private func link(
-        _ handshake: consuming Handshake, _ descriptor: CInt, within milliseconds: Int,
+        _ handshake: consuming Handshake, _ descriptor: CInt, within time: Duration,
         isPeer: (borrowing Handshake) -> Bool
     ) throws -> PeerLink {
         var handshake = handshake
-        let deadline = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
+        let deadline = Deadline.after(time)
         while true {
             let progress: Handshake.Progress
             do throws(HandshakeError) {
@@ -87,7 +87,7 @@ struct PeerHandshake: Sendable {
         return PeerLink(descriptor, try handshake.connection(), bandwidth: bandwidth)
     }
 
-    private func write(_ handshake: inout Handshake, _ descriptor: CInt, _ deadline: UInt64) throws {
+    private func write(_ handshake: inout Handshake, _ descriptor: CInt, _ deadline: Deadline) throws {
         while handshake.outgoingCount > 0 {
             let count = handshake.withOutgoing { bytes in
                 bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
@@ -102,7 +102,7 @@ struct PeerHandshake: Sendable {
         }
     }
 
-    private func read(_ handshake: inout Handshake, _ descriptor: CInt, _ deadline: UInt64) throws {
+    private func read(_ handshake: inout Handshake, _ descriptor: CInt, _ deadline: Deadline) throws {
         var buffer = [UInt8](repeating: 0, count: 1 << 14)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)

@@ -112,8 +112,8 @@ final class PeerLink {
     // MARK: Blocking
 
     /// Waits for the next frame, and writes meanwhile what waits to be written.
-    func receive(within milliseconds: Int = LinkProtocol.patience) throws(LinkError) -> Frame {
-        let deadline = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
+    func receive(within time: Duration = LinkProtocol.patience) throws(LinkError) -> Frame {
+        let deadline = Deadline.after(time)
         while true {
             if let frame = try nextFrame() { return frame }
             try wait(until: deadline)
@@ -122,25 +122,24 @@ final class PeerLink {
     }
 
     /// Writes everything that waits. The limit is for no progress at all, since a bandwidth limit may make it long.
-    func flush(within milliseconds: Int = LinkProtocol.patience) throws(LinkError) {
+    func flush(within time: Duration = LinkProtocol.patience) throws(LinkError) {
         var left = connection.outgoingCount
-        var deadline = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
+        var deadline = Deadline.after(time)
         try write()
         while connection.outgoingCount > 0 {
             if connection.outgoingCount < left {
                 left = connection.outgoingCount
-                deadline = MonotonicTime.now + UInt64(milliseconds) * 1_000_000
+                deadline = Deadline.after(time)
             }
             try wait(until: deadline)
             try step()
         }
     }
 
-    private func wait(until deadline: UInt64) throws(LinkError) {
-        let now = MonotonicTime.now
-        guard now < deadline else { throw .silent }
+    private func wait(until deadline: Deadline) throws(LinkError) {
+        guard !deadline.hasPassed else { throw .silent }
         let (events, limit) = interest()
-        let left = Int32(clamping: (deadline - now) / 1_000_000 + 1)
+        let left = deadline.pollTimeout
         var request = pollfd(fd: descriptor, events: events, revents: 0)
         _ = poll(&request, 1, limit < 0 ? left : min(limit, left))
     }

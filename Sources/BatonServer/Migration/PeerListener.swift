@@ -16,8 +16,8 @@ final class PeerListener: Sendable {
 
     /// Links that can be there at a time. One brings connections, others hear that it does.
     private static let mostLinks = 8
-    /// How long one has to show its certificate, in milliseconds.
-    private static let patience = 3000
+    /// How long one has to show its certificate.
+    private static let patience = Duration.seconds(3)
     /// How long nobody is accepted after accepting failed for want of descriptors or memory, in milliseconds.
     private static let rest: CInt = 100
 

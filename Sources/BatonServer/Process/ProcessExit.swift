@@ -16,7 +16,7 @@ package enum ProcessExit {
             _ = write(STDERR_FILENO, &line, line.count)
         }
         // A reader of the log that stands still must not keep the process.
-        ServeLog.flush(within: 1_000)
+        ServeLog.flush(within: .seconds(1))
         fflush(stdout)
         _exit(status)
     }
