@@ -199,7 +199,7 @@ let package = Package(
         .testTarget(
             name: "BatonNIOTests",
             dependencies: [
-                "BatonNIO", "NIOPeer", "SelfSigned", "Handoff", "TLSHandshake", "TLSRecords",
+                "BatonCore", "BatonNIO", "NIOPeer", "SelfSigned", "Handoff", "TLSHandshake", "TLSRecords",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

@@ -10,26 +10,19 @@ extension ConnectionHandler {
     /// waits, at most `ConnectionOptions.closeTimeout`, until everything is written and the peer has ended: a socket
     /// closed with unread bytes in it resets the connection, and the peer may lose what we wrote last.
     public func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        switch (phase, mode) {
+        switch (layer.phase, mode) {
         case (.detached, _), (.closed, _): context.close(mode: mode, promise: promise)
-        case (_, .all): beginClosing(promise)
-        case (_, .output): closeOutput(promise)
+        case (_, .all):
+            outbound.waitForClose(promise)
+            close(.close)
+        case (_, .output):
+            guard !layer.isWriteClosed else {
+                promise?.fail(ChannelError.outputClosed)
+                return
+            }
+            close(.closeOutput(peerHasEnded: inbound.hasToldEnd), promise)
         case (_, .input): promise?.fail(ChannelError.operationUnsupported)
         }
-    }
-
-    private func closeOutput(_ promise: EventLoopPromise<Void>?) {
-        guard closing == .no, !isOutputClosed else {
-            promise?.fail(ChannelError.outputClosed)
-            return
-        }
-        closesOutput = true
-        switch phase {
-        case .established: connection?.close()
-        case .plain, .handshaking, .failed, .detached, .closed: break
-        }
-        if let promise { promises.append((unconfirmed.handed + UInt64(plainCount + outgoingCount), promise)) }
-        if hasToldInputClosed { beginClosing(nil) } else { drain() }
     }
 
     /// Breaks the connection off: no close_notify, and TCP's RST rather than its FIN, so that the peer cannot take what it
@@ -39,51 +32,54 @@ extension ConnectionHandler {
     /// A Unix socket has no reset: its peer sees the end of the stream.
     ///
     /// - Parameter discarding: whether it is done at once, and what waits is thrown away.
-    public func reset(discarding: Bool = false) {
-        switch phase {
-        case .detached, .closed: return
-        case .handshaking:
-            phase = .failed
-            failWrites(ChannelError.ioOnClosedChannel)
-        case .plain, .established, .failed: break
-        }
-        let isNew = closing != .resetting
-        closing = .resetting
-        guard isActive, !discarding else {
-            cutOff()
+    public func reset(discarding: Bool = false) { close(.reset(discarding: discarding)) }
+
+    /// Tells the close sequence what has happened, and does what it asks for.
+    ///
+    /// - Parameter promise: of the application's, for the end of the output.
+    func close(_ event: CloseSequence.Event, _ promise: EventLoopPromise<Void>? = nil) {
+        guard !layer.isGone else {
+            promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
-        guard isNew else { return }
-        limitClosing()
-        drain()
+        let situation = CloseSequence.Situation(
+            isActive: isActive, isPlain: layer.phase == .plain, hasPending: hasPending,
+            hasPeerEnded: inbound.isEnded || layer.isReadClosed)
+        for action in ending.handle(event, situation) { perform(action, promise) }
     }
 
-    /// Ends the connection in order.
-    func beginClosing(_ promise: EventLoopPromise<Void>?) {
-        if let promise { closePromises.append(promise) }
-        guard closing == .no else { return }
-        closing = .writing
-        switch phase {
-        case .established: connection?.close()
-        case .handshaking:
-            phase = .failed
+    private func perform(_ action: CloseSequence.Action, _ promise: EventLoopPromise<Void>?) {
+        switch action {
+        case .refuse: promise?.fail(ChannelError.outputClosed)
+        case .endOutput: endOutput(promise)
+        case .abandonHandshake:
+            guard layer.phase == .handshaking else { return }
+            layer.fail()
             failWrites(ChannelError.ioOnClosedChannel)
-        case .plain, .failed, .detached, .closed: break
+        case .limitTime: limitClosing()
+        case .drain: drain()
+        case .sendFIN:
+            outbound.handOverFIN()
+            context?.close(mode: .output, promise: nil)
+        case .read: context?.read()
+        case .countUnacknowledged(let delay): countUnacknowledged(after: delay)
+        case .cutOff(let reset): cutOff(reset: reset)
         }
-        guard isActive else {
-            cutOff()
-            return
-        }
-        limitClosing()
-        drain()
     }
 
-    /// Cuts off a peer that has taken nothing for `closeTimeout`, or lets its own end be waited for as long.
-    func limitClosing() {
-        let left = remainingCount
-        startTimer(options.closeTimeout) { handler in
-            if handler.remainingCount < left { handler.limitClosing() } else { handler.cutOff() }
+    private func endOutput(_ promise: EventLoopPromise<Void>?) {
+        if layer.phase == .handshaking, !ending.isClosing {
+            outbound.holdEnd(promise)
+        } else {
+            layer.closeOutput()
+            outbound.wait(promise, outgoing: layer.outgoingCount)
         }
+    }
+
+    /// Cuts off a peer that takes nothing for `closeTimeout`, or lets its own end be waited for as long.
+    private func limitClosing() {
+        let before = remainingCount
+        startTimer(options.closeTimeout) { $0.close(.timeLimit(before: before, left: $0.remainingCount)) }
     }
 
     /// Bytes that the peer is not known to have.
@@ -95,51 +91,21 @@ extension ConnectionHandler {
         return max(0, Int(baton_unacknowledged(descriptor)))
     }
 
-    /// Everything is written.
-    func drained() {
-        if closing != .no {
-            finishClosing()
-        } else if closesOutput, phase == .plain, !hasClosedOutput {
-            hasClosedOutput = true
-            countsFIN = true
-            context?.close(mode: .output, promise: nil)
-        }
-    }
-
-    func finishClosing() {
-        guard closing != .no, !hasPending, phase != .detached, phase != .closed, let context else { return }
-        if closing == .resetting {
-            cutOffWhenAcknowledged()
-        } else if isInputEnded || connection?.isReadClosed == true {
-            cutOff()
-        } else if closing == .writing {
-            closing = .lingering
-            if !hasClosedOutput {
-                hasClosedOutput = true
-                countsFIN = true
-                context.close(mode: .output, promise: nil)
-            }
-            context.read()
-        }
-    }
-
-    /// RST overtakes what the kernel has not sent, and makes some systems throw away what they have not read.
-    private func cutOffWhenAcknowledged(after delay: TimeAmount = .milliseconds(1)) {
-        guard let context, unacknowledgedCount > 0 else {
-            cutOff()
+    private func countUnacknowledged(after delay: TimeAmount?) {
+        guard let delay, let context else {
+            close(.unacknowledged(unacknowledgedCount))
             return
         }
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         context.eventLoop.scheduleTask(in: delay) {
-            guard handler.value.phase != .detached, handler.value.phase != .closed else { return }
-            handler.value.cutOffWhenAcknowledged(after: min(delay * 2, .milliseconds(50)))
+            handler.value.close(.unacknowledged(handler.value.unacknowledgedCount))
         }
     }
 
-    /// Closes the socket, whatever waits: with RST, if the peer has not had all that was meant for it.
-    func cutOff() {
+    /// Closes the socket, whatever waits.
+    private func cutOff(reset: Bool) {
         stopTimer()
-        if closing == .resetting || hasPending, let context, let descriptor = try? descriptor(context) {
+        if reset, let context, let descriptor = try? descriptor(context) {
             var abort = linger(l_onoff: 1, l_linger: 0)
             setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
         }
@@ -149,24 +115,19 @@ extension ConnectionHandler {
 
     /// The channel is closed. Secrets are zeroed here.
     func end(_ error: any Error) {
-        guard phase != .detached, phase != .closed else { return }
-        phase = .closed
+        guard !layer.isGone else { return }
+        layer.close()
         leave(error)
     }
 
     /// Lets go of everything, and tells those who wait.
     func leave(_ error: any Error) {
         stopTimer()
-        connection = nil
-        handshake = nil
-        plain = CircularBuffer()
-        plainCount = 0
-        unconfirmed = UnconfirmedWrites()
-        received = CircularBuffer()
-        if let registeredID { registration?.remove(registeredID) }
+        layer.clear()
+        outbound.dropBytes()
+        inbound.dropBytes()
+        unregister()
         failWrites(error)
-        let waiting = closePromises
-        closePromises = []
-        for promise in waiting { promise.succeed() }
+        for promise in outbound.takeCloseTokens() { promise.succeed() }
     }
 }

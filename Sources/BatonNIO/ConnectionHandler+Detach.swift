@@ -12,6 +12,22 @@ extension ConnectionHandler {
         static let outputClosed = "baton.output-closed"
         /// The application has closed the connection; it ends when everything is written.
         static let closing = "baton.closing"
+
+        static func value(of output: CloseSequence.Output) -> [UInt8]? {
+            switch output {
+            case .open: nil
+            case .ending: [1]
+            case .ended: [2]
+            }
+        }
+
+        static func output(_ value: [UInt8]?) -> CloseSequence.Output {
+            switch value {
+            case nil: .open
+            case [2]: .ended
+            default: .ending
+            }
+        }
     }
 
     /// Takes the connection out of the channel, in mid-stream: also with writes pending, half-closed, or with a peer that
@@ -24,18 +40,16 @@ extension ConnectionHandler {
     /// - Parameter applicationState: put into the parcel; `nil` asks the provider set by `provideState`, if any.
     /// - Throws: `ConnectionError`, or what the state's provider throws. The connection goes on where it was.
     public func detach(applicationState: [UInt8]? = nil) throws -> Parcel {
-        guard let context, isActive else { throw ConnectionError(phase == .closed ? .closed : .noConnection) }
-        switch phase {
+        guard let context, isActive else { throw ConnectionError(layer.phase == .closed ? .closed : .noConnection) }
+        switch layer.phase {
         case .plain, .established: break
         case .handshaking: throw ConnectionError(.handshaking)
         case .detached: throw ConnectionError(.detached)
         case .failed, .closed: throw ConnectionError(.closed)
         }
         // What has broken ends here.
-        guard closing == .no || closing == .writing, transportError == nil, connection?.failure == nil else {
-            throw ConnectionError(.closed)
-        }
-        let state = try applicationState ?? stateProvider?() ?? []
+        guard ending.isMovable, inbound.failure == nil, !layer.hasFailed else { throw ConnectionError(.closed) }
+        let state = try applicationState ?? self.applicationState()
         let descriptor = try descriptor(context)
         let (taken, position) = try bytesTaken(of: descriptor, context)
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
@@ -43,34 +57,29 @@ extension ConnectionHandler {
         var sockets = DescriptorSet()
         sockets.append(owning: copy, writePosition: position)
         // `bytesTaken` has checked the count.
-        guard let tail = unconfirmed.takeTail(taken: taken) else { throw ConnectionError(.writePositionUnknown) }
-        return close(context, makeParcel(sockets, tail: tail, state: state))
+        guard let unsent = outbound.takeUnsent(taken: taken) else { throw ConnectionError(.writePositionUnknown) }
+        return close(context, makeParcel(sockets, unsent: unsent, state: state))
     }
 
-    /// Sets what makes the application's state when the connection moves. It is called on the event loop.
-    public func provideState(_ provider: @escaping () throws -> [UInt8]) { stateProvider = provider }
-
     private func makeParcel(
-        _ sockets: consuming DescriptorSet, tail: consuming ByteQueue, state: [UInt8]
+        _ sockets: consuming DescriptorSet, unsent: consuming ByteQueue, state: [UInt8]
     ) -> Parcel {
-        for buffer in plain { buffer.withUnsafeReadableBytes { tail.append($0) } }
         var parcel = Parcel(sockets: sockets, applicationState: state, metadata: metadata)
-        parcel.metadata.annotations[Annotation.closing] = closing == .writing ? [1] : nil
-        parcel.metadata.annotations[Annotation.outputClosed] =
-            closesOutput && phase == .plain ? [hasClosedOutput ? 2 : 1] : nil
-        if var snapshot = connection.take()?.suspend() {
-            snapshot.prependOutgoing(tail)
+        parcel.metadata.annotations[Annotation.closing] = ending.isWriting ? [1] : nil
+        parcel.metadata.annotations[Annotation.outputClosed] = isPlain ? Annotation.value(of: ending.output) : nil
+        if var snapshot = layer.suspend() {
+            snapshot.prependOutgoing(unsent)
             parcel.snapshot = consume snapshot
         } else {
-            parcel.unsent = tail.withBytes { Array($0) }
-            parcel.received = received.flatMap { Array($0.readableBytesView) }
+            parcel.unsent = unsent.withBytes { Array($0) }
+            parcel.received = inbound.bytes
         }
         return parcel
     }
 
     /// Closes the channel, by which only close(2) happens.
     private func close(_ context: ChannelHandlerContext, _ parcel: consuming Parcel) -> Parcel {
-        phase = .detached
+        layer.detach()
         context.fireUserInboundEventTriggered(ConnectionEvent.detached)
         context.close(mode: .all, promise: nil)
         leave(ConnectionError(.detached))
@@ -79,26 +88,27 @@ extension ConnectionHandler {
 
     // MARK: What the kernel took
 
+    /// Bytes the channel still has from others come before ours.
+    func noteBasePosition(_ context: ChannelHandlerContext) {
+        guard let descriptor = try? descriptor(context), let position = writePosition(descriptor) else { return }
+        outbound.begin(at: position, buffered: bufferedByteCount(context))
+    }
+
     /// How many of the bytes handed to the channel the kernel has taken, and the socket's write position.
-    ///
-    /// The channel knows by its own count; the kernel's must agree. It does not after a reset, which empties the queues.
     private func bytesTaken(
         of descriptor: CInt, _ context: ChannelHandlerContext
     ) throws(ConnectionError) -> (taken: UInt64, position: UInt64?) {
-        let buffered = UInt64(max(0, bufferedByteCount(context)))
-        guard buffered <= UInt64(unconfirmed.count) else { throw ConnectionError(.writePositionUnknown) }
-        let taken = unconfirmed.handed - buffered
-        guard let basePosition else { return (taken, nil) }
-        var position: UInt64 = 0
-        // A FIN of ours counts as a byte; nothing is written behind it.
-        let sent = taken + (countsFIN ? 1 : 0)
-        guard baton_write_position(descriptor, &position) == 0, position &- basePosition == sent else {
-            throw ConnectionError(.writePositionUnknown)
-        }
-        return (taken, position)
+        let taken = outbound.bytesTaken(buffered: bufferedByteCount(context), position: writePosition(descriptor))
+        guard let taken else { throw ConnectionError(.writePositionUnknown) }
+        return taken
     }
 
-    func bufferedByteCount(_ context: ChannelHandlerContext) -> Int {
+    private func writePosition(_ descriptor: CInt) -> UInt64? {
+        var position: UInt64 = 0
+        return baton_write_position(descriptor, &position) == 0 ? position : nil
+    }
+
+    private func bufferedByteCount(_ context: ChannelHandlerContext) -> Int {
         (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 

@@ -1,4 +1,3 @@
-internal import CLinuxSockets
 public import NIOCore
 public import TLSHandshake
 internal import TLSRecords
@@ -13,42 +12,18 @@ extension ConnectionHandler {
     ///
     /// What the application asked to read of the plain part it has had; plaintext waits until it asks again.
     public func startTLS(_ handshake: consuming Handshake, received: ByteBuffer? = nil) throws(ConnectionError) {
-        guard phase == .plain else { throw ConnectionError(phase == .closed ? .closed : .alreadySecured) }
-        guard closing == .no, !closesOutput else { throw ConnectionError(.closed) }
+        guard layer.phase == .plain else { throw ConnectionError(layer.phase == .closed ? .closed : .alreadySecured) }
+        guard !ending.isClosing, ending.output == .open else { throw ConnectionError(.closed) }
         received?.withUnsafeReadableBytes { handshake.receive($0.bytes) }
-        while let buffer = self.received.popFirst() {
+        while let buffer = inbound.popFirst() {
             buffer.withUnsafeReadableBytes { handshake.receive($0.bytes) }
         }
-        isReadWanted = false
-        self.handshake = consume handshake
-        phase = .handshaking
+        inbound.forgetRead()
+        layer.begin(handshake)
         if isActive { beginHandshake() }
     }
 
-    /// The channel is connected.
-    func activate(_ context: ChannelHandlerContext) {
-        guard !isActive else { return }
-        isActive = true
-        noteBasePosition(context)
-        switch phase {
-        case .handshaking: beginHandshake()
-        case .established, .plain:
-            if closing == .writing { limitClosing() }
-            drain()
-        case .failed, .detached, .closed: break
-        }
-    }
-
-    /// Bytes the channel still has from others come before ours.
-    private func noteBasePosition(_ context: ChannelHandlerContext) {
-        var position: UInt64 = 0
-        guard let descriptor = try? descriptor(context), baton_write_position(descriptor, &position) == 0 else {
-            return
-        }
-        basePosition = position &+ UInt64(max(0, bufferedByteCount(context)))
-    }
-
-    private func beginHandshake() {
+    func beginHandshake() {
         if let limit = options.handshakeTimeout {
             startTimer(limit) { $0.fail(ConnectionError(.handshakeTimedOut)) }
         }
@@ -56,13 +31,13 @@ extension ConnectionHandler {
     }
 
     func advanceHandshake() {
-        guard phase == .handshaking else { return }
+        guard layer.phase == .handshaking else { return }
         do {
-            guard try handshake?.advance() == .established else {
+            guard try layer.advanceHandshake() else {
                 drain()
-                guard phase == .handshaking else { return }
+                guard layer.phase == .handshaking else { return }
                 // Nothing comes behind the peer's FIN.
-                if isInputEnded { try handshake?.receiveEnd() }
+                if inbound.isEnded { try layer.endHandshakeInput() }
                 // The application may not want to read; the handshake does.
                 context?.read()
                 return
@@ -74,9 +49,7 @@ extension ConnectionHandler {
     }
 
     private func establish() throws(HandshakeError) {
-        clientSession = try handshake?.clientSession()
-        connection = try handshake.take()?.connection()
-        phase = .established
+        clientSession = try layer.establish()
         stopTimer()
         if let info { context?.fireUserInboundEventTriggered(ConnectionEvent.established(info)) }
         sealWaiting()
@@ -86,11 +59,14 @@ extension ConnectionHandler {
 
     /// What was written during the handshake.
     private func sealWaiting() {
-        while phase == .established, let waiting = unsealed.popFirst() {
-            unsealedCount -= waiting.bytes.readableBytes
-            seal(waiting.bytes, waiting.promise)
+        while layer.phase == .established, let first = outbound.popHeld() {
+            switch first {
+            case .bytes(let buffer, let promise): seal(buffer, promise)
+            case .end(let promise):
+                layer.closeOutput()
+                outbound.wait(promise, outgoing: layer.outgoingCount)
+            }
         }
-        if phase == .established, closesOutput { connection?.close() }
     }
 
     /// Ends the connection for a reason of the peer's or of its own. A fatal alert that is due is written before the
@@ -98,32 +74,17 @@ extension ConnectionHandler {
     /// an alert itself, the connection is reset: it must not end as if it were whole.
     func fail(_ error: any Error) {
         let saysWhy: Bool
-        switch phase {
+        switch layer.phase {
         case .failed, .detached, .closed: return
         case .plain, .handshaking: saysWhy = true
         case .established:
             let error = error as? TLSError
             saysWhy = error?.code != .peerAlert && error?.alert != nil
         }
-        phase = .failed
+        layer.fail()
         stopTimer()
         failWrites(error)
         context?.fireErrorCaught(error)
-        if saysWhy { beginClosing(nil) } else { reset() }
-    }
-
-    // MARK: Time limits
-
-    func startTimer(_ limit: TimeAmount, _ body: @escaping (ConnectionHandler) -> Void) {
-        stopTimer()
-        guard let context else { return }
-        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let action = NIOLoopBound(body, eventLoop: context.eventLoop)
-        timer = context.eventLoop.scheduleTask(in: limit) { action.value(handler.value) }
-    }
-
-    func stopTimer() {
-        timer?.cancel()
-        timer = nil
+        close(saysWhy ? .close : .reset(discarding: false))
     }
 }

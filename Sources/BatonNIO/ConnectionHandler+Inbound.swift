@@ -3,9 +3,6 @@ internal import TLSHandshake
 internal import TLSRecords
 
 extension ConnectionHandler {
-    /// The most plaintext gathered for one `channelRead`, in bytes.
-    private static let largestRead = 64 << 10
-
     private enum Step {
         case plaintext(ByteBuffer)
         case tell(ConnectionEvent)
@@ -15,43 +12,25 @@ extension ConnectionHandler {
     }
 
     /// Handler of the pipeline; not to be called.
-    public func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
-        if context.channel.isActive { activate(context) }
-    }
-
-    /// Handler of the pipeline; not to be called.
-    public func handlerRemoved(context: ChannelHandlerContext) {
-        if phase != .detached { end(ChannelError.ioOnClosedChannel) }
-        self.context = nil
-    }
-
-    /// Handler of the pipeline; not to be called.
-    public func channelActive(context: ChannelHandlerContext) {
-        activate(context)
-        context.fireChannelActive()
-    }
-
-    /// Handler of the pipeline; not to be called.
     ///
     /// The application hears of it at the connection's end: behind the data that came before.
     public func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        transportError = transportError ?? error
+        inbound.fail(error)
     }
 
     /// Handler of the pipeline; not to be called.
     public func channelInactive(context: ChannelHandlerContext) {
-        isTransportGone = true
-        switch phase {
+        inbound.loseTransport()
+        switch layer.phase {
         case .handshaking:
             do {
-                if let transportError { throw transportError }
-                try handshake?.receiveEnd()
+                if let failure = inbound.failure { throw failure }
+                try layer.endHandshakeInput()
             } catch {
                 end(error)
                 context.fireErrorCaught(error)
             }
-        case .plain where closing == .no, .established where closing == .no: endOfTransport(context)
+        case .plain where !ending.isClosing, .established where !ending.isClosing: endOfTransport(context)
         case .plain, .established, .failed, .detached, .closed: break
         }
         end(ChannelError.ioOnClosedChannel)
@@ -62,13 +41,13 @@ extension ConnectionHandler {
     /// it has not asked for it yet.
     private func endOfTransport(_ context: ChannelHandlerContext) {
         // Once our FIN has been sent the channel takes the peer's for the end of everything. Any other way is a break.
-        let isInOrder = transportError == nil && hasClosedOutput
+        let isInOrder = inbound.failure == nil && ending.output == .ended
         // With TLS the connection itself knows whether the peer had ended: its close_notify is missing, or not.
-        if isInOrder || phase == .established { isInputEnded = true }
+        if isInOrder || layer.phase == .established { inbound.end() }
         pump()
-        if hasDelivered { completeRead() }
-        guard !isInOrder, closing == .no, phase == .plain || phase == .established else { return }
-        let error = transportError ?? ConnectionError(.reset)
+        if inbound.hasDelivered { completeRead() }
+        guard !isInOrder, !ending.isClosing, layer.phase == .plain || layer.phase == .established else { return }
+        let error = inbound.failure ?? ConnectionError(.reset)
         end(error)
         context.fireErrorCaught(error)
     }
@@ -78,18 +57,18 @@ extension ConnectionHandler {
     /// A channel whose peer has ended its side reads what is left at once, asked or not.
     public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let buffer = unwrapInboundIn(data)
-        isUsedSinceSweep = true
-        guard closing == .no else { return }
-        switch phase {
+        noteUse()
+        guard !ending.isClosing else { return }
+        switch layer.phase {
         case .plain:
-            received.append(buffer)
+            inbound.append(buffer)
             pump()
         case .handshaking:
-            buffer.withUnsafeReadableBytes { handshake?.receive($0.bytes) }
+            layer.receive(buffer)
             advanceHandshake()
         case .established:
-            connection?.noteTime(NIODeadline.now().uptimeNanoseconds / 1_000_000)
-            buffer.withUnsafeReadableBytes { connection?.receive($0.bytes) }
+            layer.noteTime(NIODeadline.now().uptimeNanoseconds / 1_000_000)
+            layer.receive(buffer)
             pump()
         case .failed, .detached, .closed: break
         }
@@ -97,9 +76,9 @@ extension ConnectionHandler {
 
     /// Handler of the pipeline; not to be called.
     public func channelReadComplete(context: ChannelHandlerContext) {
-        if hasDelivered {
+        if inbound.hasDelivered {
             completeRead()
-        } else if closing != .no || isReadWanted || phase == .handshaking {
+        } else if ending.isClosing || inbound.isReadWanted || layer.phase == .handshaking {
             // A piece of a record is not what the application asked for.
             context.read()
         }
@@ -107,16 +86,16 @@ extension ConnectionHandler {
 
     /// Handler of the pipeline; not to be called.
     public func read(context: ChannelHandlerContext) {
-        isReadWanted = true
+        inbound.wantRead()
         // Who is asked in the midst of handing on goes on handing on.
-        guard !isPumping else { return }
+        guard !inbound.isBeingPumped else { return }
         pump()
-        if hasDelivered {
+        if inbound.hasDelivered {
             // The application may ask again from within.
             completeRead()
-            if readsByItself { isReadWanted = true }
+            if readsByItself { inbound.wantRead() }
         }
-        if isReadWanted { context.read() }
+        if inbound.isReadWanted { context.read() }
     }
 
     /// Handler of the pipeline; not to be called.
@@ -125,51 +104,46 @@ extension ConnectionHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
-        isInputEnded = true
-        guard closing == .no else {
-            finishClosing()
+        inbound.end()
+        guard !ending.isClosing else {
+            close(.progress)
             return
         }
-        switch phase {
+        switch layer.phase {
         case .plain, .established:
             pump()
-            if hasDelivered { completeRead() }
+            if inbound.hasDelivered { completeRead() }
         case .handshaking:
-            do { try handshake?.receiveEnd() } catch { fail(error) }
+            do { try layer.endHandshakeInput() } catch { fail(error) }
         case .failed, .detached, .closed: break
         }
     }
 
-    private var hasDelivered: Bool { delivered != nil }
-
     /// Whether the application gets what there is: it has asked, need not ask, or cannot ask any more.
-    private var mayDeliver: Bool { isReadWanted || isTransportGone || readsByItself }
+    private var mayDeliver: Bool { inbound.isReadWanted || inbound.isTransportGone || readsByItself }
 
     /// Whether the channel asks for the application. It does so only after what it has read itself, and not while a read of
     /// this handler's own is pending.
     private var readsByItself: Bool { (try? context?.channel.syncOptions?.getOption(.autoRead)) == true }
 
     private func completeRead() {
-        delivered = nil
-        isReadWanted = false
+        inbound.completeRead()
         context?.fireChannelReadComplete()
     }
 
     private func deliver(_ buffer: ByteBuffer) {
-        delivered = (delivered ?? 0) + buffer.readableBytes
+        inbound.countDelivery(buffer.readableBytes)
         context?.fireChannelRead(wrapInboundOut(buffer))
-        guard let delivered, delivered >= Self.largestRead, !isTransportGone else { return }
-        completeRead()
+        if inbound.isReadFull { completeRead() }
     }
 
     /// Hands on what has come, in its order: plaintext as far as the application wants to read, then the end. Handlers may
     /// do anything in between, so no state is kept across a call to them.
     func pump() {
-        guard !isPumping, isActive else { return }
-        isPumping = true
-        stepping: while closing == .no, let context {
+        guard isActive, inbound.beginPumping() else { return }
+        stepping: while !ending.isClosing, let context {
             let step: Step =
-                switch phase {
+                switch layer.phase {
                 case .plain: nextPlainStep()
                 case .established: nextStep(context)
                 case .handshaking, .failed, .detached, .closed: .nothing
@@ -179,32 +153,33 @@ extension ConnectionHandler {
             case .tell(let event): context.fireUserInboundEventTriggered(event)
             case .readClosed: tellInputClosed()
             case .failed(let error):
-                if hasDelivered { completeRead() }
+                if inbound.hasDelivered { completeRead() }
                 fail(error)
                 break stepping
             case .nothing: break stepping
             }
         }
-        isPumping = false
+        inbound.endPumping()
         drain()
     }
 
     private func nextPlainStep() -> Step {
         guard mayDeliver else { return .nothing }
-        if let buffer = received.popFirst() { return .plaintext(buffer) }
-        return isInputEnded && !hasToldInputClosed ? .readClosed : .nothing
+        if let buffer = inbound.popFirst() { return .plaintext(buffer) }
+        return inbound.isEnded && !inbound.hasToldEnd ? .readClosed : .nothing
     }
 
     private func nextStep(_ context: ChannelHandlerContext) -> Step {
         var gathered: ByteBuffer?
         do throws(TLSError) {
             while true {
-                if let count = connection?.unreadCount, count > 0 {
+                let count = layer.unreadCount
+                if count > 0 {
                     guard mayDeliver else { return .nothing }
-                    let room = max(0, Self.largestRead - (gathered?.readableBytes ?? 0))
+                    let room = max(0, InboundQueue.largestRead - (gathered?.readableBytes ?? 0))
                     if gathered == nil { gathered = context.channel.allocator.buffer(capacity: roomNeeded(count)) }
                     if count > room, let gathered { return .plaintext(gathered) }
-                    readUnread(count, into: &gathered)
+                    layer.readUnread(count, into: &gathered)
                     recordsReceived &+= 1
                     continue
                 }
@@ -216,12 +191,12 @@ extension ConnectionHandler {
                 case .closeNotify: break
                 case nil:
                     if let gathered { return .plaintext(gathered) }
-                    if connection?.isReadClosed == true {
-                        return mayDeliver && !hasToldInputClosed ? .readClosed : .nothing
+                    if layer.isReadClosed {
+                        return mayDeliver && !inbound.hasToldEnd ? .readClosed : .nothing
                     }
-                    guard isInputEnded, connection != nil else { return .nothing }
+                    guard inbound.isEnded, layer.phase == .established else { return .nothing }
                     // Says that there was no close_notify, by throwing at the next turn.
-                    connection!.receiveEnd()
+                    layer.receiveEnd()
                 }
             }
         } catch {
@@ -232,18 +207,14 @@ extension ConnectionHandler {
     }
 
     private func nextEvent() throws(TLSError) -> Event? {
-        if let event = postponed {
-            postponed = nil
-            return event
-        }
-        guard connection != nil else { return nil }
-        return try connection!.nextEvent()
+        if let event = inbound.takePostponed() { return event }
+        return try layer.nextEvent()
     }
 
     /// Data that came before an event is handed on before it.
     private func keep(_ gathered: ByteBuffer?, before event: Event) -> Step {
         if let gathered {
-            postponed = event
+            inbound.postpone(event)
             return .plaintext(gathered)
         }
         switch event {
@@ -254,35 +225,26 @@ extension ConnectionHandler {
     }
 
     /// One record seldom comes alone when it is a large one.
-    private func roomNeeded(_ count: Int) -> Int { count >= 4_096 ? Self.largestRead : count }
-
-    private func readUnread(_ count: Int, into buffer: inout ByteBuffer?) {
-        connection?.withUnread { span in
-            span.withUnsafeBytes { bytes in
-                _ = buffer?.writeBytes(bytes)
-            }
-        }
-        connection?.consumeUnread(count)
-    }
+    private func roomNeeded(_ count: Int) -> Int { count >= 4_096 ? InboundQueue.largestRead : count }
 
     /// The peer will send no more, and the application has had what it sent.
     private func tellInputClosed() {
-        if hasDelivered { completeRead() }
+        if inbound.hasDelivered { completeRead() }
         // The application may have closed the connection, moved it or begun TLS.
-        guard closing == .no, !hasToldInputClosed, hasInputEnded else { return }
-        hasToldInputClosed = true
+        guard !ending.isClosing, !inbound.hasToldEnd, hasInputEnded else { return }
+        inbound.tellEnd()
         context?.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
-        if !options.allowsHalfClosure || isOutputClosed { beginClosing(nil) }
+        if !options.allowsHalfClosure || isOutputClosed { close(.close) }
     }
 
     private var hasInputEnded: Bool {
-        switch phase {
-        case .plain: isInputEnded
-        case .established: connection?.isReadClosed == true
+        switch layer.phase {
+        case .plain: inbound.isEnded
+        case .established: layer.isReadClosed
         case .handshaking, .failed, .detached, .closed: false
         }
     }
 
     /// Whether the application has ended its side, here or at a former owner. What it wrote before may still wait.
-    public var isOutputClosed: Bool { closesOutput || hasClosedOutput || connection?.isWriteClosed == true }
+    public var isOutputClosed: Bool { ending.output != .open || layer.isWriteClosed }
 }

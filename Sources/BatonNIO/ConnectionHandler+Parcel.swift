@@ -8,21 +8,19 @@ extension ConnectionHandler {
         guard var parcel = detached.take() else { return nil }
         var metadata = parcel.metadata
         let isClosing = metadata.annotations.removeValue(forKey: Annotation.closing) != nil
-        let outputClosed = metadata.annotations.removeValue(forKey: Annotation.outputClosed)
+        let output = Annotation.output(metadata.annotations.removeValue(forKey: Annotation.outputClosed))
         if let snapshot = parcel.snapshot.take() {
-            self.init(Connection(resuming: snapshot), options: options, metadata: metadata)
+            self.init(
+                ProtocolLayer(Connection(resuming: snapshot)), ending: CloseSequence(isClosing: isClosing),
+                options: options, metadata: metadata)
             // A record that a former owner opened and did not hand on is received here.
-            if let unread = connection?.unreadCount, unread > 0 { recordsReceived = 1 }
+            if layer.unreadCount > 0 { recordsReceived = 1 }
         } else {
-            self.init(plain: options, metadata: metadata)
-            if !parcel.received.isEmpty { received.append(ByteBuffer(bytes: parcel.received)) }
-            if !parcel.unsent.isEmpty {
-                plain.append(ByteBuffer(bytes: parcel.unsent))
-                plainCount = parcel.unsent.count
-            }
-            closesOutput = outputClosed != nil
-            hasClosedOutput = outputClosed == [2]
+            var outbound = OutboundQueue<EventLoopPromise<Void>>(window: options.writeWindow)
+            if !parcel.unsent.isEmpty { outbound.append(ByteBuffer(bytes: parcel.unsent), nil) }
+            self.init(
+                ProtocolLayer(), outbound: outbound, inbound: InboundQueue(received: parcel.received),
+                ending: CloseSequence(isClosing: isClosing, output: output), options: options, metadata: metadata)
         }
-        if isClosing { closing = .writing }
     }
 }

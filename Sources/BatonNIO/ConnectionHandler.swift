@@ -25,30 +25,6 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     /// Ciphertext, or plaintext before TLS has begun.
     public typealias OutboundOut = ByteBuffer
 
-    enum Phase {
-        case plain, handshaking, established
-        /// The connection has failed: an alert may still wait to be written.
-        case failed
-        case detached, closed
-    }
-
-    /// How far closing has come.
-    enum Closing {
-        case no
-        /// What waits is written first.
-        case writing
-        /// Our side has ended; what the peer still sends is thrown away until it ends too.
-        case lingering
-        /// What waits is written and acknowledged first; then the connection is reset.
-        case resetting
-    }
-
-    /// What was written and waits for the handshake's end.
-    struct Waiting {
-        var bytes: ByteBuffer
-        var promise: EventLoopPromise<Void>?
-    }
-
     /// How it behaves.
     public let options: ConnectionOptions
 
@@ -62,134 +38,191 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     /// did not hand on counts here.
     public internal(set) var recordsReceived: UInt64 = 0
 
-    var context: ChannelHandlerContext?
-    var phase: Phase
-    var closing = Closing.no
-    var handshake: Handshake?
-    var connection: Connection?
-    var unconfirmed = UnconfirmedWrites()
-    /// The kernel's write position before the first byte of `unconfirmed`; `nil` where the kernel does not tell.
-    var basePosition: UInt64?
-    /// Plaintext for the record layer, while the handshake goes on.
-    var unsealed = CircularBuffer<Waiting>()
-    /// Bytes to be sent as they are, before everything else.
-    var plain = CircularBuffer<ByteBuffer>()
-    var plainCount = 0
-    var unsealedCount = 0
-    /// Writes of the application by the position at which they end.
-    var promises = CircularBuffer<(position: UInt64, promise: EventLoopPromise<Void>)>()
-    /// Bytes of a plain connection that were read and that the application has not asked for: a former owner's, and what
-    /// the channel reads by itself once the peer has ended its side.
-    var received = CircularBuffer<ByteBuffer>()
-    var closePromises: [EventLoopPromise<Void>] = []
-    var closesOutput = false
-    var hasClosedOutput = false
-    /// Whether the FIN left after `basePosition` was noted; not so if a former owner sent it.
-    var countsFIN = false
-    var postponed: Event?
-    var isReadWanted = false
-    var isPumping = false
-    var isDraining = false
-    /// Plaintext bytes handed on since the application was last told that a read is complete; `nil`: none.
-    var delivered: Int?
-    /// The peer has sent its FIN. It comes behind what waits to be read.
-    var isInputEnded = false
-    /// The channel is gone, and with it the chance to be asked for what waits.
-    var isTransportGone = false
-    /// Why the channel has failed, if it has.
-    var transportError: (any Error)?
-    var hasToldInputClosed = false
-    var isActive = false
-    var wasWritable = true
-    var timer: Scheduled<Void>?
-    weak var registration: ConnectionRegistry.Shard?
-    var registeredID: ConnectionID?
-    var stateProvider: (() throws -> [UInt8])?
-    var isUsedSinceSweep = true
+    /// What waits to be written, who waits for it, and what is with the channel.
+    var outbound: OutboundQueue<EventLoopPromise<Void>>
+    /// What waits to be read, and what the application has been told.
+    var inbound: InboundQueue
+    /// How far closing has come.
+    var ending: CloseSequence
+    /// TLS, or nothing.
+    var layer: ProtocolLayer
+
+    private(set) var context: ChannelHandlerContext?
+    private(set) var isActive = false
+    private var isDraining = false
+    private var wasWritable = true
+    private var timer: Scheduled<Void>?
+    private weak var registration: ConnectionRegistry.Shard?
+    private var registeredID: ConnectionID?
+    private var stateProvider: (() throws -> [UInt8])?
+    private var isUsedSinceSweep = true
 
     /// Whether the connection is not to be offered to a successor: it was declined, or the application wants it to end here.
     public var staysHere = false
 
     /// A connection without TLS, for now or for good.
-    public init(plain options: ConnectionOptions = .init(), metadata: ParcelMetadata = .init()) {
-        self.options = options
-        self.metadata = metadata
-        phase = .plain
+    public convenience init(plain options: ConnectionOptions = .init(), metadata: ParcelMetadata = .init()) {
+        self.init(ProtocolLayer(), options: options, metadata: metadata)
     }
 
     /// A connection that begins with a handshake. What is written before its end waits for it.
-    public init(
+    public convenience init(
         _ handshake: consuming Handshake, options: ConnectionOptions = .init(), metadata: ParcelMetadata = .init()
     ) {
-        self.options = options
-        self.metadata = metadata
-        phase = .handshaking
-        self.handshake = consume handshake
+        self.init(ProtocolLayer(handshake), options: options, metadata: metadata)
     }
 
     /// A connection that is established.
-    public init(
+    public convenience init(
         _ connection: consuming Connection, options: ConnectionOptions = .init(), metadata: ParcelMetadata = .init()
+    ) {
+        self.init(ProtocolLayer(connection), options: options, metadata: metadata)
+    }
+
+    init(
+        _ layer: consuming ProtocolLayer, outbound: OutboundQueue<EventLoopPromise<Void>>? = nil,
+        inbound: InboundQueue = .init(), ending: CloseSequence = .init(), options: ConnectionOptions,
+        metadata: ParcelMetadata
     ) {
         self.options = options
         self.metadata = metadata
-        phase = .established
-        self.connection = consume connection
+        self.layer = layer
+        self.outbound = outbound ?? OutboundQueue(window: options.writeWindow)
+        self.inbound = inbound
+        self.ending = ending
     }
 
     /// What the handshake settled; `nil` for plain connections and before the end of the handshake.
-    public var info: ConnectionInfo? {
-        switch connection {
-        case .some(let connection): connection.info
-        case .none: nil
-        }
-    }
+    public var info: ConnectionInfo? { layer.info }
 
     /// Whether the connection is without TLS, for now or for good.
-    public var isPlain: Bool { phase == .plain }
+    public var isPlain: Bool { layer.phase == .plain }
 
     /// Bytes of the application's, or ciphertext made of them, that the kernel is not known to have taken.
-    public var pendingByteCount: Int { outgoingCount + unconfirmed.count + plainCount + unsealedCount }
+    public var pendingByteCount: Int { layer.outgoingCount + outbound.pendingCount }
+
+    /// Whether bytes wait that the channel has not confirmed.
+    var hasPending: Bool { outbound.count > 0 || layer.outgoingCount > 0 }
 
     /// Whether the connection is being closed or reset, or has failed. What the application wrote before is still being
     /// written; nothing is read any more.
     public var isClosing: Bool {
-        switch phase {
-        case .plain, .handshaking, .established: closing != .no
+        switch layer.phase {
+        case .plain, .handshaking, .established: ending.isClosing
         case .failed, .detached, .closed: true
         }
     }
 
     /// Whether the application should go on writing. The channel's own `isWritable` says the same once the handshake is
     /// done; this also counts what waits for it.
-    public var isWritable: Bool { pendingByteCount < options.writeWindow && closing == .no }
+    public var isWritable: Bool { pendingByteCount < options.writeWindow && !ending.isClosing }
 
     /// Keying material for the application or for channel binding; see `Connection.exportKeyingMaterial`.
     public func exportKeyingMaterial(label: String, context: [UInt8]?, length: Int) -> SecretBytes? {
-        connection?.exportKeyingMaterial(label: label, context: context, length: length)
+        layer.exportKeyingMaterial(label: label, context: context, length: length)
     }
 
     /// Changes our sending key (RFC 8446 section 4.6.3).
     ///
     /// - Throws: as `Connection.updateKeys`; `closed` unless the connection is established.
     public func updateKeys(requestingPeer: Bool = false) throws {
-        guard phase == .established else { throw ConnectionError(.closed) }
-        try connection?.updateKeys(requestingPeer: requestingPeer)
+        guard layer.phase == .established else { throw ConnectionError(.closed) }
+        try layer.updateKeys(requestingPeer: requestingPeer)
         drain()
     }
 
     /// Gives back what an idle connection does not need. A `ConnectionRegistry` does this by itself.
-    public func releaseIdleMemory() { connection?.releaseIdleMemory() }
+    public func releaseIdleMemory() { layer.releaseIdleMemory() }
 
-    var outgoingCount: Int {
-        switch connection {
-        case .some(let connection): return connection.outgoingCount
-        case .none: break
+    /// Sets what makes the application's state when the connection moves. It is called on the event loop.
+    public func provideState(_ provider: @escaping () throws -> [UInt8]) { stateProvider = provider }
+
+    /// The application's state, from its provider; empty without one.
+    func applicationState() throws -> [UInt8] { try stateProvider?() ?? [] }
+
+    // MARK: The channel
+
+    /// Handler of the pipeline; not to be called.
+    public func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { activate(context) }
+    }
+
+    /// Handler of the pipeline; not to be called.
+    public func handlerRemoved(context: ChannelHandlerContext) {
+        if layer.phase != .detached { end(ChannelError.ioOnClosedChannel) }
+        self.context = nil
+    }
+
+    /// Handler of the pipeline; not to be called.
+    public func channelActive(context: ChannelHandlerContext) {
+        activate(context)
+        context.fireChannelActive()
+    }
+
+    private func activate(_ context: ChannelHandlerContext) {
+        guard !isActive else { return }
+        isActive = true
+        noteBasePosition(context)
+        switch layer.phase {
+        case .handshaking: beginHandshake()
+        case .established, .plain: close(.activated)
+        case .failed, .detached, .closed: break
         }
-        switch handshake {
-        case .some(let handshake): return handshake.outgoingCount
-        case .none: return 0
+    }
+
+    /// Gives what waits to the channel, as far as the window allows.
+    func drain() {
+        guard !isDraining, isActive, !layer.isGone else { return }
+        isDraining = true
+        while let context, fill(context) {
+            context.flush()
+            if layer.isGone { break }
         }
+        isDraining = false
+        guard !layer.isGone else { return }
+        settlePromises()
+        tellWritability()
+        if ending.awaitsProgress { close(.progress) }
+    }
+
+    func tellWritability() {
+        guard isWritable != wasWritable else { return }
+        wasWritable.toggle()
+        context?.fireChannelWritabilityChanged()
+    }
+
+    // MARK: The time limit
+
+    func startTimer(_ limit: TimeAmount, _ body: @escaping (ConnectionHandler) -> Void) {
+        stopTimer()
+        guard let context else { return }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let action = NIOLoopBound(body, eventLoop: context.eventLoop)
+        timer = context.eventLoop.scheduleTask(in: limit) { action.value(handler.value) }
+    }
+
+    func stopTimer() {
+        timer?.cancel()
+        timer = nil
+    }
+
+    // MARK: The registry
+
+    func register(_ shard: ConnectionRegistry.Shard, _ id: ConnectionID) {
+        registration = shard
+        registeredID = id
+    }
+
+    func unregister() {
+        if let registeredID { registration?.remove(registeredID) }
+    }
+
+    func noteUse() { isUsedSinceSweep = true }
+
+    /// Gives memory back if the connection was not used since the last call.
+    func sweep() {
+        if isUsedSinceSweep { isUsedSinceSweep = false } else { releaseIdleMemory() }
     }
 }
 

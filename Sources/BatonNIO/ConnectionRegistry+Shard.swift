@@ -20,8 +20,7 @@ extension ConnectionRegistry {
         func add(_ handler: ConnectionHandler) -> ConnectionID {
             let id = ConnectionID.next()
             handlers[id] = handler
-            handler.registration = self
-            handler.registeredID = id
+            handler.register(self, id)
             tally.connections.wrappingAdd(1, ordering: .relaxed)
             startSweeping()
             return id
@@ -36,13 +35,13 @@ extension ConnectionRegistry {
             }
         }
 
-        var handshakingCount: Int { handlers.values.count { $0.phase == .handshaking } }
+        var handshakingCount: Int { handlers.values.count { $0.layer.phase == .handshaking } }
 
         func summaries() -> [ConnectionSummary] {
             handlers.map { id, handler in
                 ConnectionSummary(
                     id: id, info: handler.info, metadata: handler.metadata,
-                    peer: handler.context?.channel.remoteAddress, isHandshaking: handler.phase == .handshaking,
+                    peer: handler.context?.channel.remoteAddress, isHandshaking: handler.layer.phase == .handshaking,
                     pendingByteCount: handler.pendingByteCount)
             }
         }
@@ -51,7 +50,9 @@ extension ConnectionRegistry {
             var taken: [DetachedConnection] = []
             for handler in Array(handlers.values) {
                 guard taken.count < limit else { break }
-                guard !handler.staysHere, handler.phase == .plain || handler.phase == .established else { continue }
+                guard !handler.staysHere, handler.layer.phase == .plain || handler.layer.phase == .established else {
+                    continue
+                }
                 do {
                     taken.append(DetachedConnection(try handler.detach()))
                 } catch {
@@ -71,13 +72,7 @@ extension ConnectionRegistry {
         }
 
         private func releaseIdleMemory() {
-            for handler in handlers.values {
-                if handler.isUsedSinceSweep {
-                    handler.isUsedSinceSweep = false
-                } else {
-                    handler.releaseIdleMemory()
-                }
-            }
+            for handler in handlers.values { handler.sweep() }
         }
     }
 }

@@ -1,0 +1,95 @@
+internal import NIOCore
+internal import TLSRecords
+
+/// What has come in and the application has not asked for, and what it has been told of it. The peer's end is the last entry
+/// of the queue. Ciphertext and the plaintext made of it are in the connection.
+struct InboundQueue {
+    /// The most plaintext gathered for one `channelRead`, and handed on between two `channelReadComplete`, in bytes.
+    static let largestRead = 64 << 10
+
+    /// Bytes of a plain connection: a former owner's, and what the channel reads by itself once the peer has ended its side.
+    private var received = CircularBuffer<ByteBuffer>()
+    private var postponed: Event?
+    /// Plaintext bytes handed on since the application was last told that a read is complete; `nil`: none.
+    private var delivered: Int?
+    private var isPumping = false
+
+    /// Whether the application has asked to read, and has not had anything since.
+    private(set) var isReadWanted = false
+    /// Whether the peer has sent its FIN. It comes behind what waits to be read.
+    private(set) var isEnded = false
+    /// Whether the application has been told of the peer's end.
+    private(set) var hasToldEnd = false
+    /// Whether the channel is gone, and with it the chance to be asked for what waits.
+    private(set) var isTransportGone = false
+    /// Why the channel has failed, if it has.
+    private(set) var failure: (any Error)?
+
+    init() {}
+
+    /// A queue with what a former owner has read.
+    init(received bytes: [UInt8]) {
+        if !bytes.isEmpty { received.append(ByteBuffer(bytes: bytes)) }
+    }
+
+    // MARK: Bytes and events
+
+    mutating func append(_ buffer: ByteBuffer) { received.append(buffer) }
+
+    mutating func popFirst() -> ByteBuffer? { received.popFirst() }
+
+    /// The bytes that wait.
+    var bytes: [UInt8] { received.flatMap { Array($0.readableBytesView) } }
+
+    mutating func dropBytes() { received = CircularBuffer() }
+
+    /// Keeps an event that comes behind data, until the data has been handed on.
+    mutating func postpone(_ event: Event) { postponed = event }
+
+    mutating func takePostponed() -> Event? {
+        defer { postponed = nil }
+        return postponed
+    }
+
+    // MARK: Handing on
+
+    /// Whether something was handed on since the application was last told that a read is complete.
+    var hasDelivered: Bool { delivered != nil }
+
+    mutating func countDelivery(_ count: Int) { delivered = (delivered ?? 0) + count }
+
+    /// Whether so much was handed on that the application is to be told that a read is complete.
+    var isReadFull: Bool { (delivered ?? 0) >= Self.largestRead && !isTransportGone }
+
+    mutating func completeRead() {
+        delivered = nil
+        isReadWanted = false
+    }
+
+    mutating func wantRead() { isReadWanted = true }
+
+    mutating func forgetRead() { isReadWanted = false }
+
+    /// - Returns: `false` if what there is is being handed on already.
+    mutating func beginPumping() -> Bool {
+        guard !isPumping else { return false }
+        isPumping = true
+        return true
+    }
+
+    mutating func endPumping() { isPumping = false }
+
+    /// Whether the application asks from within a call that hands something on.
+    var isBeingPumped: Bool { isPumping }
+
+    // MARK: The end
+
+    mutating func end() { isEnded = true }
+
+    mutating func tellEnd() { hasToldEnd = true }
+
+    mutating func loseTransport() { isTransportGone = true }
+
+    /// The first failure is the one that counts.
+    mutating func fail(_ error: any Error) { failure = failure ?? error }
+}
