@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// A moment on the monotonic clock at which waiting ends. Setting the wall clock does not move it.
 public struct Deadline: Sendable, Hashable, Comparable {
     /// CLOCK_MONOTONIC, in nanoseconds.
@@ -8,11 +6,11 @@ public struct Deadline: Sendable, Hashable, Comparable {
     /// `duration` from now; at once if it is negative.
     public static func after(_ duration: Duration) -> Deadline {
         let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else { return Deadline(nanoseconds: now) }
+        guard seconds >= 0, attoseconds >= 0 else { return Deadline(nanoseconds: MonotonicTime.now) }
         let (whole, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
         guard !overflow else { return .never }
         let (sum, tooLate) = whole.addingReportingOverflow(UInt64(attoseconds / 1_000_000_000))
-        let (moment, later) = now.addingReportingOverflow(sum)
+        let (moment, later) = MonotonicTime.now.addingReportingOverflow(sum)
         return tooLate || later ? .never : Deadline(nanoseconds: moment)
     }
 
@@ -23,11 +21,11 @@ public struct Deadline: Sendable, Hashable, Comparable {
     package static let never = Deadline(nanoseconds: .max)
 
     /// Whether it is now or past.
-    public var hasPassed: Bool { Self.now >= nanoseconds }
+    public var hasPassed: Bool { MonotonicTime.now >= nanoseconds }
 
     /// Time left, in milliseconds, rounded up, at least 0.
     public var remainingMilliseconds: UInt64 {
-        let now = Self.now
+        let now = MonotonicTime.now
         guard nanoseconds > now else { return 0 }
         let left = nanoseconds - now
         return left / 1_000_000 + (left % 1_000_000 == 0 ? 0 : 1)
@@ -38,10 +36,4 @@ public struct Deadline: Sendable, Hashable, Comparable {
 
     /// Whether `lhs` comes first.
     public static func < (lhs: Deadline, rhs: Deadline) -> Bool { lhs.nanoseconds < rhs.nanoseconds }
-
-    private static var now: UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return UInt64(max(0, now.tv_sec)) &* 1_000_000_000 &+ UInt64(max(0, now.tv_nsec))
-    }
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 int baton_make_undumpable(void) {
@@ -65,10 +64,4 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
     execv(path, arguments);
     execv("/proc/self/exe", arguments);
     return -errno;
-}
-
-unsigned long long baton_monotonic_nanoseconds(void) {
-    struct timespec now = {0};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned long long)now.tv_sec * 1000000000ULL + (unsigned long long)now.tv_nsec;
 }

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import Logging
 internal import NIOCore
 internal import Synchronization

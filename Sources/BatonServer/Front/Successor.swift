@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import Glibc
 internal import NIOCore
 

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import CLinuxSockets
 internal import Glibc
 internal import Synchronization

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import CLinuxSockets
 internal import Dispatch
 internal import Glibc

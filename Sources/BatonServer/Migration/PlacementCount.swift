@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import Foundation
 
 /// Counts what has become of connections that were given to workers, for a thread that waits for all of a batch.

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import BatonNIO
 internal import Handoff
 internal import Logging

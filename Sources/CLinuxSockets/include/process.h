@@ -24,8 +24,4 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
 // a standard output.
 void baton_fill_standard_descriptors(void);
 
-// CLOCK_MONOTONIC in nanoseconds. (Which Swift module declares struct timespec depends on what else a file's neighbours
-// import.)
-unsigned long long baton_monotonic_nanoseconds(void);
-
 #endif

@@ -1,3 +1,4 @@
+import BatonCore
 import Foundation
 import TLSRecords
 
@@ -23,7 +24,7 @@ struct DemoObserver {
     ///
     /// - Parameter endStream: called once, when every byte has arrived.
     mutating func watch(stallAfter seconds: UInt64, endStream: () -> Void) {
-        var lastProgress = (bytes: -1, at: MonotonicClock.now)
+        var lastProgress = (bytes: -1, at: MonotonicTime.now)
         var hasEnded = false
         var silent: Set<Int> = []
         while !hasFinished, failures.isEmpty, Interruption.signal == nil {
@@ -46,8 +47,8 @@ struct DemoObserver {
                 endStream()
             }
             let bytes = streams.progress + pauses.count
-            if bytes != lastProgress.bytes { lastProgress = (bytes, MonotonicClock.now) }
-            if MonotonicClock.now - lastProgress.at > seconds * 1_000_000_000 {
+            if bytes != lastProgress.bytes { lastProgress = (bytes, MonotonicTime.now) }
+            if MonotonicTime.now - lastProgress.at > seconds * 1_000_000_000 {
                 failures.append("no byte moved for \(seconds) s")
             }
         }

@@ -1,3 +1,4 @@
+import BatonCore
 import Foundation
 
 /// One line that is written over and over on a terminal; nothing where output is not a terminal.
@@ -12,7 +13,7 @@ struct DemoProgressLine {
     }
 
     mutating func show(owner: Int32, move: UInt64, bytesUp: UInt64, bytesDown: UInt64) {
-        let now = MonotonicClock.now
+        let now = MonotonicTime.now
         guard isShown, now - lastShownAt > 50_000_000 || move == UInt64(moves) else { return }
         lastShownAt = now
         let width = 30

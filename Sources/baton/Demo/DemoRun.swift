@@ -60,13 +60,13 @@ struct DemoRun {
         observer.streams.startReading(.clientReceives, from: fromClient.fileHandleForReading.fileDescriptor)
         observer.streams.startWriting(.backendSends, to: backend)
         observer.streams.startWriting(.clientSends, to: toClient.fileHandleForWriting.fileDescriptor)
-        let start = MonotonicClock.now
+        let start = MonotonicTime.now
         observer.watch(stallAfter: DemoRun.stallSeconds) {
             // Every byte has arrived at both ends: the backend says it is done, the owner sends close_notify.
             shutdown(backend, Int32(SHUT_RDWR))
         }
         if let signal = Interruption.signal { throw ExitCode(128 + signal) }
-        let seconds = Double(MonotonicClock.now - start) / 1e9
+        let seconds = Double(MonotonicTime.now - start) / 1e9
         return observer.report(
             peer: try client.name(), version: version, cipher: info?.suite.description ?? "unknown",
             wantedMoves: moves, seconds: seconds)

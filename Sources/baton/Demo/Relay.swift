@@ -1,3 +1,4 @@
+import BatonCore
 import Glibc
 import Handoff
 import TLSRecords
@@ -103,7 +104,7 @@ struct Relay: ~Copyable {
 
     /// A byte has passed between the client and this owner.
     private mutating func touch() {
-        let now = MonotonicClock.now
+        let now = MonotonicTime.now
         if pause == nil { pause = state.lastByteAt == 0 ? 0 : now - min(now, state.lastByteAt) }
         state.lastByteAt = now
     }
