@@ -12,7 +12,7 @@ public import ServiceLifecycle
 /// try await ServiceGroup(services: [service], …).run()
 /// ```
 public struct HandoffService: Service {
-    private let receiver: HandoffReceiver
+    private let receiver: ParcelReceiver
 
     /// Listens at `path` at once; owners may connect from now on, and are served when `run` is called.
     ///
@@ -26,19 +26,20 @@ public struct HandoffService: Service {
         options: ReceiverOptions = .init(), logger: Logger = Logger(label: "baton.handoff"),
         decide: @escaping @Sendable (borrowing Parcel) -> Verdict = { _ in .accept }
     ) throws {
-        receiver = try HandoffReceiver(
-            listener: try HandoffListener(at: path, trusting: users), options: options, logger: logger,
+        receiver = try ParcelReceiver(
+            listener: try HandoffListener(at: path, trusting: users), options: options,
             decide: { parcel in
                 guard !parcel.sockets.isEmpty, parcel.listenerName == nil else {
                     return .decline(.unsupportedParcel)
                 }
                 return decide(parcel)
             },
-            take: { connections in
+            received: { connections in
                 for connection in connections {
                     if let parcel = connection.take() { bootstrap.take(parcel, logger: logger) }
                 }
-            })
+            },
+            report: { $0.log(to: logger) })
     }
 
     /// Serves until graceful shutdown or cancellation. Connections already taken go on; what is offered meanwhile is
@@ -53,6 +54,19 @@ public struct HandoffService: Service {
             receiver.stop()
         }
         try await threads.shutdownGracefully()
+    }
+}
+
+extension ParcelReceiver.Trouble {
+    /// Says it in a log.
+    package func log(to logger: Logger) {
+        switch self {
+        case .refused(let error):
+            logger.warning("a process that wants to hand connections over is refused", metadata: ["error": "\(error)"])
+        case .discarded(let why): logger.info("an offer came to nothing", metadata: ["why": "\(why)"])
+        case .failed(let error):
+            logger.warning("a handoff channel has failed", metadata: ["error": "\(error)"])
+        }
     }
 }
 

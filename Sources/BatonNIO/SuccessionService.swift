@@ -16,6 +16,9 @@ public final class SuccessionService: Service {
     /// How long connections in their handshake are waited for, so that they can follow.
     private static let handshakePatience = Duration.seconds(10)
 
+    /// How many connections are taken out of their channels at a time.
+    private static let batchLimit = 1_000
+
     private let heir: String?
     private let users: TrustedUsers
     private let bootstrap: ConnectionBootstrap
@@ -86,7 +89,7 @@ public final class SuccessionService: Service {
                 pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
             ]
             pollDescriptors(&polled, milliseconds: -1)
-            if polled[0].revents != 0 { wakePipe.drain() }
+            if polled[0].revents != 0 { wakePipe.clear() }
             do {
                 if let sender = try accept() { return sender }
             } catch {
@@ -101,7 +104,7 @@ public final class SuccessionService: Service {
             switch listener {
             case .some(let listener):
                 guard let socket = try listener.acceptWaiting() else { return nil }
-                return try HandoffSender(socket)
+                return HandoffSender(socket)
             case .none: return nil
             }
         }
@@ -171,7 +174,7 @@ public final class SuccessionService: Service {
         let clock = ContinuousClock()
         let limit = clock.now + Self.handshakePatience
         while sender.isOpen {
-            guard let batch = try? await registry.detach(limit: HandoffSender.batchLimit, on: loop).get() else {
+            guard let batch = try? await registry.detach(limit: Self.batchLimit, on: loop).get() else {
                 return false
             }
             if batch.isEmpty {

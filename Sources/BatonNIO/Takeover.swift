@@ -47,18 +47,19 @@ public struct Takeover: Sendable {
     public func run() async throws -> Outcome {
         let socket = try HandoffSocket.connect(to: path, trusting: users, deadline: .after(.seconds(2)))
         let taken = Taken()
-        let receiver = try HandoffReceiver(
-            listener: nil, first: socket, options: .init(), logger: logger,
+        let receiver = try ParcelReceiver(
+            listener: nil, first: socket,
             decide: { [listeners] parcel in
                 if parcel.sockets.isEmpty { return .decline(.unsupportedParcel) }
                 guard let name = parcel.listenerName else { return .accept }
                 return listeners[name] == nil ? .decline(.unsupportedParcel) : .accept
             },
-            take: { [self] connections in
+            received: { [self] connections in
                 for connection in connections {
                     if let parcel = connection.take() { take(parcel, taken) }
                 }
-            })
+            },
+            report: { [logger] in $0.log(to: logger) })
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
         try await threads.runIfActive { receiver.run() }

@@ -1,5 +1,6 @@
 internal import BatonCore
 internal import Glibc
+internal import Handoff
 internal import Logging
 internal import NIOCore
 
@@ -45,7 +46,7 @@ extension Front {
                 "worker": "\(worker.number)", "pid": "\(worker.pid)", "connections": "\(worker.report.connections)",
             ])
         // What it has not been offered goes to others at once; what it has been offered comes back with the offer's end.
-        couriers[worker.socket]?.recall()
+        senders[worker.socket]?.recall()
         tellSiblings()
     }
 

@@ -22,7 +22,7 @@ extension Front {
     ) {
         if case .worker(let path)? = target {
             admission.withLock { $0.release(from: source) }
-            return courier(to: path).send([box])
+            return sender(to: path).send([box])
         }
         switch phase {
         case .retiring(let successor):
@@ -31,7 +31,7 @@ extension Front {
             successorTurn = (successorTurn + 1) % max(1, paths.count)
             if paths.indices.contains(successorTurn) {
                 admission.withLock { $0.release(from: source) }
-                return courier(to: paths[successorTurn]).send([box])
+                return sender(to: paths[successorTurn]).send([box])
             }
         case .starting, .serving, .replacing, .finishing:
             let ready = workers.filter(\.takesConnections)
@@ -42,27 +42,27 @@ extension Front {
                 worker.underWay.add(lastPlacement, from: source, at: MonotonicTime.now)
                 sweepLater(worker)
                 parcel.metadata.mark(placement: lastPlacement)
-                return courier(to: worker.socket).send([DetachedConnection(parcel)])
+                return sender(to: worker.socket).send([DetachedConnection(parcel)])
             }
         }
         retry(box, target: target, source: source, since: since, reason: "no worker is ready")
     }
 
-    /// One courier for each receiver: parcels that come back are placed anew by their target.
-    private func courier(to path: String) -> ParcelCourier {
-        if let courier = couriers[path] { return courier }
-        let courier = ParcelCourier(path: path) { [self] delivery in
+    /// One sender for each receiver: parcels that come back are placed anew by their target.
+    private func sender(to path: String) -> ParcelSender {
+        if let sender = senders[path] { return sender }
+        let sender = ParcelSender(reconnectingTo: path) { [self] delivery in
             loop.execute { self.delivered(delivery, to: path) }
         }
-        couriers[path] = courier
-        return courier
+        senders[path] = sender
+        return sender
     }
 
-    private func delivered(_ delivery: ParcelCourier.Delivery, to path: String) {
+    private func delivered(_ delivery: ParcelSender.Delivery, to path: String) {
         dismissed(delivery.handedOver + delivery.lost)
         counts.withLock { counts in
             counts.handedOver += delivery.handedOver
-            counts.handoffFailures.add(delivery.failures)
+            counts.handoffFailures.add(delivery.failuresByLabel)
         }
         if delivery.lost > 0 {
             log.warning("connections in doubt were closed", metadata: ["count": "\(delivery.lost)"])

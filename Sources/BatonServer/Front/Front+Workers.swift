@@ -1,6 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import Glibc
+internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import Synchronization
@@ -147,7 +148,7 @@ extension Front {
             for (source, number) in worker.sources { $0.release(from: source, count: number) }
             for source in worker.underWay.removeAll() { $0.release(from: source) }
         }
-        couriers[worker.socket] = nil
+        senders[worker.socket] = nil
         drain?.workerEnded(worker)
         reloadedWorker(worker)
         unlink(worker.socket)

@@ -2,6 +2,7 @@ internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
 internal import Glibc
+internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
@@ -72,7 +73,7 @@ final class Front: @unchecked Sendable {
     /// Who waits for them to start.
     var workersWaiting: [JSONLink<ControlResponse>] = []
     var readiness: EventLoopPromise<Void>?
-    var couriers: [String: ParcelCourier] = [:]
+    var senders: [String: ParcelSender] = [:]
     var successorTurn = 0
     /// Of workers that are gone.
     var past = WorkerReport()

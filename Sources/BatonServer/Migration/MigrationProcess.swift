@@ -33,7 +33,7 @@ final class MigrationProcess: @unchecked Sendable {
     private let settlement = PlacementCount()
     private let underWay = UnderWay()
     private var placer: ParcelPlacer?
-    private var inbox: ParcelInbox?
+    private var inbox: ParcelReceiver?
     /// Used on `work` only, and on the inbox's thread while a worker offers, which the front asks of one at a time.
     private let departure = Mutex<DepartureBox?>(nil)
 
@@ -114,12 +114,14 @@ final class MigrationProcess: @unchecked Sendable {
                 settlement.add(placed: placed, lost: lost)
                 underWay.end(placed + lost)
             }
-            let inbox = try ParcelInbox(at: setup.socket) { [self] parcel in
+            let inbox = try ParcelReceiver(at: setup.socket) { [self] parcel in
                 verdict(on: parcel)
             } received: { [self] boxes in
                 work.async { self.move(boxes) }
+            } report: {
+                $0.log(to: Logger(label: "baton.inbox"))
             }
-            inbox.start()
+            try inbox.start()
             self.inbox = inbox
             if let address = configuration.migration.listen, let handshake {
                 try PeerListener(at: address, handshake, peers: configuration.peers.values, log: log) { [self] in

@@ -10,7 +10,7 @@ final class ParcelPlacer: Sendable {
     private struct State {
         var workers: [String] = []
         var turn = 0
-        var couriers: [String: ParcelCourier] = [:]
+        var senders: [String: ParcelSender] = [:]
     }
 
     private let state = Mutex(State())
@@ -31,7 +31,7 @@ final class ParcelPlacer: Sendable {
     func use(_ workers: [String]) {
         state.withLock { state in
             state.workers = workers
-            state.couriers = state.couriers.filter { workers.contains($0.key) }
+            state.senders = state.senders.filter { workers.contains($0.key) }
         }
     }
 
@@ -44,20 +44,20 @@ final class ParcelPlacer: Sendable {
 
     private func place(_ parcel: consuming Parcel, since: UInt64) {
         let box = DetachedConnection(parcel)
-        let courier = state.withLock { state -> ParcelCourier? in
+        let sender = state.withLock { state -> ParcelSender? in
             guard !state.workers.isEmpty else { return nil }
             state.turn = (state.turn + 1) % state.workers.count
             let path = state.workers[state.turn]
-            if let courier = state.couriers[path] { return courier }
-            let courier = ParcelCourier(path: path) { [self] delivery in delivered(delivery) }
-            state.couriers[path] = courier
-            return courier
+            if let sender = state.senders[path] { return sender }
+            let sender = ParcelSender(reconnectingTo: path) { [self] delivery in delivered(delivery) }
+            state.senders[path] = sender
+            return sender
         }
-        guard let courier else { return retry(box, since: since, reason: "no worker is ready") }
-        courier.send([box])
+        guard let sender else { return retry(box, since: since, reason: "no worker is ready") }
+        sender.send([box])
     }
 
-    private func delivered(_ delivery: ParcelCourier.Delivery) {
+    private func delivered(_ delivery: ParcelSender.Delivery) {
         if delivery.handedOver + delivery.lost > 0 { settled(delivery.handedOver, delivery.lost) }
         for box in delivery.returned {
             guard let parcel = box.take() else { continue }

@@ -24,7 +24,7 @@ extension Worker {
         sweep.waiting.insert(contentsOf: busy, at: 0)
         self.sweep = sweep
         guard !boxes.isEmpty else { return answer(number, handedOver: 0, returned: 0) }
-        sweep.courier.send(boxes)
+        sweep.sender.send(boxes)
     }
 
     /// What another worker has offered in this sweep and what stayed is not offered again.
@@ -33,15 +33,15 @@ extension Worker {
         let waiting = sessions.filter { _, session in
             (try? session.clientHandler())?.metadata.annotations[SessionAnnotation.sweep] != mark
         }
-        let courier = ParcelCourier(path: path) { [self] delivery in
+        let sender = ParcelSender(reconnectingTo: path) { [self] delivery in
             loop.execute { self.migrated(delivery, number) }
         }
-        return MigrationSweep(number: number, courier: courier, waiting: Array(waiting.keys))
+        return MigrationSweep(number: number, sender: sender, waiting: Array(waiting.keys))
     }
 
     private static func mark(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
 
-    private func migrated(_ delivery: ParcelCourier.Delivery, _ number: UInt64) {
+    private func migrated(_ delivery: ParcelSender.Delivery, _ number: UInt64) {
         underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
         report.movesFailed += delivery.lost
         for box in delivery.returned {

@@ -82,7 +82,7 @@ extension Worker {
     func moveOn(_ session: Session) {
         guard case .serving = phase, !siblings.isEmpty else { return }
         nextSibling = (nextSibling + 1) % siblings.count
-        if let box = detach(session) { courier(to: siblings[nextSibling]).send([box]) }
+        if let box = detach(session) { sender(to: siblings[nextSibling]).send([box]) }
     }
 
     /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
@@ -104,7 +104,7 @@ extension Worker {
             loop.scheduleTask(in: .milliseconds(20)) { self.drain() }
             return
         }
-        for (path, boxes) in zip(paths, shares) where !boxes.isEmpty { courier(to: path).send(boxes) }
+        for (path, boxes) in zip(paths, shares) where !boxes.isEmpty { sender(to: path).send(boxes) }
     }
 
     func detach(_ session: Session) -> DetachedConnection? {
@@ -120,20 +120,20 @@ extension Worker {
         }
     }
 
-    private func courier(to path: String) -> ParcelCourier {
-        if let courier = couriers[path] { return courier }
-        let courier = ParcelCourier(path: path) { [self] delivery in
+    private func sender(to path: String) -> ParcelSender {
+        if let sender = senders[path] { return sender }
+        let sender = ParcelSender(reconnectingTo: path) { [self] delivery in
             loop.execute { self.delivered(delivery) }
         }
-        couriers[path] = courier
-        return courier
+        senders[path] = sender
+        return sender
     }
 
-    private func delivered(_ delivery: ParcelCourier.Delivery) {
+    private func delivered(_ delivery: ParcelSender.Delivery) {
         underWay -= delivery.handedOver + delivery.returned.count + delivery.lost
         report.movesOut += delivery.handedOver
         report.movesFailed += delivery.returned.count + delivery.lost
-        report.failures.add(delivery.failures)
+        report.failures.add(delivery.failuresByLabel)
         if let reason = delivery.reason, delivery.returned.count + delivery.lost > 0 {
             log.notice(
                 "connections came back from a move",

@@ -17,21 +17,21 @@ extension Worker {
         program(at: path).send([DetachedConnection(parcel)])
     }
 
-    private func program(at path: String) -> ParcelCourier {
-        if let courier = programs[path] { return courier }
-        let courier = ParcelCourier(path: path) { [self] delivery in
+    private func program(at path: String) -> ParcelSender {
+        if let sender = programs[path] { return sender }
+        let sender = ParcelSender(reconnectingTo: path) { [self] delivery in
             loop.execute { self.handedOut(delivery, to: path) }
         }
-        programs[path] = courier
-        return courier
+        programs[path] = sender
+        return sender
     }
 
-    private func handedOut(_ delivery: ParcelCourier.Delivery, to path: String) {
+    private func handedOut(_ delivery: ParcelSender.Delivery, to path: String) {
         // What has come back stays under way until it has been offered again.
         underWayToPrograms -= delivery.handedOver + delivery.lost
         report.movesOut += delivery.handedOver
         report.movesFailed += delivery.returned.count + delivery.lost
-        report.failures.add(delivery.failures)
+        report.failures.add(delivery.failuresByLabel)
         for box in delivery.returned {
             guard let parcel = box.take() else { continue }
             let reason = delivery.reason ?? "it was not taken"

@@ -10,7 +10,7 @@ internal import Synchronization
 internal import TLSHandshake
 
 /// A worker process: takes parcels from its front and from other workers, and serves their connections. Everything but
-/// the inbox and the couriers happens on its one event loop.
+/// the inbox and the senders happens on its one event loop.
 ///
 /// It outlives its front: without it, it takes nothing new, and ends with its last connection.
 final class Worker: @unchecked Sendable {
@@ -34,10 +34,10 @@ final class Worker: @unchecked Sendable {
     var nextSibling = 0
     var sessions: [UInt64: Session] = [:]
     var report = WorkerReport()
-    var inbox: ParcelInbox?
-    var couriers: [String: ParcelCourier] = [:]
+    var inbox: ParcelReceiver?
+    var senders: [String: ParcelSender] = [:]
     /// Those to programs of somebody else's.
-    var programs: [String: ParcelCourier] = [:]
+    var programs: [String: ParcelSender] = [:]
     /// The drain of this host, as far as it has come.
     var sweep: MigrationSweep?
     /// Connections on their way to another worker: not served here, and not gone either.
@@ -83,7 +83,7 @@ final class Worker: @unchecked Sendable {
         case .siblings(let paths):
             siblings = paths
             if case .serving = phase {
-                for (path, courier) in couriers where !paths.contains(path) { courier.recall() }
+                for (path, sender) in senders where !paths.contains(path) { sender.recall() }
             }
             link?.send(.acquainted(paths.count))
         case .beat: link?.send(.beat)
@@ -127,12 +127,14 @@ final class Worker: @unchecked Sendable {
             configuration = try Configuration(file: setup.file, arguments: setup.flags)
             log.logLevel = configuration.logLevel.swiftLog
             log[metadataKey: "worker"] = "\(number)"
-            let inbox = try ParcelInbox(at: setup.socket) { [self] parcel in
+            let inbox = try ParcelReceiver(at: setup.socket) { [self] parcel in
                 verdict(on: parcel)
             } received: { [self] boxes in
                 loop.execute { self.receive(boxes) }
+            } report: {
+                $0.log(to: Logger(label: "baton.inbox"))
             }
-            inbox.start()
+            try inbox.start()
             self.inbox = inbox
             phase = .serving
             turned()

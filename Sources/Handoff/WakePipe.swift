@@ -1,11 +1,11 @@
-internal import Glibc
+package import Glibc
 
 /// Wakes a thread that waits in poll(2).
-final class WakePipe: Sendable {
-    let descriptor: CInt
+package final class WakePipe: Sendable {
+    package let descriptor: CInt
     private let writer: CInt
 
-    init() throws(ConnectionError) {
+    package init() throws(HandoffError) {
         var ends: [2 of CInt] = [-1, -1]
         let result = withUnsafeMutablePointer(to: &ends) {
             $0.withMemoryRebound(to: CInt.self, capacity: 2) {
@@ -15,7 +15,7 @@ final class WakePipe: Sendable {
                     CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, $0)
             }
         }
-        guard result == 0 else { throw ConnectionError(.system, systemError: errno) }
+        guard result == 0 else { throw .system("cannot make a socket pair", -errno) }
         descriptor = ends[0]
         writer = ends[1]
     }
@@ -25,13 +25,14 @@ final class WakePipe: Sendable {
         Glibc.close(writer)
     }
 
-    func wake() {
+    package func wake() {
         var byte: UInt8 = 0
         // A full pipe wakes as well as one byte does.
         _ = Glibc.write(writer, &byte, 1)
     }
 
-    func drain() {
+    /// Forgets that it was woken.
+    package func clear() {
         var bytes: [64 of UInt8] = .init(repeating: 0)
         withUnsafeMutableBytes(of: &bytes) { space in
             while Glibc.read(descriptor, space.baseAddress, space.count) > 0 {}
@@ -40,7 +41,7 @@ final class WakePipe: Sendable {
 }
 
 /// Waits for any of `polled`, at most until `deadline` milliseconds from now; -1 has no limit.
-func pollDescriptors(_ polled: inout [pollfd], milliseconds: CInt) {
+package func pollDescriptors(_ polled: inout [pollfd], milliseconds: CInt) {
     // EINTR is a wake-up like another: callers look at everything again.
     if poll(&polled, nfds_t(polled.count), milliseconds) < 0 {
         for index in polled.indices { polled[index].revents = 0 }

@@ -1,12 +1,22 @@
 internal import BatonCore
+internal import CLinuxSockets
 internal import Glibc
-package import Handoff
-package import Logging
 internal import Synchronization
 
-/// Takes parcels from other processes, on one thread: waits at a listener and at any number of channels.
-package final class HandoffReceiver: Sendable {
+/// Takes parcels from other processes, on one thread: waits at a listener and at any number of channels. What it does is
+/// short, and does not wait for an event loop that is busy with bytes.
+package final class ParcelReceiver: Sendable {
     package typealias Decision = @Sendable (borrowing Parcel) -> Verdict
+
+    /// What went wrong with others; the receiver goes on.
+    package enum Trouble: Sendable {
+        /// A process could not connect, or may not.
+        case refused(HandoffError)
+        /// An accepted offer came to nothing.
+        case discarded(Discarded)
+        /// A channel failed.
+        case failed(HandoffError)
+    }
 
     private final class Box {
         var channel: ReceiverChannel
@@ -21,34 +31,80 @@ package final class HandoffReceiver: Sendable {
     private let isStopping = Atomic<Bool>(false)
     private let wakePipe: WakePipe
     private let options: ReceiverOptions
-    private let logger: Logger
     private let decide: Decision
-    private let take: @Sendable ([DetachedConnection]) -> Void
+    private let received: @Sendable ([ParcelBox]) -> Void
+    private let report: @Sendable (Trouble) -> Void
+    private let stopped = Mutex<(@Sendable () -> Void)?>(nil)
 
     /// - Parameters:
     ///   - listener: where owners connect; `nil` to take from `first` alone, and end with it.
-    ///   - take: given the connections of an offer that are this process's now, on the receiver's thread.
+    ///   - decide: whether a parcel is wanted; called on the receiver's thread, like the others.
+    ///   - received: given the connections of an offer that are this process's now.
+    ///   - report: told what went wrong.
     package init(
-        listener: consuming HandoffListener?, first: consuming HandoffSocket? = nil, options: ReceiverOptions,
-        logger: Logger, decide: @escaping Decision, take: @escaping @Sendable ([DetachedConnection]) -> Void
-    ) throws(ConnectionError) {
+        listener: consuming HandoffListener?, first: consuming HandoffSocket? = nil,
+        options: ReceiverOptions = ReceiverOptions(), decide: @escaping Decision,
+        received: @escaping @Sendable ([ParcelBox]) -> Void, report: @escaping @Sendable (Trouble) -> Void = { _ in }
+    ) throws(HandoffError) {
         wakePipe = try WakePipe()
         self.listener = Mutex(consume listener)
         self.first = Mutex(consume first)
         self.options = options
-        self.logger = logger
         self.decide = decide
-        self.take = take
+        self.received = received
+        self.report = report
     }
 
-    /// Declines what is offered from now on, and ends when nothing is undecided.
-    package func stop() {
+    /// Listens at `path`.
+    package convenience init(
+        at path: String, options: ReceiverOptions = ReceiverOptions(), decide: @escaping Decision,
+        received: @escaping @Sendable ([ParcelBox]) -> Void, report: @escaping @Sendable (Trouble) -> Void = { _ in }
+    ) throws(HandoffError) {
+        try self.init(
+            listener: try HandoffListener(at: path), options: options, decide: decide, received: received,
+            report: report)
+    }
+
+    /// Receives no more, and ends as soon as every offer that was accepted has been committed or taken back: its owner may
+    /// have sent the commit already, and then the connection is this process's alone. What is offered meanwhile is
+    /// declined.
+    ///
+    /// - Parameter stopped: called on the receiver's thread, after the last call of `received`.
+    package func stop(_ stopped: (@Sendable () -> Void)? = nil) {
+        self.stopped.withLock { $0 = stopped }
         isStopping.store(true, ordering: .relaxed)
         wakePipe.wake()
     }
 
+    /// Serves on a thread of its own.
+    package func start() throws(HandoffError) {
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED))
+        pthread_attr_setstacksize(&attributes, 512 << 10)
+        var thread = pthread_t()
+        let receiver = Unmanaged.passRetained(self)
+        let result = pthread_create(
+            &thread, &attributes,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<ParcelReceiver>.fromOpaque(context).takeRetainedValue().run()
+                return nil
+            }, receiver.toOpaque())
+        guard result == 0 else {
+            receiver.release()
+            throw .system("cannot start the thread that receives", -result)
+        }
+    }
+
     /// Serves until stopped, or without a listener until the channel ends. Blocks its thread.
     package func run() {
+        serve()
+        stopped.withLock { $0.take() }?()
+    }
+
+    private func serve() {
         var listener = listener.withLock { $0.take() }
         let isListening = listener != nil
         var resting: Deadline?
@@ -85,7 +141,7 @@ package final class HandoffReceiver: Sendable {
         let deadlines = boxes.compactMap { $0.channel.deadline } + (resting.map { [$0] } ?? [])
         let limit = deadlines.map { CInt(min($0.remainingMilliseconds, 60_000)) }.min() ?? -1
         pollDescriptors(&polled, milliseconds: limit)
-        if polled[0].revents != 0 { wakePipe.drain() }
+        if polled[0].revents != 0 { wakePipe.clear() }
     }
 
     /// Returns whether accepting can go on at once.
@@ -100,7 +156,7 @@ package final class HandoffReceiver: Sendable {
             }
             return true
         } catch {
-            logger.warning("a process that wants to hand connections over is refused", metadata: ["error": "\(error)"])
+            report(.refused(error))
             return error.code == .peerNotAllowed
         }
     }
@@ -108,21 +164,20 @@ package final class HandoffReceiver: Sendable {
     /// Returns whether the channel goes on.
     private func step(_ box: Box) -> Bool {
         let isStopping = isStopping.load(ordering: .relaxed)
-        do {
+        do throws(HandoffError) {
             while true {
                 switch try box.channel.step({ isStopping ? .decline(.leaving) : decide($0) }) {
-                case .received(let received):
-                    var connections: [DetachedConnection] = []
-                    received.parcels.consumeEach { connections.append(DetachedConnection($0)) }
-                    take(connections)
-                case .discarded(let why):
-                    logger.info("an offer came to nothing", metadata: ["why": "\(why)"])
+                case .received(let arrived):
+                    var boxes: [ParcelBox] = []
+                    arrived.parcels.consumeEach { boxes.append(ParcelBox($0)) }
+                    received(boxes)
+                case .discarded(let why): report(.discarded(why))
                 case .ended: return false
                 case nil: return true
                 }
             }
         } catch {
-            logger.warning("a handoff channel has failed", metadata: ["error": "\(error)"])
+            report(.failed(error))
             return false
         }
     }

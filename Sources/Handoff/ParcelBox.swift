@@ -1,9 +1,8 @@
-public import Handoff
 internal import Synchronization
 internal import TLSRecords
 
 /// A parcel on its way between threads. It is taken once; one that nobody takes is closed.
-public final class DetachedConnection: Sendable {
+public final class ParcelBox: Sendable {
     private let parcel: Mutex<Parcel?>
 
     /// Wraps a parcel.
@@ -19,6 +18,10 @@ public final class DetachedConnection: Sendable {
             case .some(let parcel):
                 var count = parcel.applicationState.count + parcel.received.count + parcel.unsent.count
                 switch parcel.snapshot {
+                case .some(let snapshot): count += snapshot.outgoingCount
+                case .none: break
+                }
+                switch parcel.secondSnapshot {
                 case .some(let snapshot): count += snapshot.outgoingCount
                 case .none: break
                 }
