@@ -7,8 +7,10 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int baton_make_undumpable(void) {
@@ -64,4 +66,38 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
     execv(path, arguments);
     execv("/proc/self/exe", arguments);
     return -errno;
+}
+
+static int describe(int result, const struct stat *from, baton_file_status *status) {
+    if (result != 0) return -1;
+    *status = (baton_file_status){from->st_mode & S_IFMT, from->st_dev, from->st_ino, from->st_nlink, from->st_size};
+    return 0;
+}
+
+int baton_file_at(const char *path, int follows, baton_file_status *status) {
+    struct stat found;
+    return describe(follows ? stat(path, &found) : lstat(path, &found), &found, status);
+}
+
+int baton_file_of(int descriptor, baton_file_status *status) {
+    struct stat found;
+    return describe(fstat(descriptor, &found), &found, status);
+}
+
+void baton_name_process(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int baton_memory_file(const char *name, const void *bytes, size_t count) {
+    int file = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (file < 0) return -errno;
+    for (size_t written = 0; written < count;) {
+        ssize_t result = write(file, (const char *)bytes + written, count - written);
+        if (result < 0 && errno == EINTR) continue;
+        if (result <= 0) {
+            int code = result < 0 ? errno : ENOSPC;
+            close(file);
+            return -code;
+        }
+        written += (size_t)result;
+    }
+    return file;
 }

@@ -69,3 +69,31 @@ void baton_signals_hold(void) {
     // For this thread: what is pending for it stays so when it executes another program.
     while (read(pipe_ends[0], &byte, 1) == 1) raise(byte);
 }
+
+void baton_signals_release(void) {
+    sigset_t held;
+    baton_signals_held(&held);
+    sigprocmask(SIG_UNBLOCK, &held, NULL);
+}
+
+int baton_signals_descriptor(void) {
+    if (pipe_ends[0] < 0) return -EBADF;
+    struct sigaction action = {.sa_handler = keep, .sa_flags = SA_RESTART | SA_NOCLDSTOP};
+    sigfillset(&action.sa_mask);
+    sigaction(SIGCHLD, &action, NULL);
+    // Whoever started this process may have blocked it.
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigprocmask(SIG_UNBLOCK, &ends, NULL);
+    return pipe_ends[0];
+}
+
+int baton_signals_take(void) {
+    unsigned char byte;
+    ssize_t count;
+    do {
+        count = read(pipe_ends[0], &byte, 1);
+    } while (count < 0 && errno == EINTR);
+    return count == 1 ? byte : 0;
+}

@@ -12,7 +12,8 @@ struct Baton: AsyncParsableCommand {
             ServeCommand.self, StatusCommand.self, UpgradeCommand.self, ReloadCommand.self, WorkersCommand.self,
             DrainCommand.self,
             CheckCommand.self, DemoCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
-            ServeNetworkCommand.self, ServeKeeperCommand.self, ServeMigrationCommand.self,
+            ServeNetworkCommand.self, ServePrivilegeCommand.self, ServeMigrationCommand.self,
+            ServeFrontCommand.self, ServeTrialCommand.self,
         ])
 
     /// Exit status 0, 1 (it failed), 2 (wrong arguments), or 128 and the number of the signal that ended it; an error is one

@@ -13,7 +13,10 @@ enum ProcessHardening {
         _ = baton_make_undumpable()
         baton_die_quietly(role)
         signal(SIGPIPE, SIG_IGN)
-        if role.hasPrefix("serve") { _ = baton_signals_catch() }
+        guard role.hasPrefix("serve") else { return }
+        _ = baton_signals_catch()
+        // One that is executed by a descriptor would be called by its number.
+        if let name = CommandLine.arguments.first?.split(separator: "/").last { baton_name_process(String(name)) }
     }
 
     /// Which of its processes this is, in the log of a server: the name of the command.

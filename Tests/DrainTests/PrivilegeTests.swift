@@ -22,7 +22,9 @@ extension DrainTests {
             try crowd.expect("READY 0 failed")
             for host in [hosts.a, hosts.b] {
                 let report = try host.waitUntil { $0.workers.count == 2 }
-                for process in [report.pid] + report.workers.map(\.pid) + (try host.processes("serve-migration")) {
+                for process in [report.pid, report.frontPid ?? 0] + report.workers.map(\.pid)
+                    + (try host.processes("serve-migration"))
+                {
                     for state in try Self.threads(of: process) {
                         #expect(state["Uid"]?.hasPrefix("65534") == true && state["CapPrm"] == Self.none)
                     }
@@ -45,7 +47,7 @@ extension DrainTests {
         func asRoot() async throws {
             let hosts = try await Hosts()
             let report = try hosts.a.waitUntil { $0.workers.count == 2 }
-            for process in [report.pid] + report.workers.map(\.pid) {
+            for process in [report.pid, report.frontPid ?? 0] + report.workers.map(\.pid) {
                 for state in try Self.threads(of: process) {
                     for set in ["CapPrm", "CapEff", "CapBnd"] {
                         let bits = UInt64(state[set] ?? "", radix: 16) ?? .max
@@ -102,7 +104,7 @@ extension DrainTests {
             def keeper():
                 near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
                 near.settimeout(60)
-                process = subprocess.Popen([sys.argv[1], 'serve-keeper', '--interface', 'lo'], stdin=far)
+                process = subprocess.Popen([sys.argv[1], 'serve-privilege', '--interface', 'lo'], stdin=far)
                 far.close()
                 return near, process
             start = lambda turn: bytes([1, 1, 0, 0, 0, 0, turn])
@@ -147,7 +149,7 @@ extension DrainTests {
 
         /// The keeper and the process it has started have those three capabilities, and no other.
         private static func expectNetworkAlone(_ host: Host) throws {
-            for kind in ["serve-keeper", "serve-network"] {
+            for kind in ["serve-privilege", "serve-network"] {
                 let processes = try host.processes(kind)
                 #expect(processes.count == 1, "\(kind): \(processes)")
                 for process in processes {

@@ -20,9 +20,9 @@ extension DrainTests {
                 let report = try source.drain()
                 #expect(report.isComplete && report.moved == 12, "\(report)")
                 for host in [target, source] {
-                    let before = try host.status().pid
+                    let before = try host.status().frontPid
                     try host.upgrade()
-                    #expect(try host.status().pid != before)
+                    #expect(try host.status().frontPid != before)
                     #expect(try population.alive() == 12)
                 }
                 #expect(try source.status().connections == 0)

@@ -136,8 +136,8 @@ struct AdminTests {
         for _ in 0..<2 { try client.expect("STARTED") }
         let old = try get(admin + "/api/state")
         let report = try server.upgrade()
-        #expect(old.contains("\"pid\":\(report.from),"))
-        #expect(try get(admin + "/api/state").contains("\"pid\":\(report.to),"))
+        #expect(old.contains("\"front_pid\":\(report.from),"))
+        #expect(try get(admin + "/api/state").contains("\"front_pid\":\(report.to),"))
         let metrics = try get(admin + "/metrics")
         #expect(metrics.contains("version=\"1.3\"} 2\n"), "\(metrics)")
         _ = try files.write(text("unix:\(unix)"), "baton.yaml")

@@ -31,11 +31,14 @@ struct CrashTests {
     @Test("a front that crashes says so in one line, and nothing of its memory", arguments: [SIGSEGV, SIGABRT])
     func front(signal: CInt) throws {
         let traffic = try Traffic()
-        let (pid, workers) = (traffic.server.frontID, try traffic.server.status().workers)
-        traffic.server.signal(signal)
-        try traffic.server.log("serve \(pid) has died of ")
+        let before = try traffic.server.status()
+        let pid = before.front
+        kill(pid, signal)
+        try traffic.server.log("serve-front \(pid) has died of ")
+        _ = try traffic.server.waitUntil { $0.front != pid }
+        traffic.server.signal(SIGKILL)
         // With the workers every holder of the log has gone.
-        for worker in workers { kill(worker.pid, SIGKILL) }
+        for worker in before.workers { kill(worker.pid, SIGKILL) }
         try traffic.server.end()
         try traffic.expectNothing(of: pid)
     }

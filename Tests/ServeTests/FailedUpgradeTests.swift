@@ -34,11 +34,11 @@ extension SoakTests {
                 let binary = try program(body, in: files)
                 #expect(throws: RuntimeError.self, "\(body)") { try server.upgrade(binary: binary) }
                 let after = try server.status()
-                #expect(after.pid == before.pid && after.workers.map(\.pid) == before.workers.map(\.pid))
+                #expect(after.front == before.front && after.workers.map(\.pid) == before.workers.map(\.pid))
                 #expect(after.moves.handoff == before.moves.handoff)
             }
             let report = try server.upgrade()
-            #expect(report.connections == 8 && report.to != before.pid)
+            #expect(report.connections == 8 && report.to != before.front)
             try clients.endInput()
             try clients.expect("WHOLE 8 of 8")
         }
@@ -49,7 +49,7 @@ extension SoakTests {
             let server = try Server(["--upstream", "echo", "--limits.handshake-time", "5m"])
             let clients = try Clients.exchange(server.port, connections: 4)
             for _ in 0..<4 { try clients.expect("STARTED") }
-            let before = try server.waitUntil { $0.connections == 4 }.pid
+            let before = try server.waitUntil { $0.connections == 4 }.front
             // One that does not get on with its handshake keeps the old server from being done.
             var silent: Wire? = try Wire.connect(UInt16(server.port))
             _ = try server.waitUntil { $0.connections == 5 }
@@ -68,7 +68,7 @@ extension SoakTests {
                     """, in: files)
                 #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
             }
-            #expect(try server.status().pid == before)
+            #expect(try server.frontID() == before)
             let others = try Clients.exchange(server.port, connections: 4)
             for _ in 0..<4 { try others.expect("STARTED") }
             if silent != nil { silent = nil }
@@ -85,14 +85,14 @@ extension SoakTests {
             let clients = try Clients.exchange(server.port, connections: 4)
             for _ in 0..<4 { try clients.expect("STARTED") }
             var silent: Wire? = try Wire.connect(UInt16(server.port))
-            let first = try server.waitUntil { $0.connections == 5 }.pid
+            let first = try server.waitUntil { $0.connections == 5 }.front
             server.signal(SIGUSR2)
             try server.log("the new server is ready; handing over")
-            let second = try server.waitUntil { $0.pid != first && $0.connections == 4 }.pid
+            let second = try server.waitUntil { $0.front != first && $0.connections == 4 }.front
             kill(second, SIGUSR2)
             try server.log("the upgrade waits")
             if silent != nil { silent = nil }
-            _ = try server.waitUntil { $0.pid != first && $0.pid != second && $0.connections == 4 }
+            _ = try server.waitUntil { $0.front != first && $0.front != second && $0.connections == 4 }
             try clients.endInput()
             try clients.expect("WHOLE 4 of 4")
         }

@@ -31,8 +31,8 @@ struct LifeTests {
         #expect(try server.status().pid == third.processID)
     }
 
-    @Test("workers whose front was killed serve their connections to the end")
-    func frontKilled() throws {
+    @Test("workers whose keeper was killed serve their connections to the end")
+    func keeperKilled() throws {
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port)
         try client.expect("STARTED")

@@ -69,7 +69,7 @@ struct ListenerTests {
         var crowd: PeerProcess? = try PeerProcess(["python3", "-c", Self.crowdText, "\(server.port)", "300"])
         // The clients keep their ends open.
         try crowd?.expect("290 CLOSED")
-        let front = try server.status().pid
+        let front = try server.frontID()
         #expect(try Self.sockets(of: front, at: server.port) <= 11)
         let report = try server.status()
         #expect((report.refused?["connections"] ?? 0) >= 290)
@@ -87,7 +87,7 @@ struct ListenerTests {
         let server = try Server(
             ["--upstream", "echo", "--admin", "unix:\(admin)", "--limits.handshake-time", "5m"], workers: 1,
             program: ["prlimit", "--nofile=64:64", try BuiltProgram.path("baton")])
-        let front = server.frontID
+        let front = try server.frontID()
         let crowd = try PeerProcess(["python3", "-c", Self.holdingText, "\(server.port)", "100"])
         try crowd.expect("CONNECTED 100")
         try server.log("connections wait, because descriptors or memory are missing")

@@ -106,7 +106,7 @@ extension Server {
     /// Memory of all its processes in bytes, shared pages shared out.
     fileprivate func memory() throws -> Int {
         let report = try status()
-        return try ([report.pid] + report.workers.map(\.pid)).reduce(0) { sum, pid in
+        return try ([report.pid, report.front] + report.workers.map(\.pid)).reduce(0) { sum, pid in
             let rollup = try String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
             let line = rollup.split(separator: "\n").first { $0.hasPrefix("Pss:") }
             return sum + (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) << 10

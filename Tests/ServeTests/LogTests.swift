@@ -17,7 +17,7 @@ struct LogTests {
         try crowd.expect("DONE")
         let before = try server.status()
         let report = try server.upgrade()
-        #expect(report.from == before.pid)
+        #expect(report.from == before.front)
         let another = try Clients.exchange(server.port)
         try another.endInput()
         try another.expect("WHOLE 1 of 1")

@@ -40,7 +40,7 @@ struct PrivilegeTests {
     }
 
     private func expectUnprivileged(_ report: StatusReport) throws {
-        for process in [report.pid] + report.workers.map(\.pid) {
+        for process in [report.pid, report.front] + report.workers.map(\.pid) {
             for state in try states(of: process) {
                 #expect(state["Uid"] == "65534 65534 65534 65534")
                 #expect(state["Gid"] == "65534 65534 65534 65534")
@@ -70,7 +70,9 @@ struct PrivilegeTests {
         throw WireError("every port below 1024 is taken")
     }
 
-    @Test("front and workers run as the user, in every thread, and an upgrade keeps the port that only root could take")
+    @Test(
+        "keeper, front and workers run as the user, in every thread, and an upgrade keeps the port that only root could take"
+    )
     func dropped() throws {
         let folder = try OpenFolder()
         let port = try privilegedPort()
@@ -95,7 +97,7 @@ struct PrivilegeTests {
         let client = try Clients.exchange(port)
         try client.expect("STARTED")
         let report = try server.upgrade()
-        try expectUnprivileged(try server.waitUntil { $0.pid == report.to && $0.workers.count == 2 })
+        try expectUnprivileged(try server.waitUntil { $0.front == report.to && $0.workers.count == 2 })
         let second = try Clients.exchange(port)
         try second.expect("STARTED")
         // What needs a privilege is refused, and all goes on.

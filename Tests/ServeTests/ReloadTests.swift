@@ -108,7 +108,7 @@ struct ReloadTests {
     func duringUpgrade() throws {
         let site = try Site("wildcard")
         let binary = try site.newBinary("exec '\(try BuiltProgram.path("baton"))' \"$@\"")
-        let before = try site.server.status().pid
+        let before = try site.server.frontID()
         let upgrade = try site.upgrade(to: binary.path)
         try site.server.log("a new server starts")
         let reload = try site.reload(["--json"])
@@ -117,7 +117,7 @@ struct ReloadTests {
         try site.use("exact")
         try binary.go()
         try upgrade.expect("has handed")
-        let after = try site.server.status().pid
+        let after = try site.server.frontID()
         #expect(after != before)
         try reload.expect("\"pid\":\(after)")
         #expect(try site.names().contains("www.example.com"))

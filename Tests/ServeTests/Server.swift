@@ -3,6 +3,11 @@ import BatonServer
 import Foundation
 import StockPeers
 
+extension StatusReport {
+    /// The process id of the front.
+    var front: Int32 { frontPid ?? 0 }
+}
+
 /// A running `baton serve` with folders of its own. Whatever has replaced it goes with it.
 final class Server {
     private let files: TemporaryFiles
@@ -37,12 +42,18 @@ final class Server {
         kill(report.pid, SIGKILL)
     }
 
-    var frontID: Int32 { process.processID }
+    /// The process id of the service.
+    var processID: Int32 { process.processID }
+
+    /// The front's.
+    func frontID() throws -> Int32 { try status().front }
 
     /// What it has logged as far as that was read.
     var logged: String { process.text }
 
     func log(_ words: String) throws { try process.expect(words) }
+
+    func log(_ words: String, count: Int) throws { try process.expect(words, count: count) }
 
     func number(behind words: String) throws -> Int { try process.number(behind: words) }
 
@@ -59,6 +70,9 @@ final class Server {
 
     /// Waits until the first process has gone, and everything that holds its output.
     func end() throws { try process.expect(nil) }
+
+    /// Waits for the end of the first process.
+    var exitStatus: Int32 { process.status }
 
     func status() throws -> StatusReport { try ControlClient(path: control).status() }
 

@@ -14,12 +14,14 @@ struct SignalTests {
         let before = try server.waitUntil { $0.connections == 4 }
         let signals = [SIGHUP, SIGUSR1, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGPIPE, SIGXFSZ, SIGWINCH, 34, 64]
         for number in signals {
-            for process in before.workers.map(\.pid) + [before.pid] { kill(process, number) }
+            for process in before.workers.map(\.pid) + [before.pid, before.front] { kill(process, number) }
         }
         for worker in before.workers { kill(worker.pid, SIGUSR2) }
         try server.log("the configuration has been read again")
         let after = try server.status()
-        #expect(after.pid == before.pid && after.workers.map(\.pid) == before.workers.map(\.pid))
+        #expect(
+            after.pid == before.pid && after.front == before.front
+                && after.workers.map(\.pid) == before.workers.map(\.pid))
         try client.endInput()
         try client.expect("WHOLE 4 of 4")
     }

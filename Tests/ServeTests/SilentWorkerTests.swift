@@ -8,7 +8,9 @@ import Testing
 struct SilentWorkerTests {
     /// A server with connections in both of its workers, one of which is stopped.
     private func stopped() throws -> (server: Server, worker: StatusReport.Worker) {
-        let server = try Server(["--upstream", "echo", "--limits.handshake-time", "5m"])
+        let server = try Server([
+            "--upstream", "echo", "--limits.handshake-time", "5m", "--limits.worker-silence", "off",
+        ])
         let crowd = try Clients.exchange(server.port, connections: 4)
         for _ in 0..<4 { try crowd.expect("STARTED") }
         self.crowd.value = crowd
@@ -39,7 +41,7 @@ struct SilentWorkerTests {
 
     @Test("another takes the place of the only worker")
     func replaced() throws {
-        let server = try Server(["--upstream", "echo"], workers: 1)
+        let server = try Server(["--upstream", "echo", "--limits.worker-silence", "off"], workers: 1)
         let worker = try #require(try server.status().workers.first)
         kill(worker.pid, SIGSTOP)
         let client = try Clients.exchange(server.port)
@@ -56,7 +58,7 @@ struct SilentWorkerTests {
         let report = try server.upgrade()
         #expect(report.connections == 2 && report.left == 2 && report.silentWorkers == [worker.pid])
         let status = try server.waitUntil { $0.former != nil }
-        #expect(status.pid == report.to && status.former?.silentWorkers == [worker.pid])
+        #expect(status.front == report.to && status.former?.silentWorkers == [worker.pid])
         let error = #expect(throws: RuntimeError.self) { try server.upgrade() }
         #expect(error?.message.contains("\(worker.pid)") == true)
         kill(worker.pid, SIGCONT)
@@ -70,11 +72,12 @@ struct SilentWorkerTests {
     @Test("a stop while an upgrade waits for it ends both servers and the worker", arguments: [false, true])
     func stop(isOld: Bool) throws {
         let (server, worker) = try stopped()
+        let old = try server.frontID()
         server.signal(SIGUSR2)
-        let new = try server.waitUntil { $0.pid != server.frontID }.pid
+        let new = try server.waitUntil { $0.front != old }.front
         // The others have been handed over.
         _ = try server.waitUntil { $0.connections == 2 }
-        let stopped = isOld ? server.frontID : new
+        let stopped = isOld ? old : new
         kill(stopped, SIGTERM)
         try server.log("draining")
         // Asked twice, a server stops at once.
@@ -82,7 +85,7 @@ struct SilentWorkerTests {
         try server.end()
         // The log has ended a moment before its writers.
         let deadline = ContinuousClock.now + .seconds(60)
-        for pid in [new, server.frontID, worker.pid] {
+        for pid in [new, old, server.processID, worker.pid] {
             while !isDead(pid), ContinuousClock.now < deadline { sched_yield() }
             #expect(isDead(pid), "\(pid) lives")
         }
@@ -99,12 +102,13 @@ struct SilentWorkerTests {
     @Test("the death of the new server while an upgrade waits for it gives everything back, with the control socket")
     func newServerDies() throws {
         let (server, worker) = try stopped()
+        let old = try server.frontID()
         server.signal(SIGUSR2)
-        let new = try server.waitUntil { $0.pid != server.frontID && $0.connections == 2 }.pid
+        let new = try server.waitUntil { $0.front != old && $0.connections == 2 }.front
         kill(new, SIGKILL)
         try server.log("this server goes on")
         kill(worker.pid, SIGCONT)
-        #expect(try server.waitUntil { $0.connections >= 2 }.pid == server.frontID)
+        #expect(try server.waitUntil { $0.connections >= 2 }.front == old)
         let more = try Clients.exchange(server.port)
         try more.expect("STARTED")
         for (clients, count) in [(more, 1), (try #require(crowd.value), 4)] {

@@ -13,7 +13,7 @@ extension SoakTests {
         @Test("every stock client stays connected, data both ways all the time, through twenty upgrades")
         func upgrades() throws {
             let clients = try StockClients(workers: 2, moveEvery: 0)
-            var fronts: Set<Int32> = [try clients.server.status().pid]
+            var fronts: Set<Int32> = [try clients.server.frontID()]
             for _ in 0..<20 { fronts.insert(try clients.server.upgrade().to) }
             #expect(fronts.count == 21)
             try clients.end()

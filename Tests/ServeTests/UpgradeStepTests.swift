@@ -29,7 +29,7 @@ struct UpgradeStepTests {
         let binary = try program(fault, in: files)
         #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
         let after = try server.status()
-        #expect(after.pid == before.pid && after.workers.map(\.pid) == before.workers.map(\.pid))
+        #expect(after.front == before.front && after.workers.map(\.pid) == before.workers.map(\.pid))
         #expect(after.connections == 4 && after.moves.handoff == before.moves.handoff)
         let others = try Clients.exchange(server.port, connections: 2)
         for _ in 0..<2 { try others.expect("STARTED") }
@@ -47,14 +47,14 @@ struct UpgradeStepTests {
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port)
         try client.expect("STARTED")
-        let pid = try server.status().pid
+        let pid = try server.frontID()
         let baton = try BuiltProgram.path("baton")
         let binary = try files.write(
             "#!/bin/sh\nexec '\(baton)' \"$@\" --listeners.more.address 127.0.0.1:\(other.port)\n", "baton")
         #expect(chmod(binary, 0o755) == 0)
         let error = #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
         #expect(error?.message.contains("\(other.port)") == true, "\(String(describing: error))")
-        #expect(try server.status().pid == pid)
+        #expect(try server.frontID() == pid)
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
     }
@@ -65,12 +65,12 @@ struct UpgradeStepTests {
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port)
         try client.expect("STARTED")
-        let pid = try server.status().pid
+        let pid = try server.frontID()
         let baton = try BuiltProgram.path("baton")
         let binary = try files.write("#!/bin/sh\nulimit -n 24\nexec '\(baton)' \"$@\"\n", "baton")
         #expect(chmod(binary, 0o755) == 0)
         #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
-        #expect(try server.status().pid == pid)
+        #expect(try server.frontID() == pid)
         try server.upgrade()
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
@@ -80,14 +80,14 @@ struct UpgradeStepTests {
     func notExecutable(name: String) throws {
         let files = try TemporaryFiles()
         let server = try Server(["--upstream", "echo"])
-        let pid = try server.status().pid
+        let pid = try server.frontID()
         if name != "no-file", name != "." {
             _ = try files.write("neither a program nor a script", name)
             #expect(chmod(files.path(name), name == "text" ? 0o755 : 0o644) == 0)
         }
         let error = #expect(throws: RuntimeError.self) { try server.upgrade(binary: files.path(name)) }
         #expect(error?.message.contains("cannot start") == true && error?.message.contains("\n") == false)
-        #expect(try server.status().pid == pid)
+        #expect(try server.frontID() == pid)
     }
 
     @Test("an upgrade starts what the link leads to by then, and so does the next one")

@@ -11,12 +11,14 @@ struct UpgradeTests {
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port, connections: 4, version: version)
         for _ in 0..<4 { try client.expect("STARTED") }
-        var fronts = [try server.status().pid]
+        let pid = try server.status().pid
+        var fronts = [try server.frontID()]
         for _ in 0..<5 {
             try server.upgrade()
-            fronts.append(try server.status().pid)
+            fronts.append(try server.frontID())
         }
         #expect(Set(fronts).count == 6)
+        #expect(try server.status().pid == pid)
         #expect(try server.waitUntil { $0.connections == 4 }.moves.handoff >= 24)
         try client.endInput()
         try client.expect("WHOLE 4 of 4")
@@ -43,10 +45,10 @@ struct UpgradeTests {
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port)
         try client.expect("STARTED")
-        let before = try server.status().pid
+        let before = try server.frontID()
         server.signal(SIGUSR2)
         try server.log("replaced")
-        #expect(try server.waitUntil { $0.connections == 1 }.pid != before)
+        #expect(try server.waitUntil { $0.connections == 1 }.front != before)
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
     }
@@ -61,7 +63,7 @@ struct UpgradeTests {
         let before = try server.status()
         #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
         let after = try server.status()
-        #expect(after.pid == before.pid && after.workers.map(\.pid) == before.workers.map(\.pid))
+        #expect(after.front == before.front && after.workers.map(\.pid) == before.workers.map(\.pid))
         let another = try Clients.exchange(server.port)
         try another.endInput()
         try another.expect("WHOLE 1 of 1")

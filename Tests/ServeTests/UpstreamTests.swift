@@ -118,7 +118,7 @@ struct UpstreamTests {
         try waiting.send("GET /program HTTP/1.1\r\n\r\n")
         let before = try server.waitUntil { $0.connections == 5 }
         let upgrade = try PeerProcess([try BuiltProgram.path("baton"), "upgrade", "--control", server.control])
-        _ = try server.waitUntil { $0.pid != before.pid && $0.connections == 4 }
+        _ = try server.waitUntil { $0.front != before.front && $0.connections == 4 }
         // It is closed half a minute after it came; the others did not wait for that.
         #expect(waiting.isRunning && upgrade.isRunning)
         try clients.endInput()

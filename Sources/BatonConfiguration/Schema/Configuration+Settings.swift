@@ -58,6 +58,10 @@ extension Configuration: SettingSection {
                 "limits.buffer-size", \.limits.bufferSize, .size(16 << 10...1 << 30),
                 "The most bytes that wait for a slow reader, in each direction of a connection."),
             Setting(
+                "limits.worker-silence", \.limits.workerSilence, .optional(.duration(.seconds(1)...(.seconds(3_600)))),
+                "A worker that has not answered for so long (stopped, spinning) is killed, and another takes its place. "
+                    + "`off`: another is started beside it after ten seconds, and it keeps its connections."),
+            Setting(
                 "session-tickets.rotate-every", \.sessionTickets.rotateEvery,
                 .optional(.duration(.seconds(1)...(.seconds(7 * 86_400)))),
                 "The age at which a new ticket key takes over. `off`: no session tickets."),

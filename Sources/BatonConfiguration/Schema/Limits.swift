@@ -15,6 +15,8 @@ package struct Limits: Hashable, Sendable {
     package var headerSize = 16 << 10
     /// The most bytes that wait for a slow reader, in each direction of a connection.
     package var bufferSize = 256 << 10
+    /// A worker that has not answered for so long is killed, and another takes its place; nil: never.
+    package var workerSilence: Duration? = .seconds(10)
 
     /// Creates the defaults.
     package init() {}

@@ -2,7 +2,8 @@ extension StatusReport {
     /// The report for a terminal: a summary and a table of the workers, without a final line break.
     package var table: String {
         var summary = [
-            "baton \(version), pid \(pid), up \(Self.span(uptime))" + (program.map { ", \($0)" } ?? ""),
+            "baton \(version), pid \(pid)" + (frontPid.map { ", front \($0)" } ?? "") + ", up \(Self.span(uptime))"
+                + (program.map { ", \($0)" } ?? ""),
             "\(connections) \(connections == 1 ? "connection" : "connections"); "
                 + "moves: \(moves.handoff) handoff, \(moves.migration) migration, \(moves.failed) failed; "
                 + "pause: p50 \(pause.p50) µs, p99 \(pause.p99) µs, max \(pause.max) µs",
@@ -14,6 +15,9 @@ extension StatusReport {
         if isShort == true { summary.append("connections wait: descriptors or memory are missing, see the log") }
         if let droppedLogLines, droppedLogLines > 0 {
             summary.append("\(droppedLogLines) lines of the log were dropped")
+        }
+        if let deaths, deaths.front + deaths.workers > 0 {
+            summary.append("died: \(deaths.front) fronts, \(deaths.workers) workers")
         }
         if let former {
             summary.append(

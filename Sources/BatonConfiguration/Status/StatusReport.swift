@@ -1,6 +1,6 @@
 /// What `baton status` tells of a running server. Its JSON is an interface: keys are added, never changed.
 package struct StatusReport: Codable, Hashable, Sendable {
-    /// The process id of the front.
+    /// The process id of the service: that of its keeper, through every upgrade.
     package var pid: Int32
     /// The version of the running binary.
     package var version: String
@@ -24,6 +24,10 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package var droppedLogLines: Int?
     /// The file of the running binary, with links followed; `nil` from an older server.
     package var program: String?
+    /// The process id of the front; `nil` from an older server.
+    package var frontPid: Int32?
+    /// Processes that have ended otherwise than in order since the service began; `nil` from an older server.
+    package var deaths: Deaths?
     /// The server before this one, if it could not hand over everything.
     package var former: Former?
 
@@ -31,7 +35,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package init(
         pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause,
         refused: [String: Int]? = nil, isShort: Bool? = nil,
-        droppedLogLines: Int? = nil, program: String? = nil, former: Former? = nil
+        droppedLogLines: Int? = nil, program: String? = nil, frontPid: Int32? = nil, deaths: Deaths? = nil,
+        former: Former? = nil
     ) {
         self.pid = pid
         self.version = version
@@ -44,6 +49,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.isShort = isShort
         self.droppedLogLines = droppedLogLines
         self.program = program
+        self.frontPid = frontPid
+        self.deaths = deaths
         self.former = former
     }
 
@@ -51,6 +58,8 @@ package struct StatusReport: Codable, Hashable, Sendable {
         case pid
         case program
         case former
+        case frontPid = "front_pid"
+        case deaths
         case version
         case uptime = "uptime_s"
         case connections
@@ -99,6 +108,20 @@ extension StatusReport {
             case connections
             case movesIn = "moves_in"
             case movesOut = "moves_out"
+        }
+    }
+
+    /// Processes that have been killed or have crashed, by their kind. Others have taken their places.
+    package struct Deaths: Codable, Hashable, Sendable {
+        /// Fronts.
+        package var front: Int
+        /// Workers.
+        package var workers: Int
+
+        /// Creates the counts.
+        package init(front: Int, workers: Int) {
+            self.front = front
+            self.workers = workers
         }
     }
 

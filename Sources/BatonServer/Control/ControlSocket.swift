@@ -1,3 +1,4 @@
+internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
 internal import Glibc
@@ -31,9 +32,9 @@ struct ControlSocket: Sendable {
 
     /// A socket is removed; a file that somebody else has put there is not.
     private static func makeRoom(_ path: String) throws(RuntimeError) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else {
+        var status = baton_file_status()
+        guard baton_file_at(path, 0, &status) == 0 else { return }
+        guard status.kind == S_IFSOCK else {
             throw RuntimeError(
                 .cannotListen, "control: \(path) is a file that is no socket; give --control another path, or move it")
         }
@@ -42,8 +43,8 @@ struct ControlSocket: Sendable {
 
     /// A lock of ours is an empty file. It goes with the last server, so that it must not be anybody else's.
     private static func checkLock(_ lock: CInt, of path: String) throws(RuntimeError) {
-        var status = stat()
-        guard fstat(lock, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size == 0 else {
+        var status = baton_file_status()
+        guard baton_file_of(lock, &status) == 0, status.kind == S_IFREG, status.size == 0 else {
             throw RuntimeError(
                 .cannotListen,
                 "control: \(path).lock is a file that is no lock; give --control another path, or move it")
@@ -66,8 +67,8 @@ struct ControlSocket: Sendable {
         let lock = Glibc.open(path + ".lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC)
         guard lock >= 0 else { return }
         defer { close(lock) }
-        var status = stat()
-        guard fstat(lock, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_nlink == 1,
+        var status = baton_file_status()
+        guard baton_file_of(lock, &status) == 0, status.kind == S_IFREG, status.links == 1,
             fchown(lock, account.user, account.group) == 0
         else { throw .system("cannot give the lock file \(path).lock to user \(account.user)") }
     }
@@ -88,10 +89,11 @@ struct ControlSocket: Sendable {
     /// The end of the last server of the line.
     func remove() {
         if UnixSocket.isSocket(path) { unlink(path) }
-        var held = stat()
-        var there = stat()
-        guard fstat(lock, &held) == 0, lstat(path + ".lock", &there) == 0, held.st_dev == there.st_dev,
-            held.st_ino == there.st_ino
+        var held = baton_file_status()
+        var there = baton_file_status()
+        guard baton_file_of(lock, &held) == 0, baton_file_at(path + ".lock", 0, &there) == 0,
+            held.device == there.device,
+            held.file == there.file
         else { return }
         unlink(path + ".lock")
     }

@@ -21,6 +21,7 @@ extension Front {
             let contexts = policy.withLock { $0.contexts }
             for context in contexts.values { context.replaceTicketKeys(ticketKeys.copy()) }
             scheduleRotation()
+            depositState()
         }
     }
 

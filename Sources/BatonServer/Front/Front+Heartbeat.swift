@@ -1,3 +1,4 @@
+internal import BatonConfiguration
 internal import BatonCore
 internal import Glibc
 internal import Handoff
@@ -18,6 +19,7 @@ extension Front {
     func startHeartbeat() {
         let task = loop.scheduleRepeatedTask(initialDelay: Self.beat, delay: Self.beat) { [self] _ in
             for worker in workers { beat(worker) }
+            depositCounts()
             // Time passes for an upgrade that waits for a silent worker.
             if case .retiring(let successor) = phase { checkProgress(of: successor) }
         }
@@ -33,6 +35,12 @@ extension Front {
         }
         worker.unansweredBeats = unanswered + 1
         if worker.silentSince == nil, unanswered + 1 >= Self.mostUnanswered { becameSilent(worker) }
+        if let limit = configuration.limits.workerSilence,
+            Self.beat.nanoseconds * Int64(unanswered + 1)
+                >= limit.timeAmount.nanoseconds
+        {
+            return kill(worker)
+        }
         if let since = worker.silentSince, MonotonicTime.now >= since + Self.patienceWithSilence {
             replaceSilent(worker)
         }
@@ -48,6 +56,18 @@ extension Front {
         // What it has not been offered goes to others at once; what it has been offered comes back with the offer's end.
         senders[worker.socket]?.recall()
         tellSiblings()
+    }
+
+    /// Its parent waits for its end, and another takes its place as of any that has died.
+    private func kill(_ worker: WorkerHandle) {
+        guard !worker.isKilled else { return }
+        worker.isKilled = true
+        log.error(
+            "a worker has not answered for too long; it is killed",
+            metadata: [
+                "worker": "\(worker.number)", "pid": "\(worker.pid)", "connections": "\(worker.report.connections)",
+            ])
+        keeper.signal(worker.process, SIGKILL)
     }
 
     /// Another is started beside it. There are never more of those than workers.
@@ -77,7 +97,7 @@ extension Front {
     func endWorkers(within limit: TimeAmount) {
         for worker in workers { worker.link?.send(.stop) }
         loop.scheduleTask(in: limit) { [self] in
-            for worker in workers where worker.ending == nil { kill(worker.pid, SIGKILL) }
+            for worker in workers where worker.ending == nil { keeper.signal(worker.process, SIGKILL) }
             ended.succeed()
         }
     }

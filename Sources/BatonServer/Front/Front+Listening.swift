@@ -98,6 +98,7 @@ extension Front {
         } catch {
             log.error("cannot listen", metadata: ["reason": "\(error)"])
         }
+        if !listening.surplus.isEmpty { depositAndSettle() }
         for socket in listening.surplus {
             commands.remove(socket.descriptor)
             acceptor.remove(socket.descriptor) { [self] descriptor, peer in

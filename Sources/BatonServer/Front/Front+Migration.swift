@@ -12,18 +12,19 @@ extension Front {
             defer { close(near) }
             let child: ChildProcess
             do throws(RuntimeError) {
-                child = try ChildProcess.start(ChildProcess.thisBinary, ["serve-migration"], extra: near)
+                child = try keeper.start(StartOrder(role: .helper, arguments: ["serve-migration"]), extra: near)
             } catch {
                 close(far)
                 throw error
             }
             let handle = MigrationHandle(
-                pid: child.pid, socket: "\(ControlSocket.runtimeDirectory(control.path))/migration.\(child.pid)",
+                process: child.process, pid: child.pid,
+                socket: "\(ControlSocket.runtimeDirectory(control.path))/migration.\(child.pid)",
                 networkEnd: far)
             migration = handle
             try startNetwork(handle, isRestarted: false)
             let bound = NIOLoopBound(handle, eventLoop: loop)
-            child.watch { [self] ending in
+            keeper.watch(child.process) { [self] ending in
                 loop.execute { self.migrationEnded(bound.value, "\(ending)") }
             }
             JSONLines<MigrationEvent, MigrationOrder>.open(child.link, on: loop) { [self] event in
@@ -36,6 +37,9 @@ extension Front {
                 link.send(.workers(workers.filter { $0.state == .ready }.map(\.socket)))
             }
         } catch {
+            if readiness == nil {
+                log.error("connections cannot move between hosts", metadata: ["reason": "\(error)"])
+            }
             failReadiness("connections cannot move between hosts: \(error)")
         }
     }
@@ -62,17 +66,17 @@ extension Front {
     }
 
     /// Without its keeper a server goes on, and moves connections as long as the privileged process lives.
-    func keeperLost() {
+    func privilegeKeeperLost() {
         log.error("the process that starts the privileged one is gone; restart the server when it can be")
-        keeper = nil
+        privilegeLink = nil
         migration?.closeNetworkEnd()
     }
 
     private func startNetwork(_ handle: MigrationHandle, isRestarted: Bool) throws(RuntimeError) {
-        guard let keeper else { throw NetworkMain.lacksPrivileges }
+        guard let privilegeLink else { throw NetworkMain.lacksPrivileges }
         handle.networkStartedAt = MonotonicTime.now
         let bound = NIOLoopBound(handle, eventLoop: loop)
-        try keeper.start(at: handle.networkEnd, isRestarted: isRestarted) { [self] ending in
+        try privilegeLink.start(at: handle.networkEnd, isRestarted: isRestarted) { [self] ending in
             loop.execute { self.networkEnded(bound.value, ending) }
         }
     }
@@ -91,7 +95,7 @@ extension Front {
                 try startNetwork(bound.value, isRestarted: true)
             } catch {
                 log.error("it cannot be started", metadata: ["reason": "\(error)"])
-                kill(bound.value.pid, SIGKILL)
+                keeper.signal(bound.value.process, SIGKILL)
             }
         }
     }

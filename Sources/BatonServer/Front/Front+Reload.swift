@@ -54,7 +54,7 @@ extension Front {
             case .read: readConfiguration()
             case .passOn(let askers):
                 // A signal, because every version understands it.
-                if case .retiring(let successor) = phase { kill(successor.process.pid, SIGHUP) }
+                if case .retiring(let successor) = phase { keeper.signal(successor.process.process, SIGHUP) }
                 for asked in askers { asked.finish(.again) }
             case .refuse(let askers):
                 if askers.isEmpty { log.warning("the configuration is not read again: the server is stopping") }
@@ -64,7 +64,7 @@ extension Front {
     }
 
     private func readConfiguration() {
-        ServiceNotification.reloading()
+        keeper.notify(.reloading)
         let startedAt = MonotonicTime.now
         let (options, keys, sockets) = (options, ticketKeys, sockets)
         startThread("baton-reload") { [self] in
@@ -76,7 +76,7 @@ extension Front {
     private func hasRead(_ result: Result<ConfigurationReading, any Error>, _ startedAt: UInt64) {
         let (isOfUse, actions) = reloads.hasRead()
         guard isOfUse else {
-            ServiceNotification.ready()
+            keeper.notify(.ready)
             return perform(actions)
         }
         do {
@@ -145,7 +145,7 @@ extension Front {
 
     private func endReload(_ answer: ControlResponse) {
         reloadUnderWay = nil
-        ServiceNotification.ready()
+        keeper.notify(.ready)
         let (askers, actions) = reloads.hasEnded()
         for asked in askers { asked.finish(answer) }
         perform(actions)
@@ -175,6 +175,7 @@ extension Front {
         for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags, turn: turn)) }
         adjustWorkerCount()
         if rotates { scheduleRotation() }
+        deposit()
         // Thousands of certificates take a while to free.
         startThread("baton-release") { withExtendedLifetime(former) {} }
     }

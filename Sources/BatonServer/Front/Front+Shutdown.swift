@@ -22,7 +22,7 @@ extension Front {
             metadata: [
                 "connections": "\(connectionCount)", "accepts_for_ms": "\(delay.nanoseconds / 1_000_000)",
             ])
-        ServiceNotification.stopping()
+        keeper.notify(.stopping)
         drain?.stop()
         stopOthers()
         // Nobody depends on it yet.
@@ -84,7 +84,9 @@ extension Front {
     private func stopAccepting() {
         acceptor.close()
         rotation?.cancel()
-        for socket in sockets where socket.name != Self.adminName { closeForGood(socket) }
+        let closed = sockets.filter { $0.name != Self.adminName }
         sockets.removeAll { $0.name != Self.adminName }
+        depositAndSettle()
+        for socket in closed { closeForGood(socket) }
     }
 }

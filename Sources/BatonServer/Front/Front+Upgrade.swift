@@ -38,8 +38,10 @@ extension Front {
             let listener = try HandoffListener(at: path)
             let parcel = try inheritance()
             // Its next upgrade starts from the same path or name, not from what that led to this time.
-            let process = try ChildProcess.start(
-                file, as: binary ?? options.program.name, ["serve", "--takeover", path] + options.arguments)
+            let process = try keeper.start(
+                StartOrder(
+                    role: .successor, binary: file, name: binary ?? options.program.name,
+                    arguments: ["serve-front", "--takeover", path] + options.arguments))
             let successor = Successor(process)
             phase = .replacing(successor)
             if let asked { upgradeAsked.append(asked) }
@@ -69,14 +71,19 @@ extension Front {
     // MARK: What is left to the new server
 
     private func inheritance() throws -> Parcel {
-        let keeperLink = try? keeper?.share()
-        let inheritance = Inheritance(
+        let link = try? privilegeLink?.share()
+        return try description(past: totals, hasPrivileges: link != nil)
+            .parcel(control: control, sockets: sockets.map(\.descriptor), privileges: link)
+    }
+
+    /// What is to be said of the descriptors that go to another front.
+    func description(past: WorkerReport, hasPrivileges: Bool) -> Inheritance {
+        Inheritance(
             listeners: Inheritance.describe(sockets),
-            ticketKeys: ticketKeys.serialised, ticketKeysCreatedAt: ticketKeys.createdAt, past: totals,
+            ticketKeys: ticketKeys.serialised, ticketKeysCreatedAt: ticketKeys.createdAt, past: past,
             lastWorkerNumber: lastWorkerNumber,
             counts: countsInAll, workersAsked: workersAsked, version: BatonVersion.current,
-            networkArguments: keeperLink == nil ? nil : networkArguments)
-        return try inheritance.parcel(control: control, sockets: sockets.map(\.descriptor), keeper: keeperLink)
+            networkArguments: hasPrivileges ? networkArguments : nil)
     }
 
     /// Gives the sockets to whoever connects, which must be the new server. It waits on a thread of its own.
@@ -114,7 +121,7 @@ extension Front {
             received(message, from: bound.value)
         } ended: {
         }.whenSuccess { bound.value.link = $0 }
-        successor.process.watch { [self] ending in
+        keeper.watch(successor.process.process) { [self] ending in
             loop.execute { self.advance(bound.value, .died("\(ending)")) }
         }
     }
@@ -164,7 +171,7 @@ extension Front {
             loop.execute { self.advance(bound.value, .paused) }
         case .tellToAccept: successor.tell(.accept)
         case .handOver: handOver(to: successor)
-        case .kill: kill(successor.process.pid, SIGKILL)
+        case .kill: keeper.signal(successor.process.process, SIGKILL)
         case .acceptAgain: acceptAgain()
         case .takeBack: takeBack()
         case .reportFailure(let why):
@@ -209,7 +216,9 @@ extension Front {
         beginListening()
         adjustWorkerCount()
         scheduleRotation()
-        ServiceNotification.ready()
+        deposit()
+        announce()
+        keeper.notify(.ready)
     }
 
     /// Serves again with what is left: workers that have not left yet take connections again.
@@ -219,7 +228,7 @@ extension Front {
             worker.link?.send(.resume)
         }
         acceptAgain()
-        if migration == nil, configuration.migration.isConfigured, keeper != nil { startMigration() }
+        if migration == nil, configuration.migration.isConfigured, privilegeLink != nil { startMigration() }
     }
 
     func progress(_ successor: Successor) {
@@ -269,6 +278,8 @@ extension Front {
     /// Nothing is left here.
     private func leave(_ successor: Successor) {
         phase = .finishing
+        keeper.leaves()
+        keeper.settle()
         stopListening()
         // The last counts came after the successor had been given its own.
         successor.tell(.ended(totals: totals, counts: countsInAll))

@@ -17,37 +17,49 @@ extension Front {
         let number = lastWorkerNumber
         let directory = ControlSocket.runtimeDirectory(control.path)
         do {
-            let child = try ChildProcess.start(ChildProcess.thisBinary, ["serve-worker"])
-            let worker = WorkerHandle(number: number, pid: child.pid, socket: "\(directory)/\(number).\(child.pid)")
-            workers.append(worker)
-            let bound = NIOLoopBound(worker, eventLoop: loop)
-            JSONLines<WorkerMessage, FrontMessage>.open(child.link, on: loop) { [self] message in
-                received(message, from: bound.value)
-            } ended: { [self] in
-                bound.value.isLinkEnded = true
-                ended(bound.value)
-            }.whenComplete { [self] result in
-                switch result {
-                case .success(let link):
-                    bound.value.link = link
-                    link.send(
-                        .configure(
-                            WorkerSetup(number: number, file: file, flags: options.flags, socket: bound.value.socket)))
-                case .failure:
-                    bound.value.isLinkEnded = true
-                    kill(bound.value.pid, SIGKILL)
-                }
-            }
-            child.watch { [self] ending in
-                loop.execute {
-                    bound.value.ending = ending
-                    self.ended(bound.value)
-                }
+            let child = try keeper.start(
+                StartOrder(role: .worker(number: number, directory: directory), arguments: ["serve-worker"]))
+            let worker = WorkerHandle(
+                number: number, process: child.process, pid: child.pid,
+                socket: KeptWorker.socket(in: directory, number, child.pid))
+            follow(worker, child.link) { [self] link in
+                link.send(
+                    .configure(WorkerSetup(number: number, file: file, flags: options.flags, socket: worker.socket)))
             }
         } catch {
             log.error("a worker cannot be started", metadata: ["reason": "\(error)"])
             if readiness == nil { return replace(wasReady: false) }
             failReadiness("\(error)")
+        }
+    }
+
+    /// Speaks with a worker, and hears of its end.
+    ///
+    /// - Parameter linked: called once, on the loop, when it can be spoken to.
+    func follow(_ worker: WorkerHandle, _ descriptor: CInt, linked: @escaping (JSONLink<FrontMessage>) -> Void) {
+        workers.append(worker)
+        let bound = NIOLoopBound((worker, linked), eventLoop: loop)
+        JSONLines<WorkerMessage, FrontMessage>.open(descriptor, on: loop) { [self] message in
+            received(message, from: bound.value.0)
+        } ended: { [self] in
+            bound.value.0.isLinkEnded = true
+            ended(bound.value.0)
+        }.whenComplete { [self] result in
+            let (worker, linked) = bound.value
+            switch result {
+            case .success(let link):
+                worker.link = link
+                linked(link)
+            case .failure:
+                worker.isLinkEnded = true
+                keeper.signal(worker.process, SIGKILL)
+            }
+        }
+        keeper.watch(worker.process) { [self] ending in
+            loop.execute {
+                bound.value.0.ending = ending
+                self.ended(bound.value.0)
+            }
         }
     }
 
@@ -63,6 +75,7 @@ extension Front {
     private func received(_ message: WorkerMessage, from worker: WorkerHandle) {
         switch message {
         case .ready:
+            worker.isAdopted = false
             guard worker.state == .starting else { return }
             worker.state = .ready
             failedStarts = 0
@@ -161,6 +174,9 @@ extension Front {
         case (.serving, .starting) where ending == .exited(0):
             // It was leaving already when it was to go on after a failed upgrade.
             startWorker()
+        case (.serving, .ready) where ending == .exited(0) && worker.isAdopted:
+            // It was leaving already when its front died.
+            adjustWorkerCount()
         case (.starting, _):
             failReadiness("a worker ended while it started (\(ending)); see the log")
         default:

@@ -104,9 +104,15 @@ final class Front: @unchecked Sendable {
     let faultLog = FaultLog()
     /// Counted by the servers before this one.
     var predecessorCounts = FrontCounts()
-    /// Starts the privileged process; nil unless connections can move between hosts.
-    var keeper: KeeperLink?
-    /// What the keeper has been told that the privileged process may do.
+    /// The parent of all processes of the server.
+    let keeper: KeeperLink
+    /// The keeper's process, which is the service's.
+    var servicePid: Int32 = 0
+    var deaths = ProcessDeaths()
+    var deposited: DepositedCounts?
+    /// Has the privileged process started; nil unless connections can move between hosts.
+    var privilegeLink: PrivilegeLink?
+    /// What its keeper has been told that the privileged process may do.
     let networkArguments: [String]
     /// The processes that move connections to and from other hosts, if that is configured.
     var migration: MigrationHandle?
@@ -124,8 +130,9 @@ final class Front: @unchecked Sendable {
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
         group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
-        predecessors: WorkerReport
+        predecessors: WorkerReport, keeper: KeeperLink
     ) throws(RuntimeError) {
+        self.keeper = keeper
         self.options = options
         self.configuration = configuration
         networkArguments = configuration.migration.networkArguments
@@ -161,19 +168,35 @@ final class Front: @unchecked Sendable {
             readiness = promise
             for _ in 0..<workerCount { startWorker() }
             startHeartbeat()
-            keeper?.listen { [self] in loop.execute { self.keeperLost() } }
-            if configuration.migration.isConfigured {
-                if keeper == nil, predecessor != nil {
-                    log.error("connections cannot move between hosts: the server before had no privileges to hand on")
-                } else {
-                    startMigration()
-                }
-            }
+            beginMigration()
             loop.scheduleTask(in: Self.startLimit) { [self] in
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
         }
         return promise.futureResult
+    }
+
+    private func beginMigration() {
+        privilegeLink?.listen { [self] in loop.execute { self.privilegeKeeperLost() } }
+        guard configuration.migration.isConfigured else { return }
+        if privilegeLink == nil, predecessor != nil {
+            log.error("connections cannot move between hosts: the server before had no privileges to hand on")
+        } else {
+            startMigration()
+        }
+    }
+
+    /// Takes the place of a front that has died. Connections are taken at once, whatever has become of the workers: what comes
+    /// waits for one that answers.
+    func restore(_ given: [(worker: KeptWorker, link: CInt)]) -> EventLoopFuture<Void> {
+        loop.submit { [self] in
+            removeLeftSockets(of: given.map(\.worker.pid))
+            hasBegun = true
+            for (worker, link) in given { adopt(worker, link) }
+            adjustWorkerCount()
+            startHeartbeat()
+            beginMigration()
+        }
     }
 
     var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
@@ -186,7 +209,7 @@ final class Front: @unchecked Sendable {
     /// Ends the workers of a server that could not start. Of one that has begun they end by themselves, with what they have.
     func abandonStart() {
         if !hasBegun {
-            for worker in workers { kill(worker.pid, SIGKILL) }
+            for worker in workers { keeper.signal(worker.process, SIGKILL) }
         }
         ended.succeed()
         migration?.link?.channel.close(promise: nil)
@@ -205,11 +228,15 @@ final class Front: @unchecked Sendable {
             scheduleRotation()
             tellOfCertificates()
             watchCertificates()
+            deposit()
             log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-            ServiceNotification.ready()
+            keeper.notify(.ready)
             return loop.makeSucceededVoidFuture()
         }
     }
+
+    /// This front is the one that signals are for.
+    func announce() { keeper.serves() }
 
     // MARK: Signals
 
@@ -247,7 +274,8 @@ final class Front: @unchecked Sendable {
     var status: StatusReport {
         let total = totals
         return StatusReport(
-            pid: getpid(), version: BatonVersion.current, uptime: Int((MonotonicTime.now - startedAt) / 1_000_000_000),
+            pid: servicePid, version: BatonVersion.current,
+            uptime: Int((MonotonicTime.now - startedAt) / 1_000_000_000),
             connections: connectionCount,
             workers: workers.filter { $0.state != .gone }.map {
                 .init(
@@ -261,6 +289,7 @@ final class Front: @unchecked Sendable {
             pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort,
             droppedLogLines: droppedLogLines,
             program: BinaryPath.atStart,
+            frontPid: getpid(), deaths: .init(front: deaths.front, workers: deaths.workers),
             former: remainder.map { .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers) })
     }
 }

@@ -6,8 +6,20 @@ internal import NIOPosix
 internal import Synchronization
 internal import TLSHandshake
 
-/// `baton serve`.
+/// `baton serve-front`, which only the keeper starts.
 package enum FrontMain {
+    /// What a front begins with.
+    private struct Beginning {
+        var configuration: Configuration
+        var file: String?
+        var given: KeeperLink.Given
+        /// From the server before this one, or from a dead front whose place this one takes.
+        var inherited: Inheritance.Received?
+        /// Whether the dead front had been told to stop, and did not listen any more.
+        var acceptsNoMore = false
+        var isRestored: Bool { given.left != nil }
+    }
+
     /// Serves until it is told to end or has been replaced.
     ///
     /// - Throws: `ConfigurationError`, `RuntimeError` and others, all before it has served; what cannot be done later is
@@ -16,70 +28,98 @@ package enum FrontMain {
         _ = BinaryPath.atStart
         ServeLog.bootstrap()
         let signals = Signals()
-        let activated = try ActivatedSocket.takeAll()
-        let keeper = KeeperLink.takeLeft()
+        let keeper = try KeeperLink()
+        let privileges = PrivilegeLink.takeLeft()
         guard let path = options.takeover else {
-            return try await serve(options, predecessor: nil, activated, keeper: keeper, signals)
+            return try await serve(options, predecessor: nil, keeper, privileges, signals)
         }
-        if keeper == nil, NetworkMain.hasPrivileges, let migration = try? options.read().configuration.migration,
+        if privileges == nil, NetworkMain.hasPrivileges, let migration = try? options.read().configuration.migration,
             migration.isConfigured
         {
-            // The server before this one moves no connections. Nothing has been read from its link yet.
-            try ProgramRestart(keeper: KeeperLink.startKeeper(migration)).run(as: nil)
+            // The server before this one moves no connections. Nothing has been read from its link, or the keeper's.
+            try ProgramRestart(
+                privileges: PrivilegeLink.startKeeper(migration), keeperLink: KeeperLink.descriptor
+            ).run(as: nil)
         }
         let predecessor = try await Predecessor.meet(at: path)
         do {
-            try await serve(options, predecessor: predecessor, activated, keeper: keeper, signals)
+            try await serve(options, predecessor: predecessor, keeper, privileges, signals)
         } catch {
             await predecessor.sayFailed("\(error)")
             throw error
         }
     }
 
-    private static func serve(
-        _ options: ServeOptions, predecessor: Predecessor?, _ activated: [ActivatedSocket], keeper: CInt?,
-        _ signals: Signals
-    ) async throws {
+    private static func begin(
+        _ options: ServeOptions, _ predecessor: Predecessor?, _ keeper: KeeperLink
+    ) throws -> Beginning {
+        let given = try keeper.open(options)
+        if let left = given.left {
+            let (received, configuration, state) = try FrontState.receive(left, options)
+            return Beginning(
+                configuration: configuration, file: state.file, given: given, inherited: received,
+                acceptsNoMore: state.acceptsNoMore)
+        }
         let (configuration, file) = try options.read()
         let account = try configuration.user.map { try Account(user: $0, group: configuration.group) }
-        let changesUser = account.map { !$0.isCurrent } ?? false
-        let isPrivileged = keeper == nil && configuration.migration.isConfigured && NetworkMain.hasPrivileges
-        if predecessor == nil, changesUser || isPrivileged {
-            try restart(as: changesUser ? account : nil, configuration, activated)
-        }
-        guard !changesUser else {
+        guard account?.isCurrent != false else {
             throw RuntimeError(.configuration, "user: an upgrade cannot change the user; restart the server")
         }
-        DescriptorLimit.raise()
-        var inherited: Inheritance.Received?
+        var beginning = Beginning(configuration: configuration, file: file, given: given)
         if let path = predecessor?.path {
-            inherited = try Inheritance.receive(from: path, control: configuration.control)
+            beginning.inherited = try Inheritance.receive(from: path, control: configuration.control)
         }
-        let keeperLink = try keeperLink(keeper, inherited, configuration.migration)
+        return beginning
+    }
+
+    private static func serve(
+        _ options: ServeOptions, predecessor: Predecessor?, _ keeper: KeeperLink, _ ownPrivileges: CInt?,
+        _ signals: Signals
+    ) async throws {
+        DescriptorLimit.raise()
+        let beginning = try begin(options, predecessor, keeper)
+        let (configuration, inherited, given) = (beginning.configuration, beginning.inherited, beginning.given)
+        let audience = Audience()
+        for number in given.signals {
+            signals.received(number)
+            keeper.hasHeard()
+        }
+        keeper.listen(audience.receivers(signals, keeper))
+        let privileges = try privilegeLink(ownPrivileges ?? given.privileges, inherited, configuration.migration)
         let control = try inherited?.control ?? ControlSocket.open(configuration.control)
         let inheritance = inherited?.inheritance
         let front: Front
         do {
             let keys = try keys(inheritance)
             let policy = try FrontPolicy(configuration, keys: keys)
-            let listening = try prepare(configuration, inherited, activated)
+            var sockets = configuration
+            if beginning.acceptsNoMore { sockets.listeners = [:] }
+            let listening = try PreparedListening.prepare(
+                sockets, inherited: inherited?.sockets ?? [], given.activated)
             front = try Front(
-                options, configuration, file: file, policy: policy,
+                options, configuration, file: beginning.file, policy: policy,
                 group: MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount), control: control, keys: keys,
-                listening: listening, predecessors: inheritance?.past ?? WorkerReport())
+                listening: listening, predecessors: inheritance?.past ?? WorkerReport(), keeper: keeper)
         } catch {
-            if predecessor == nil { control.remove() }
+            if inherited == nil { control.remove() }
             throw error
         }
+        front.servicePid = given.pid
+        front.deaths = given.deaths
         front.lastWorkerNumber = inheritance?.lastWorkerNumber ?? 0
         front.workersAsked = inheritance?.workersAsked
         front.predecessorCounts = inheritance?.counts ?? FrontCounts()
-        front.keeper = keeperLink
+        front.privilegeLink = privileges
         front.predecessor = predecessor
-        front.predecessorKnowsMore = inheritance?.version != nil
+        front.predecessorKnowsMore = predecessor != nil && inheritance?.version != nil
+        audience.introduce(front)
         signals.hear { number in front.loop.execute { front.received(number) } }
         do {
-            try await front.start().get()
+            if beginning.isRestored {
+                try await front.restore(given.workers).get()
+            } else {
+                try await front.start().get()
+            }
             try await front.loop.submit { try front.prepareListening() }.get()
             if let predecessor {
                 predecessor.introduce(front)
@@ -92,11 +132,14 @@ package enum FrontMain {
             }
             try await front.serve().get()
             try FaultPoint.reach("serving")
-            try await front.loop.submit { front.tellPredecessor(.accepting) }.get()
+            try await front.loop.submit {
+                front.announce()
+                front.tellPredecessor(.accepting)
+            }.get()
             try FaultPoint.reach("accepting")
         } catch {
             try? await front.loop.submit { front.abandonStart() }.get()
-            if predecessor == nil { control.remove() }
+            if inherited == nil { control.remove() }
             throw error
         }
         try await front.ended.futureResult.get()
@@ -106,11 +149,34 @@ package enum FrontMain {
         }
     }
 
-    /// The keeper of the privileged process: this server's, or that of the server before.
-    private static func keeperLink(
+    /// Passes on to the front what the keeper says, once there is one.
+    private final class Audience: Sendable {
+        private let front = Mutex<Front?>(nil)
+
+        func introduce(_ front: Front) { self.front.withLock { $0 = front } }
+
+        func receivers(_ signals: Signals, _ keeper: KeeperLink) -> KeeperLink.Receivers {
+            KeeperLink.Receivers { number in
+                signals.received(number)
+                keeper.hasHeard()
+            } worker: { [self] worker, link in
+                guard let front = front.withLock({ $0 }) else {
+                    close(link)
+                    return
+                }
+                front.loop.execute { front.adopt(worker, link) }
+            } deaths: { [self] deaths in
+                guard let front = front.withLock({ $0 }) else { return }
+                front.loop.execute { front.deaths = deaths }
+            }
+        }
+    }
+
+    /// The link to the keeper of the privileged process: this server's, or that of the server before.
+    private static func privilegeLink(
         _ own: CInt?, _ inherited: Inheritance.Received?, _ migration: Migration
-    ) throws(RuntimeError) -> KeeperLink? {
-        guard let descriptor = own ?? inherited?.keeper else { return nil }
+    ) throws(RuntimeError) -> PrivilegeLink? {
+        guard let descriptor = own ?? inherited?.privileges else { return nil }
         guard migration.isConfigured else {
             close(descriptor)
             return nil
@@ -120,41 +186,7 @@ package enum FrontMain {
                 .configuration,
                 "migration: interface, addresses and commands cannot be changed by an upgrade; restart the server")
         }
-        return KeeperLink(owning: descriptor)
-    }
-
-    /// Does what needs a privilege, and goes on without, as another user if one is given. No peer has been heard yet.
-    private static func restart(
-        as account: Account?, _ configuration: Configuration, _ activated: [ActivatedSocket]
-    ) throws -> Never {
-        if let account {
-            guard geteuid() == 0 else {
-                throw RuntimeError(
-                    .configuration,
-                    "user: only root can become user \(account.name ?? "\(account.user)"); start as root, or leave user "
-                        + "out")
-            }
-            try ControlSocket.prepare(configuration.control, for: account)
-        }
-        // Raised while it may be; the limit stays.
-        DescriptorLimit.raise()
-        let sockets = try prepare(configuration, nil, activated).sockets
-        if let account { for socket in sockets where !socket.isActivated { socket.give(to: account) } }
-        let named = sockets.map { socket in
-            let name = socket.name == Front.adminName ? "admin" : socket.name
-            return (
-                name: socket.isActivated ? name : ActivatedSocket.ownPrefix + name, descriptor: socket.descriptor
-            )
-        }
-        let migration = configuration.migration
-        let keeper = migration.isConfigured && NetworkMain.hasPrivileges ? try KeeperLink.startKeeper(migration) : nil
-        if let account {
-            Logger(label: "baton").notice(
-                "going on without privileges", metadata: ["user": "\(account.user)", "group": "\(account.group)"])
-        }
-        try ProgramRestart(
-            sockets: named, keeper: keeper
-        ).run(as: account)
+        return PrivilegeLink(owning: descriptor)
     }
 
     private static func keys(_ inheritance: Inheritance?) throws -> TicketKeysBox {
@@ -162,11 +194,13 @@ package enum FrontMain {
         let keys = try TicketKeys(copying: inheritance.ticketKeys.span.bytes)
         return TicketKeysBox(keys, createdAt: inheritance.ticketKeysCreatedAt ?? Int64(time(nil)))
     }
+}
 
+extension PreparedListening {
     /// Sockets that the running server had for the same place, or that the service manager has opened, are taken over;
     /// others are bound.
-    private static func prepare(
-        _ configuration: Configuration, _ inherited: Inheritance.Received?, _ activated: [ActivatedSocket]
+    static func prepare(
+        _ configuration: Configuration, inherited: [ListeningSocket], _ activated: [ActivatedSocket]
     ) throws -> PreparedListening {
         let given = activated.map { socket in
             let name = socket.name == "admin" ? Front.adminName : socket.name
@@ -175,7 +209,7 @@ package enum FrontMain {
                 name: name, address: address ?? .tcp(.any, port: 0), descriptor: socket.descriptor, place: socket.place,
                 isActivated: !socket.isOwn)
         }
-        let plan = try ListeningPlan(configuration, having: (inherited?.sockets ?? []) + given)
+        let plan = try ListeningPlan(configuration, having: inherited + given)
         if let stray = plan.surplus.first(where: { given.contains($0) }) {
             throw RuntimeError(
                 .configuration,

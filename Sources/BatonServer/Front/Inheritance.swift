@@ -33,7 +33,7 @@ struct Inheritance: Codable, Sendable {
         let inheritance: Inheritance
         let control: ControlSocket
         let sockets: [ListeningSocket]
-        let keeper: CInt?
+        let privileges: CInt?
     }
 
     /// A listener with several sockets has each under a name of its own: an older version closes those that it does not
@@ -64,18 +64,18 @@ struct Inheritance: Codable, Sendable {
 
     /// The parcel. Its descriptors are copies: the old server keeps its own until the new one is ready.
     ///
-    /// - Parameter keeper: which is taken over.
-    func parcel(control: ControlSocket, sockets: [CInt], keeper: CInt?) throws -> Parcel {
+    /// - Parameter privileges: the link to the keeper of the privileged process, which is taken over.
+    func parcel(control: ControlSocket, sockets: [CInt], privileges: CInt?) throws -> Parcel {
         var set = DescriptorSet()
-        var isKeeperTaken = false
-        defer { if let keeper, !isKeeperTaken { close(keeper) } }
+        var isTaken = false
+        defer { if let privileges, !isTaken { close(privileges) } }
         for descriptor in [control.descriptor, control.lock] + sockets {
             let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
             guard copy >= 0 else { throw RuntimeError.system("cannot copy a listening socket") }
             set.append(owning: copy)
         }
-        if let keeper { set.append(owning: keeper) }
-        isKeeperTaken = true
+        if let privileges { set.append(owning: privileges) }
+        isTaken = true
         var parcel = Parcel(sockets: set, applicationState: Array(try JSONEncoder().encode(self)))
         parcel.metadata.annotations[Self.annotation] = [1]
         return parcel
@@ -93,21 +93,55 @@ struct Inheritance: Codable, Sendable {
         let state = Data(parcel.applicationState)
         let sockets = parcel.sockets.takeAll()
         guard let inheritance = try? JSONDecoder().decode(Inheritance.self, from: state),
-            sockets.count == inheritance.listeners.count + (inheritance.networkArguments == nil ? 2 : 3)
+            let taken = inheritance.taken(sockets, control: control)
         else {
             for socket in sockets { close(socket) }
             throw RuntimeError(
                 .processFailed, "the running server handed over what this version does not know; restart")
         }
-        let socket = ControlSocket(path: control, descriptor: sockets[0], lock: sockets[1])
-        let count = inheritance.listeners.count
-        let listening = zip(inheritance.listeners, sockets[2..<2 + count]).compactMap { named, descriptor in
-            let socket = listeningSocket(named, descriptor)
+        return taken
+    }
+
+    /// What a new server has in hand with these descriptors: the control socket, its lock, the listening sockets, and the link
+    /// to the keeper of the privileged process. `nil` if they are not as many; they are the caller's then.
+    fileprivate func taken(_ descriptors: [CInt], control: String) -> Received? {
+        let count = listeners.count
+        guard descriptors.count == count + (networkArguments == nil ? 2 : 3) else { return nil }
+        let socket = ControlSocket(path: control, descriptor: descriptors[0], lock: descriptors[1])
+        let listening = zip(listeners, descriptors[2..<2 + count]).compactMap { named, descriptor in
+            let socket = Self.listeningSocket(named, descriptor)
             if socket == nil { close(descriptor) }
             return socket
         }
         return Received(
-            inheritance: inheritance, control: socket, sockets: listening,
-            keeper: inheritance.networkArguments == nil ? nil : sockets[2 + count])
+            inheritance: self, control: socket, sockets: listening,
+            privileges: networkArguments == nil ? nil : descriptors[2 + count])
+    }
+}
+
+/// What a front leaves with the keeper, for one that takes its place if it dies. The descriptors are those of `Inheritance`.
+struct FrontState: Codable {
+    var inheritance: Inheritance
+    /// The text of the configuration that was in use.
+    var file: String?
+    /// Whether the server was stopping, and did not listen any more.
+    var acceptsNoMore = false
+
+    /// What a front takes over from one that has died.
+    ///
+    /// - Throws: `processFailed` if this program cannot read it.
+    static func receive(
+        _ left: (kept: [CInt], state: [UInt8]), _ options: ServeOptions
+    ) throws -> (received: Inheritance.Received, configuration: Configuration, state: FrontState) {
+        guard let state = try? JSONDecoder().decode(FrontState.self, from: Data(left.state)) else { throw unreadable }
+        let configuration = try Configuration(file: state.file, arguments: options.flags)
+        guard let received = state.inheritance.taken(left.kept, control: configuration.control) else {
+            throw unreadable
+        }
+        return (received, configuration, state)
+    }
+
+    private static var unreadable: RuntimeError {
+        RuntimeError(.processFailed, "what the front before left cannot be read; restart the server")
     }
 }

@@ -2,6 +2,8 @@ internal import Glibc
 
 /// The migration process and the privileged one beside it, as the front sees them.
 final class MigrationHandle {
+    /// The keeper's number for it.
+    let process: UInt32
     let pid: Int32
     let socket: String
     /// The end of their socket that is the privileged process's. Kept for one that takes its place; -1: none will.
@@ -12,7 +14,8 @@ final class MigrationHandle {
     var isReady = false
     var counts = MigrationCounts()
 
-    init(pid: Int32, socket: String, networkEnd: CInt) {
+    init(process: UInt32, pid: Int32, socket: String, networkEnd: CInt) {
+        self.process = process
         self.pid = pid
         self.socket = socket
         self.networkEnd = networkEnd

@@ -14,17 +14,19 @@ package struct ServeOptions: Sendable {
     let program: StartedProgram
 
     /// The options of a server.
-    package init(configurationPath: String?, flags: [String], takeover: String? = nil) {
+    ///
+    /// - Parameter isFront: whether the keeper has started this process; its word for the program holds then.
+    package init(configurationPath: String?, flags: [String], takeover: String? = nil, isFront: Bool = false) {
         self.configurationPath = configurationPath.map(Self.absolute)
         self.flags = flags
         self.takeover = takeover
-        program = .current(isSuccessor: takeover != nil)
+        program = .current(isStarted: isFront)
     }
 
     /// Splits `--config FILE` and `--takeover PATH` from the flags of the configuration.
     ///
     /// - Throws: `RuntimeError` for one of them without a value.
-    package init(arguments: [String]) throws(RuntimeError) {
+    package init(arguments: [String], isFront: Bool = false) throws(RuntimeError) {
         var flags: [String] = []
         var configurationPath: String?
         var takeover: String?
@@ -45,7 +47,7 @@ package struct ServeOptions: Sendable {
             default: flags.append(argument)
             }
         }
-        self.init(configurationPath: configurationPath, flags: flags, takeover: takeover)
+        self.init(configurationPath: configurationPath, flags: flags, takeover: takeover, isFront: isFront)
     }
 
     private static func absolute(_ path: String) -> String { StartedProgram.absolute(path, in: StartDirectory.path) }

@@ -11,15 +11,21 @@ final class WorkerHandle {
     }
 
     let number: Int
+    /// The keeper's number for it.
+    let process: UInt32
     let pid: Int32
     let socket: String
     var link: JSONLink<FrontMessage>?
     var state = State.starting
+    /// Whether it has outlived a front, and has not answered to this one yet.
+    var isAdopted = false
     var report = WorkerReport()
     /// Beats that have passed since the one that it has not answered; `nil`: it has.
     var unansweredBeats: Int?
     /// Since when it does not answer, on the monotonic clock in nanoseconds.
     var silentSince: UInt64?
+    /// Whether it has been killed because it does not answer.
+    var isKilled = false
     /// Whether another does its work.
     var isReplaced = false
     /// How many other workers it knows.
@@ -34,8 +40,9 @@ final class WorkerHandle {
     var ending: ProcessEnding?
     var isLinkEnded = false
 
-    init(number: Int, pid: Int32, socket: String) {
+    init(number: Int, process: UInt32, pid: Int32, socket: String) {
         self.number = number
+        self.process = process
         self.pid = pid
         self.socket = socket
     }

@@ -38,7 +38,7 @@ struct LineLogHandler: LogHandler {
     }
 
     /// ISO 8601, in local time.
-    private static func time(_ date: Date) -> String {
+    static func time(_ date: Date) -> String {
         var seconds = time_t(date.timeIntervalSince1970)
         var parts = tm()
         localtime_r(&seconds, &parts)

@@ -4,7 +4,7 @@ internal import CLinuxSockets
 internal import Glibc
 internal import HostMigration
 
-/// The two processes that have privileges while connections can move between hosts: `baton serve-keeper`, which a server
+/// The two processes that have privileges while connections can move between hosts: `baton serve-privilege`, which a server
 /// starts before it gives its own up, and `baton serve-network`, which the keeper starts.
 package enum NetworkMain {
     /// CAP_NET_BIND_SERVICE, to restore connections of ports below 1024; CAP_NET_ADMIN; CAP_NET_RAW.
@@ -30,7 +30,7 @@ package enum NetworkMain {
         try NetworkServer(policy, owning: descriptor).run(isRestarted: isRestarted)
     }
 
-    /// `baton serve-keeper`: starts the privileged process for the fronts of a server, the first of which is at standard
+    /// `baton serve-privilege`: starts the privileged process for the fronts of a server, the first of which is at standard
     /// input, until all are gone.
     ///
     /// - Parameters:
@@ -38,7 +38,7 @@ package enum NetworkMain {
     ///   - isConfined: as for `run`.
     /// - Throws: `RuntimeError` when standard input is no such socket.
     package static func keep(_ arguments: [String], isConfined: Bool) throws {
-        NetworkKeeper(arguments, owning: try prepare("serve-keeper", isConfined: isConfined)).run()
+        PrivilegeKeeper(arguments, owning: try prepare("serve-privilege", isConfined: isConfined)).run()
     }
 
     /// Returns what was standard input.

@@ -10,6 +10,25 @@ struct ActivatedSocket: Sendable {
     /// Whether this server itself has bound it, before it gave up its privileges.
     let isOwn: Bool
 
+    init(name: String, descriptor: CInt, place: ListeningPlace, isOwn: Bool) {
+        self.name = name
+        self.descriptor = descriptor
+        self.place = place
+        self.isOwn = isOwn
+    }
+
+    /// From another process of this server; `nil` if it listens nowhere.
+    init?(passedAs name: String, _ descriptor: CInt) {
+        guard let place = ListeningPlace(of: descriptor) else { return nil }
+        let isOwn = name.hasPrefix(Self.ownPrefix)
+        self.init(
+            name: isOwn ? String(name.dropFirst(Self.ownPrefix.count)) : name, descriptor: descriptor, place: place,
+            isOwn: isOwn)
+    }
+
+    /// For another process of this server.
+    var passedName: String { isOwn ? Self.ownPrefix + name : name }
+
     /// Before the names of sockets that a server passes on to itself. No listener's name has a slash.
     static let ownPrefix = "own/"
 

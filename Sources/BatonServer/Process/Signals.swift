@@ -32,7 +32,8 @@ final class Signals: Sendable {
         }
     }
 
-    private func received(_ number: CInt) {
+    /// A signal has come to this process, or to the service.
+    func received(_ number: CInt) {
         state.withLock { state in
             switch state {
             case .heard(let receiver): receiver(number)

@@ -1,3 +1,4 @@
+internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
 internal import Glibc
@@ -27,12 +28,11 @@ struct StartedProgram: Sendable, Equatable {
     /// This process's. The first word of a command line may be anything: unless it leads to the file that runs, it is not
     /// believed, and that file's own path holds.
     ///
-    /// - Parameter isSuccessor: started by another server, whose word holds although the link may have been turned again
-    ///   since.
-    static func current(isSuccessor: Bool) -> StartedProgram {
+    /// - Parameter isStarted: by the keeper, whose word holds although the link may have been turned again since.
+    static func current(isStarted: Bool) -> StartedProgram {
         let path = getenv("PATH").map { String(cString: $0) }
         let given = StartedProgram(CommandLine.arguments.first ?? "baton", in: StartDirectory.path, path: path)
-        if isSuccessor || given.find().map(BinaryPath.isRunning) == true { return given }
+        if isStarted || given.find().map(BinaryPath.isRunning) == true { return given }
         return StartedProgram(BinaryPath.atStart, in: StartDirectory.path, path: path)
     }
 
@@ -56,11 +56,11 @@ struct StartedProgram: Sendable, Equatable {
 
     /// Why the file cannot be executed; `nil` if it can, as far as can be seen from outside.
     static func obstacle(_ path: String) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
+        var status = baton_file_status()
+        guard baton_file_at(path, 1, &status) == 0 else {
             return errno == ENOENT ? "there is no such file" : String(cString: strerror(errno))
         }
-        guard status.st_mode & S_IFMT == S_IFREG else { return "it is no file" }
+        guard status.kind == S_IFREG else { return "it is no file" }
         return access(path, X_OK) == 0 ? nil : "this user may not execute it"
     }
 
@@ -79,10 +79,11 @@ enum StartDirectory {
     /// As the shell names it (PWD), which keeps links that were followed on the way there, if that is the directory; else as
     /// the kernel does. `/` if it is gone.
     static let path: String = {
-        var here = stat()
-        var named = stat()
-        if let name = getenv("PWD").map({ String(cString: $0) }), name.hasPrefix("/"), stat(name, &named) == 0,
-            stat(".", &here) == 0, named.st_dev == here.st_dev, named.st_ino == here.st_ino
+        var here = baton_file_status()
+        var named = baton_file_status()
+        if let name = getenv("PWD").map({ String(cString: $0) }), name.hasPrefix("/"),
+            baton_file_at(name, 1, &named) == 0,
+            baton_file_at(".", 1, &here) == 0, named.device == here.device, named.file == here.file
         {
             return name
         }

@@ -1,3 +1,4 @@
+internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
 internal import Glibc
@@ -32,8 +33,8 @@ enum UnixSocket {
 
     /// Whether there is a socket at the path; what it leads to if it is a link does not count.
     static func isSocket(_ path: String) -> Bool {
-        var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+        var status = baton_file_status()
+        return baton_file_at(path, 0, &status) == 0 && status.kind == S_IFSOCK
     }
 
     /// Whether somebody listens there, or may: only a refusal proves that nobody does. It does not wait.

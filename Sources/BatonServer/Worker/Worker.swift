@@ -53,6 +53,10 @@ final class Worker: @unchecked Sendable {
     private var idleSweep: RepeatedTask?
     private var reportIsDue = false
     private var lastReload: UInt64 = 0
+    /// Whether another front may come when this one is gone.
+    private var hasKeeper = true
+    /// The fronts that there have been.
+    private var frontTurn = 0
     /// Whether it was asked to stop when it had no front.
     private var isStopping = false
     private var inboxHasStopped = false
@@ -109,16 +113,52 @@ final class Worker: @unchecked Sendable {
         ended.succeed()
     }
 
-    /// The front is gone. Connections live on here, and other workers may still hand some over.
+    /// The front is gone. Connections live on here, and other workers may still hand some over, until the keeper has started
+    /// another front; without a keeper there will be none.
     func frontEnded() {
         link = nil
-        siblings = []
         switch phase {
         case .starting: ended.succeed()
-        case .serving: phase = .finishing
+        case .serving: finishAlone()
         case .draining, .finishing: break
         }
         endIfDone()
+    }
+
+    /// The keeper is gone.
+    func keeperEnded() {
+        hasKeeper = false
+        if link == nil { frontEnded() }
+    }
+
+    private func finishAlone() {
+        guard !hasKeeper else { return }
+        siblings = []
+        phase = .finishing
+    }
+
+    /// Speaks with a front.
+    func meet(_ descriptor: CInt) -> EventLoopFuture<Void> {
+        frontTurn += 1
+        return JSONLines<FrontMessage, WorkerMessage>.open(descriptor, on: loop) { [self] message in
+            receive(message)
+        } ended: { [self, turn = frontTurn] in
+            if frontTurn == turn { frontEnded() }
+        }.map { self.link = $0 }
+    }
+
+    /// Speaks with the front that has taken the place of the one before, and tells it all that is here.
+    func meetNext(_ descriptor: CInt) {
+        let former = link
+        meet(descriptor).whenComplete { [self] result in
+            former?.channel.close(promise: nil)
+            guard case .success = result else { return frontEnded() }
+            lastReload = 0
+            placed = []
+            sourceChanges = [:]
+            for session in sessions.values { sourceChanges[session.source, default: 0] += 1 }
+            reportSoon()
+        }
     }
 
     private func start(_ setup: WorkerSetup) {
@@ -224,7 +264,10 @@ final class Worker: @unchecked Sendable {
             // Its next owner counts it by then. Counted by nobody in between, it would let one too many in.
             let source = session.source
             if isMoved, !session.staysInWorker {
-                loop.scheduleTask(in: Self.reportDelay * 10) { self.discount(source) }
+                loop.scheduleTask(in: Self.reportDelay * 10) { [turn = frontTurn] in
+                    // Another front has not been told of it.
+                    if turn == self.frontTurn { self.discount(source) }
+                }
             } else {
                 discount(source)
             }

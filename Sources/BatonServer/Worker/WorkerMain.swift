@@ -22,13 +22,12 @@ package enum WorkerMain {
             guard Signals.stops(number) else { return }
             worker.loop.execute { worker.mustStop() }
         }
-        try await worker.loop.flatSubmit {
-            JSONLines<FrontMessage, WorkerMessage>.open(descriptor, on: worker.loop) { message in
-                worker.receive(message)
-            } ended: {
-                worker.frontEnded()
-            }.map { worker.link = $0 }
-        }.get()
+        try await worker.loop.flatSubmit { worker.meet(descriptor) }.get()
+        WorkerKeeperLink.listen { descriptor in
+            worker.loop.execute { worker.meetNext(descriptor) }
+        } ended: {
+            worker.loop.execute { worker.keeperEnded() }
+        }
         try await worker.ended.futureResult.get()
     }
 }

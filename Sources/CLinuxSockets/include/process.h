@@ -2,6 +2,7 @@
 #ifndef BATON_CLINUXSOCKETS_PROCESS_H
 #define BATON_CLINUXSOCKETS_PROCESS_H
 
+#include <stddef.h>
 #include <sys/types.h>
 
 // No core dumps, and no ptrace(2) or reading of /proc/PID/mem by other processes of the same user. Returns 0 or a
@@ -23,5 +24,22 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
 // Opens /dev/null as each of the descriptors 0, 1 and 2 that is closed: what is opened first would be written to as if it were
 // a standard output.
 void baton_fill_standard_descriptors(void);
+
+// What the kernel calls this process; a program that is executed by a descriptor has the descriptor's number for a name.
+void baton_name_process(const char *name);
+
+// An anonymous file with this content (memfd_create(2)), close-on-exec. Returns its descriptor or a negative errno value.
+int baton_memory_file(const char *name, const void *bytes, size_t count);
+
+// What stat(2) says of a file. (Which Swift module declares struct stat depends on what else a file's neighbours import.)
+typedef struct {
+    unsigned int kind;  // S_IFREG and the like
+    unsigned long long device, file, links;
+    long long size;
+} baton_file_status;
+
+// Of the file at `path`, or of a link there unless it is followed. Returns 0 or -1, with errno.
+int baton_file_at(const char *path, int follows, baton_file_status *status);
+int baton_file_of(int descriptor, baton_file_status *status);
 
 #endif

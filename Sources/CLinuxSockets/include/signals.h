@@ -12,6 +12,16 @@ int baton_signals_catch(void);
 // Waits for the next kept signal and returns its number; negative: signals are not caught.
 int baton_signals_next(void);
 
+// For a process that waits for more than signals: a descriptor that is readable when baton_signals_take has one. From here
+// on the end of a child is among them (SIGCHLD). Returns a negative errno value if signals are not caught.
+int baton_signals_descriptor(void);
+
+// The next kept signal; 0: there is none.
+int baton_signals_take(void);
+
+// Takes back what `baton_signals_hold` has done, if no program was executed.
+void baton_signals_release(void);
+
 // Blocks the signals that `baton_signals_catch` keeps or ignores, and no others, in the calling thread, before it executes a
 // program of this server: they wait until that program catches them. Those that are kept and have not been read wait, too.
 void baton_signals_hold(void);

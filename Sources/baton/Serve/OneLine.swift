@@ -6,12 +6,17 @@ enum OneLine {
     static func errors<R>(_ body: () async throws -> R) async throws -> R {
         do {
             return try await body()
-        } catch let error as ConfigurationError {
-            let line = error.problems.map(\.description).joined(separator: "; ")
-            if error.problems.contains(where: { $0.code == .badFlag }) { throw ValidationError(line) }
-            throw Failure(line)
-        } catch let error as any CustomStringConvertible & Error {
-            throw Failure("\(error)")
+        } catch {
+            throw line(error)
         }
+    }
+
+    static func line(_ error: any Error) -> any Error {
+        if let error = error as? ConfigurationError {
+            let line = error.problems.map(\.description).joined(separator: "; ")
+            if error.problems.contains(where: { $0.code == .badFlag }) { return ValidationError(line) }
+            return Failure(line)
+        }
+        return Failure("\(error)")
     }
 }

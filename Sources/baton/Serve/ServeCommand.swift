@@ -2,7 +2,7 @@ import ArgumentParser
 import BatonServer
 
 /// `baton serve`: the server. Its flags are the keys of the configuration.
-struct ServeCommand: AsyncParsableCommand {
+struct ServeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Serve TLS with processes that can be replaced while the connections live on.",
@@ -19,10 +19,15 @@ struct ServeCommand: AsyncParsableCommand {
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The flags above.", visibility: .hidden))
     var arguments: [String] = []
 
-    func run() async throws {
+    /// On the main thread, with no other: it may execute another program in its place.
+    func run() throws {
         guard !arguments.contains("--help"), !arguments.contains("-h") else { throw CleanExit.helpRequest(self) }
-        try await OneLine.errors {
-            try await FrontMain.run(try ServeOptions(arguments: arguments))
+        let status: Int32
+        do {
+            status = try KeeperMain.run(try ServeOptions(arguments: arguments))
+        } catch {
+            throw OneLine.line(error)
         }
+        if status != 0 { throw ExitCode(status) }
     }
 }

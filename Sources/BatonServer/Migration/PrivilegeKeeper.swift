@@ -7,7 +7,7 @@ internal import HostMigration
 /// arguments alone: a front that has been taken over by an attacker cannot make it start anything else.
 ///
 /// Blocking, on one thread.
-final class NetworkKeeper {
+final class PrivilegeKeeper {
     private final class Front {
         let channel: NetworkChannel
 
@@ -52,7 +52,7 @@ final class NetworkKeeper {
     private func hear(_ front: Front) {
         let message = try? front.channel.receive()
         guard let (bytes, descriptors) = message ?? nil else { return hangUp(front) }
-        guard let order = KeeperOrder(bytes), descriptors.count == 1 else {
+        guard let order = PrivilegeOrder(bytes), descriptors.count == 1 else {
             for descriptor in descriptors { close(descriptor) }
             return hangUp(front)
         }
@@ -108,5 +108,5 @@ final class NetworkKeeper {
     }
 
     /// A front that is gone hears nothing.
-    private func tell(_ front: Front, _ event: KeeperEvent) { try? front.channel.send(event.encoded) }
+    private func tell(_ front: Front, _ event: PrivilegeEvent) { try? front.channel.send(event.encoded) }
 }

@@ -6,22 +6,27 @@ internal import Synchronization
 
 /// A front's link to the keeper of the privileged process. The keeper was started when the server still had its
 /// privileges, and handed on from front to front.
-final class KeeperLink: @unchecked Sendable {
+final class PrivilegeLink: @unchecked Sendable {
     private let channel: NetworkChannel
-    private let turns = Mutex<(last: UInt32, waiting: [UInt32: @Sendable (ProcessEnding) -> Void])>((0, [:]))
+    /// A front that takes the place of a dead one has the same link: what that one has asked for must not be taken for its own.
+    private let turns = Mutex<(last: UInt32, waiting: [UInt32: @Sendable (ProcessEnding) -> Void])>(
+        (.random(in: 0 ... .max), [:]))
 
     /// Where a program executed anew finds its descriptor.
-    private static let variable = "BATON_KEEPER"
+    private static let variable = "BATON_PRIVILEGES"
+
+    /// For whoever takes the place of this front.
+    var descriptor: CInt { channel.descriptor }
 
     /// Takes the socket over.
     init(owning descriptor: CInt) { channel = NetworkChannel(owning: descriptor) }
 
     /// Begins to hear the keeper. `lost` is called, from another thread, when it is gone.
     func listen(lost: @escaping @Sendable () -> Void) {
-        startThread("baton-keeper") { [self] in
+        startThread("baton-privileges") { [self] in
             while let message = try? channel.receive() {
                 for descriptor in message.descriptors { close(descriptor) }
-                switch KeeperEvent(message.bytes) {
+                switch PrivilegeEvent(message.bytes) {
                 case .ended(let turn, let status): ended(turn, ProcessEnding(status: status))
                 case .failed(let turn, _): ended(turn, .unknown)
                 case nil: break
@@ -67,7 +72,7 @@ final class KeeperLink: @unchecked Sendable {
         return near
     }
 
-    private func send(_ order: KeeperOrder, _ descriptor: CInt) throws(RuntimeError) {
+    private func send(_ order: PrivilegeOrder, _ descriptor: CInt) throws(RuntimeError) {
         do throws(MigrationError) {
             try channel.send(order.encoded, [descriptor])
         } catch {
@@ -87,7 +92,7 @@ final class KeeperLink: @unchecked Sendable {
         defer { close(far) }
         do throws(RuntimeError) {
             _ = try ChildProcess.spawn(
-                ChildProcess.thisBinary, ["serve-keeper"] + migration.networkArguments, standardInput: far)
+                ChildProcess.thisBinary, ["serve-privilege"] + migration.networkArguments, standardInput: far)
         } catch {
             close(near)
             throw error

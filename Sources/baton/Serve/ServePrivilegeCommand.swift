@@ -2,8 +2,8 @@ import ArgumentParser
 import BatonServer
 
 /// Starts the privileged process behind `baton serve`, which starts this.
-struct ServeKeeperCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "serve-keeper", shouldDisplay: false)
+struct ServePrivilegeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "serve-privilege", shouldDisplay: false)
 
     @OptionGroup var options: NetworkOptions
 

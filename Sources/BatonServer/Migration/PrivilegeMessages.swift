@@ -3,7 +3,7 @@ internal import HostMigration
 internal import TLSRecords
 
 /// What a front asks of the keeper, each one message of a SOCK_SEQPACKET socket with one descriptor.
-enum KeeperOrder: Equatable {
+enum PrivilegeOrder: Equatable {
     /// Start the privileged process, with the descriptor as its standard input. `turn` names it in what is said of it.
     case start(turn: UInt32, isRestarted: Bool)
     /// Take orders at the descriptor, too: it is the successor's.
@@ -21,7 +21,7 @@ enum KeeperOrder: Equatable {
 
     /// Nil for anything but what `encoded` writes.
     init?(_ bytes: [UInt8]) {
-        let order = bytes.withUnsafeBytes { bytes -> KeeperOrder? in
+        let order = bytes.withUnsafeBytes { bytes -> PrivilegeOrder? in
             var reader = WireReader(bytes)
             switch reader.uint8() {
             case 1:
@@ -39,7 +39,7 @@ enum KeeperOrder: Equatable {
 }
 
 /// What the keeper says of a privileged process that it was asked for.
-enum KeeperEvent: Equatable {
+enum PrivilegeEvent: Equatable {
     /// It has ended, with this wait status.
     case ended(turn: UInt32, status: Int32)
     /// It could not be started: a value of errno.

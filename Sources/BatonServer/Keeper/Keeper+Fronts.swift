@@ -1,0 +1,217 @@
+internal import BatonCore
+internal import CLinuxSockets
+internal import Foundation
+internal import Glibc
+
+/// The life of fronts.
+extension Keeper {
+    /// The longest time between two fronts that cannot start, seconds.
+    private static let slowest = 5.0
+
+    /// Starts a front of the service's program.
+    func startFront(_ role: KeptFront.Role) {
+        guard exitStatus == nil, let link = try? UnixSocket.pair(SOCK_SEQPACKET) else { return frontFailed() }
+        defer { close(link.1) }
+        let input = role == .first ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_RDWR | O_CLOEXEC)
+        defer { if input >= 0 { close(input) } }
+        service.dropGathered()
+        let started = service.program.start(
+            ["serve-front"] + service.program.arguments, standardInput: input, extra: link.1, diesWithParent: true)
+        switch started {
+        case .failure(let code):
+            close(link.0)
+            log.error("a front cannot be started", ["reason": code.text])
+            frontFailed()
+        case .success(let pid):
+            lastProcess += 1
+            fronts.append(
+                KeptFront(
+                    process: lastProcess, pid: pid, channel: KeeperChannel(owning: link.0), line: service, role: role))
+        }
+    }
+
+    // MARK: What a front says
+
+    func hear(_ front: KeptFront) {
+        while true {
+            switch front.channel.receive() {
+            case .nothing: return
+            case .end:
+                // The end of its process tells more, and comes with it.
+                return
+            case .message(let message):
+                let descriptor = message.onlyDescriptor()
+                guard let request = try? JSONDecoder().decode(KeeperRequest.self, from: Data(message.bytes)) else {
+                    if let descriptor { close(descriptor) }
+                    log.error("a front says what this program does not know", ["pid": "\(front.pid)"])
+                    continue
+                }
+                perform(request, descriptor, for: front)
+            }
+        }
+    }
+
+    private func perform(_ request: KeeperRequest, _ descriptor: CInt?, for front: KeptFront) {
+        switch (request, descriptor) {
+        case (.hello(let name, let arguments, let readsStates), let file?):
+            if front.line.program.file >= 0 { close(front.line.program.file) }
+            front.line.program = Program(file: file, name: name, arguments: arguments)
+            front.line.readsStates = readsStates
+            welcome(front)
+            return
+        case (.start(let turn, let order), _):
+            start(order, turn, extra: descriptor, for: front)
+            return
+        case (.keep, let descriptor?):
+            front.line.keep(descriptor)
+            return
+        case (.state(let isAlone), let descriptor?):
+            front.line.use(descriptor, isAlone: isAlone)
+            return
+        case (.signal(let process, let number), nil):
+            if let child = children[process], child.owner === front { kill(child.pid, number) }
+        case (.heard, nil): front.hasHeard()
+        case (.serves, nil): serves(front)
+        case (.leaves, nil):
+            front.leaves = true
+            if front !== serving { front.line.clear() }
+        case (.wait(let turn), nil): front.channel.send(KeeperEvent.done(turn: turn))
+        case (.notify(let notification), nil):
+            notify(notification)
+            // Somebody has told the front itself.
+            if notification == .stopping, front === serving, stops.isEmpty { stops = [SIGTERM] }
+        default: break
+        }
+        if let descriptor { close(descriptor) }
+    }
+
+    /// Gives a front what there is for it to begin with.
+    private func welcome(_ front: KeptFront) {
+        func copy(_ descriptor: CInt) -> CInt? {
+            let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+            return copy >= 0 ? copy : nil
+        }
+        switch front.role {
+        case .first:
+            for socket in possessions.sockets {
+                front.channel.send(KeeperEvent.activated(name: socket.name), owning: socket.descriptor)
+            }
+            if let privileges = possessions.privileges {
+                front.channel.send(KeeperEvent.privileges, owning: privileges)
+            }
+            possessions = Possessions()
+        case .restored:
+            for descriptor in front.line.kept { front.channel.send(KeeperEvent.kept, owning: copy(descriptor)) }
+            if let state = front.line.state { front.channel.send(KeeperEvent.state, owning: copy(state)) }
+            for process in children.keys.sorted() {
+                if let child = children[process], child.owner == nil { give(child, to: front) }
+            }
+        case .successor, .serving, .former: break
+        }
+        front.channel.send(
+            KeeperEvent.welcome(pid: getpid(), isRestored: front.role == .restored, deaths))
+    }
+
+    /// A front serves: the first, one that takes the place of a dead one, one that replaces another, or that one again.
+    private func serves(_ front: KeptFront) {
+        guard !front.isDoomed, serving !== front else { return }
+        let isRestored = front.role == .restored
+        if let former = serving { former.role = .former }
+        let before = service
+        service = front.line
+        if before !== service, fronts.allSatisfy({ $0.line !== before }) { before.clear() }
+        serving = front
+        front.role = .serving
+        front.leaves = false
+        front.servesSince = MonotonicTime.now
+        giveOrphans()
+        // A front that was there has heard those.
+        if isRestored { for number in stops { front.tell(number) } }
+        for number in waitingSignals { front.tell(number) }
+        waitingSignals = []
+    }
+
+    // MARK: The end of a front
+
+    func ended(_ front: KeptFront, _ ending: ProcessEnding) {
+        fronts.removeAll { $0 === front }
+        front.line.dropGathered()
+        for (process, child) in children where child.owner === front {
+            // Of a front nobody else is to hear.
+            if child.role == .successor { children[process] = nil } else { children[process]?.owner = nil }
+            // Nobody but the workers of one that never served has what they have: they end with that.
+            if front.role == .successor { children[process]?.channel = nil }
+        }
+        for number in front.unheard { keepForNext(number) }
+        let wasServing = serving === front
+        if wasServing { serving = nil }
+        defer {
+            if front.line !== service, fronts.allSatisfy({ $0.line !== front.line }) { front.line.clear() }
+            giveOrphans()
+        }
+        if case .first = front.role { return finish(ending.exitStatus) }
+        if wasServing, ending == .exited(0), !front.leaves { return finish(0) }
+        if wasServing || front.role == .restored {
+            died(front, ending)
+        } else {
+            // One that was killed with the service's, one that could not replace it, or one that has been replaced.
+            restartIfAlone()
+        }
+    }
+
+    /// The service has ended.
+    private func finish(_ status: Int32) { exitStatus = exitStatus ?? status }
+
+    private func died(_ front: KeptFront, _ ending: ProcessEnding) {
+        guard exitStatus == nil else { return }
+        deaths.front += 1
+        let isSteady = front.servesSince.map { MonotonicTime.now >= $0 + Self.steadiness } ?? false
+        failedStarts = isSteady ? 0 : failedStarts + 1
+        if front.role == .restored, !stops.isEmpty { return endWithoutFront(ending) }
+        log.error(
+            "the front has died; another takes its place, handshakes under way are lost",
+            ["pid": "\(front.pid)", "ending": "\(ending)", "failed_starts": "\(failedStarts)"])
+        // Who was to replace it has lost what it was to get from it.
+        for successor in fronts where successor.role == .successor {
+            successor.isDoomed = true
+            kill(successor.pid, SIGKILL)
+        }
+        restartIfAlone()
+    }
+
+    /// A front that has been replaced may go on in the place of the one that has died: only when none is left another starts.
+    private func restartIfAlone() {
+        guard fronts.isEmpty, serving == nil, exitStatus == nil, restartAt == nil else { return }
+        let delay = failedStarts <= 1 ? 0 : min(Self.slowest, 0.1 * Double(1 << min(failedStarts - 1, 10)))
+        restartAt = stops.isEmpty ? MonotonicTime.now + UInt64(delay * 1_000_000_000) : 0
+    }
+
+    private func frontFailed() {
+        guard service.state != nil else { return finish(1) }
+        failedStarts += 1
+        restartIfAlone()
+    }
+
+    /// The service was told to stop, and no front can start that would see to it: the workers end by themselves.
+    private func endWithoutFront(_ ending: ProcessEnding) {
+        log.error(
+            "no front can be started to end the server in order; the workers end by themselves",
+            [
+                "ending": "\(ending)"
+            ])
+        stopWorkers()
+        waitsForWorkers = true
+        finish(1)
+    }
+}
+
+extension ProcessEnding {
+    /// As a shell tells it.
+    var exitStatus: Int32 {
+        switch self {
+        case .exited(let code): code
+        case .killed(let signal): 128 + signal
+        case .unknown: 1
+        }
+    }
+}

@@ -1,0 +1,118 @@
+internal import CLinuxSockets
+internal import Foundation
+internal import Glibc
+
+/// One end of a SOCK_SEQPACKET socket between the keeper and another process: whole messages, some with descriptors. It never
+/// waits; what the other side does not take yet is kept.
+final class KeeperChannel {
+    /// A message that has come, with descriptors that are the caller's.
+    struct Message {
+        var bytes: [UInt8]
+        var descriptors: [CInt]
+
+        /// Closes all but the first descriptor, which is the caller's.
+        func onlyDescriptor() -> CInt? {
+            for descriptor in descriptors.dropFirst() { close(descriptor) }
+            return descriptors.first
+        }
+    }
+
+    private struct Outgoing {
+        let bytes: [UInt8]
+        let descriptor: CInt?
+    }
+
+    let descriptor: CInt
+    private var outgoing: [Outgoing] = []
+    private(set) var isBroken = false
+    /// Whether the other side is gone. What it sent before has been received.
+    private(set) var hasEnded = false
+    /// Room for the longest message.
+    static let longest = 256 << 10
+    /// More than this for a process that takes nothing is given up.
+    private static let mostWaiting = 8_192
+
+    init(owning descriptor: CInt) {
+        self.descriptor = descriptor
+        var size = CInt(Self.longest)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
+    }
+
+    deinit {
+        for message in outgoing { if let descriptor = message.descriptor { close(descriptor) } }
+        close(descriptor)
+    }
+
+    var hasOutgoing: Bool { !outgoing.isEmpty }
+
+    /// For poll(2).
+    var events: Int16 { Int16(POLLIN) | (hasOutgoing ? Int16(POLLOUT) : 0) }
+
+    /// Sends a message with a descriptor, which is taken over.
+    func send(bytes: [UInt8], owning attached: CInt? = nil) {
+        guard !isBroken, outgoing.count < Self.mostWaiting else {
+            if let attached { close(attached) }
+            return
+        }
+        outgoing.append(Outgoing(bytes: bytes, descriptor: attached))
+        flush()
+    }
+
+    func send(_ message: some Encodable, owning attached: CInt? = nil) {
+        guard let bytes = try? JSONEncoder().encode(message) else {
+            if let attached { close(attached) }
+            return
+        }
+        send(bytes: Array(bytes), owning: attached)
+    }
+
+    /// Sends what has waited, as far as it is taken.
+    func flush() {
+        var sent = 0
+        for message in outgoing {
+            let descriptors = message.descriptor.map { [$0] } ?? []
+            let result = message.bytes.withUnsafeBytes {
+                baton_send_message(
+                    descriptor, $0.baseAddress, $0.count, nil, 0, descriptors, CInt(descriptors.count))
+            }
+            if result == -EAGAIN { break }
+            if result < 0 { isBroken = true }
+            for descriptor in descriptors { close(descriptor) }
+            sent += 1
+        }
+        outgoing.removeFirst(sent)
+    }
+
+    enum Received {
+        case message(Message)
+        /// Nothing has come yet.
+        case nothing
+        case end
+    }
+
+    /// The next message.
+    func receive() -> Received {
+        let received = Self.receive(from: descriptor, waits: false)
+        if case .end = received { hasEnded = true }
+        return received
+    }
+
+    /// - Parameter waits: whether it waits for a message.
+    static func receive(from descriptor: CInt, waits: Bool) -> Received {
+        var descriptors = [CInt](repeating: -1, count: Int(BATON_DESCRIPTORS_PER_MESSAGE))
+        var information = baton_message()
+        var count = 0
+        let bytes = [UInt8](unsafeUninitializedCapacity: longest) { buffer, initialized in
+            count = baton_receive_message(
+                descriptor, waits ? 1 : 0, buffer.baseAddress, buffer.count, &descriptors, &information)
+            initialized = max(0, count)
+        }
+        if count == -Int(EAGAIN) { return .nothing }
+        let received = Array(descriptors.prefix(Int(information.descriptor_count)))
+        guard count > 0, information.truncated == 0, information.lost_descriptors == 0 else {
+            for descriptor in received { close(descriptor) }
+            return .end
+        }
+        return .message(Message(bytes: bytes, descriptors: received))
+    }
+}

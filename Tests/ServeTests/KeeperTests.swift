@@ -1,0 +1,302 @@
+import BatonConfiguration
+import BatonServer
+import Foundation
+import StockPeers
+import Testing
+
+/// The main process of a server, whose id stays through everything.
+@Suite(.serialized, .timeLimit(.minutes(10)))
+struct KeeperTests {
+    @Test("a front that is killed under load takes no proxied connection with it, and nobody is refused meanwhile")
+    func frontKilled() throws {
+        let upstream = try Clients.upstream()
+        defer { withExtendedLifetime(upstream.process) {} }
+        let server = try Server(["--upstream", "127.0.0.1:\(upstream.port)", "--limits.connections-per-source", "8"])
+        let clients = try Clients.exchange(server.port, connections: 6)
+        for _ in 0..<6 { try clients.expectNext("STARTED") }
+        let before = try server.waitUntil { $0.connections == 6 }
+        let visitor = try PeerProcess(["python3", "-c", Self.visitorText, "\(server.port)"])
+        try visitor.expectNext("VISIT")
+        for round in 1...3 {
+            let front = try server.frontID()
+            kill(front, SIGKILL)
+            let after = try status(of: server) { $0.front != front }
+            #expect(after.pid == before.pid && after.workers.map(\.pid) == before.workers.map(\.pid))
+            #expect(after.deaths == .init(front: round, workers: 0))
+            try visitor.expectNext("VISIT")
+        }
+        try visitor.endInput()
+        try visitor.expect(nil)
+        #expect(visitor.text.contains("NEVER REFUSED"), "\(visitor.text)")
+        // The counts by source have come with the workers.
+        _ = try server.waitUntil { $0.connections == 6 }
+        let more = try Clients.exchange(server.port, connections: 2)
+        for _ in 0..<2 { try more.expectNext("STARTED") }
+        _ = try server.waitUntil { $0.connections == 8 }
+        let refused = try Clients.exchange(server.port)
+        try refused.expect("FAILED")
+        for (clients, count) in [(clients, 6), (more, 2)] {
+            try clients.endInput()
+            try clients.expect("WHOLE \(count) of \(count)")
+        }
+    }
+
+    @Test("the process id is the same through twenty upgrades, its program the new one, and no descriptor stays behind")
+    func upgrades() throws {
+        let files = try TemporaryFiles()
+        let copy = files.path("baton")
+        try FileManager.default.copyItem(atPath: try BuiltProgram.path("baton"), toPath: copy)
+        let server = try Server(["--upstream", "echo"])
+        let client = try Clients.exchange(server.port, connections: 4)
+        for _ in 0..<4 { try client.expectNext("STARTED") }
+        var fronts: Set<Int32> = [try server.frontID()]
+        var counts: [Int] = []
+        for round in 1...20 {
+            let binary = round.isMultiple(of: 2) ? try BuiltProgram.path("baton") : copy
+            fronts.insert(try server.upgrade(binary: binary).to)
+            // Its own file of what it has left for itself is closed when it has been read.
+            try wait {
+                let hasRead = try !Self.descriptors(of: server.processID).contains { $0.contains("baton-keeper") }
+                let program = try Self.program(of: server.processID)
+                return hasRead && program == URL(filePath: binary).resolvingSymlinksInPath().path
+            }
+            counts.append(try Self.descriptors(of: server.processID).count)
+        }
+        #expect(fronts.count == 21)
+        #expect(try server.status().pid == server.processID)
+        let (first, last) = (try #require(counts.first), try #require(counts.last))
+        let open = try Self.descriptors(of: server.processID)
+        #expect(last <= first, "\(counts): \(open)")
+        // What was left for another front is as good as at the beginning.
+        let front = try server.frontID()
+        kill(front, SIGKILL)
+        _ = try status(of: server) { $0.front != front }
+        try client.endInput()
+        try client.expect("WHOLE 4 of 4")
+    }
+
+    @Test(
+        "a program that does not read what the keeper would leave serves all the same, and the keeper stays what it is")
+    func otherState() throws {
+        let files = try TemporaryFiles()
+        let baton = try BuiltProgram.path("baton")
+        let copy = files.path("other")
+        try FileManager.default.copyItem(atPath: baton, toPath: copy)
+        let binary = try files.write("#!/bin/sh\nBATON_FAULT=state:fail exec '\(copy)' \"$@\"\n", "baton")
+        #expect(chmod(binary, 0o755) == 0)
+        let server = try Server(["--upstream", "echo"])
+        let program = try Self.program(of: server.processID)
+        try server.upgrade(binary: binary)
+        try server.log("the main process goes on with the program it has")
+        #expect(try Self.program(of: server.processID) == program)
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        // Another front is of the new program nonetheless.
+        let front = try server.frontID()
+        kill(front, SIGKILL)
+        let after = try status(of: server) { $0.front != front }
+        #expect(try Self.program(of: after.front) == URL(filePath: copy).resolvingSymlinksInPath().path)
+        try server.upgrade()
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+    }
+
+    @Test(
+        "signals that come while no front is there are heard by the next: a reload, and a stop that ends all in order")
+    func signalsMeanwhile() throws {
+        let server = try Server(["--upstream", "echo"])
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        _ = try server.waitUntil { $0.connections == 1 }
+        kill(try server.frontID(), SIGKILL)
+        server.signal(SIGHUP)
+        try server.log("the configuration has been read again")
+        kill(try status(of: server) { $0.deaths?.front == 1 }.front, SIGKILL)
+        server.signal(SIGTERM)
+        try server.log("draining")
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+        try server.end()
+        #expect(server.exitStatus == 0)
+        #expect(!FileManager.default.fileExists(atPath: server.control))
+    }
+
+    @Test("a front that dies after the server was told to stop is followed by one that ends it")
+    func diesWhileStopping() throws {
+        let server = try Server(["--upstream", "echo"])
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        let front = try server.frontID()
+        server.signal(SIGTERM)
+        try server.log("draining")
+        kill(front, SIGKILL)
+        try server.log("draining", count: 2)
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+        try server.end()
+        #expect(server.exitStatus == 0)
+    }
+
+    @Test("a stop of the front itself is one of the server")
+    func frontStopped() throws {
+        let server = try Server(["--upstream", "echo"])
+        kill(try server.frontID(), SIGTERM)
+        try server.end()
+        #expect(server.exitStatus == 0)
+    }
+
+    @Test("what is wrong at the start is told as it always was, with its exit status")
+    func failedStart() throws {
+        let files = try TemporaryFiles()
+        let baton = try BuiltProgram.path("baton")
+        let server = try Server([])
+        for (arguments, words, status) in [
+            (["--listen", "127.0.0.1:0", "--no-such-flag", "1"], "no-such-flag", 1 as Int32),
+            (["--listen", "127.0.0.1:0", "--workers"], "has no value", 2),
+            (["--listen", "127.0.0.1:\(server.port)"], "another process has it", 1),
+            (["--listen", "127.0.0.1:0", "--cert", "/nonexistent.pem", "--key", "/nonexistent.key"], "nonexistent", 1),
+        ] {
+            let process = try PeerProcess([baton, "serve", "--control", files.path("c.sock")] + arguments)
+            try process.expect(nil)
+            #expect(process.text.contains(words) && process.text.contains("baton: "), "\(process.text)")
+            #expect(process.status == status, "\(process.text)")
+        }
+    }
+
+    @Test("a front that dies while another replaces it is followed by one of the same program, and all goes on")
+    func diesDuringUpgrade() throws {
+        let files = try TemporaryFiles()
+        let baton = try BuiltProgram.path("baton")
+        let binary = try files.write("#!/bin/sh\nBATON_FAULT=prepared:hang exec '\(baton)' \"$@\"\n", "baton")
+        #expect(chmod(binary, 0o755) == 0)
+        let server = try Server(["--upstream", "echo"])
+        let client = try Clients.exchange(server.port, connections: 4)
+        for _ in 0..<4 { try client.expectNext("STARTED") }
+        let before = try server.waitUntil { $0.connections == 4 }
+        let upgrade = try PeerProcess([baton, "upgrade", "--control", server.control, "--binary", binary])
+        try server.log("a new server starts")
+        kill(before.front, SIGKILL)
+        let after = try status(of: server) { $0.front != before.front && $0.workers.count == 2 }
+        #expect(after.workers.map(\.pid) == before.workers.map(\.pid))
+        try upgrade.expect(nil)
+        #expect(upgrade.status == 1)
+        try server.upgrade()
+        try client.endInput()
+        try client.expect("WHOLE 4 of 4")
+    }
+
+    @Test("as the first process of a container it reaps orphans and passes signals on", .enabled(if: geteuid() == 0))
+    func container() throws {
+        let files = try TemporaryFiles()
+        let control = files.path("c.sock")
+        let container = try PeerProcess([
+            "unshare", "-pf", "--mount-proc", "--kill-child", try BuiltProgram.path("baton"), "serve", "--control",
+            control,
+            "--listen", "127.0.0.1:0", "--workers", "1", "--upstream", "echo",
+        ])
+        let port = try container.number(behind: "address=127.0.0.1:")
+        try container.expect("] serving")
+        let client = try Clients.exchange(port)
+        try client.expect("STARTED")
+        #expect(try ControlClient(path: control).status().pid == 1)
+        let first = try #require(try Self.child(of: container.processID))
+        // Whose parent ends leaves it to the first process of the namespace.
+        let orphan = try PeerProcess([
+            "nsenter", "-t", "\(first)", "-p", "sh", "-c", "(sleep 0.1; echo ORPHAN) & exit 0",
+        ])
+        try orphan.expect("ORPHAN")
+        try orphan.expect(nil)
+        try wait { try !Self.hasZombie(below: first) }
+        kill(first, SIGTERM)
+        try container.expect("draining")
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+        try container.expect(nil)
+        #expect(container.status == 0)
+    }
+
+    @Test("a worker that does not answer is killed, and another takes its place")
+    func silentWorker() throws {
+        let server = try Server(["--upstream", "echo", "--limits.worker-silence", "1s"], workers: 1)
+        let worker = try #require(try server.status().workers.first)
+        kill(worker.pid, SIGSTOP)
+        try server.log("it is killed")
+        let after = try server.waitUntil { $0.workers.count == 1 && $0.workers[0].pid != worker.pid }
+        #expect(after.deaths == .init(front: 0, workers: 1))
+        let client = try Clients.exchange(server.port)
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+    }
+
+    // MARK: Asking
+
+    /// As `waitUntil`, of a server that may not answer for a moment.
+    private func status(of server: Server, _ isRight: (StatusReport) -> Bool) throws -> StatusReport {
+        var report: StatusReport?
+        try wait {
+            report = try? server.status()
+            return report.map(isRight) == true
+        }
+        return try #require(report)
+    }
+
+    /// At most a minute.
+    private func wait(until isTrue: () throws -> Bool) throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try !isTrue() {
+            guard ContinuousClock.now < deadline else { throw WireError("it does not come") }
+            sched_yield()
+        }
+    }
+
+    private static func program(of process: Int32) throws -> String {
+        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/exe")
+    }
+
+    private static func descriptors(of process: Int32) throws -> [String] {
+        let folder = "/proc/\(process)/fd"
+        return try FileManager.default.contentsOfDirectory(atPath: folder).map { number in
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? ""
+        }
+    }
+
+    private static func child(of process: Int32) throws -> Int32? {
+        let text = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
+        return text.split(separator: " ").first.flatMap { Int32($0) }
+    }
+
+    private static func hasZombie(below process: Int32) throws -> Bool {
+        let text = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
+        return text.split(separator: " ").contains { child in
+            (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8))?.contains(") Z") == true
+        }
+    }
+
+    /// Connects again and again. A handshake may be lost; a connection is never refused, and never waits for ever.
+    private static let visitorText = """
+        import socket, ssl, sys, threading
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        stop = threading.Event()
+        refused = 0
+        def run():
+            global refused
+            while not stop.is_set():
+                try: s = socket.create_connection(('127.0.0.1', int(sys.argv[1])), timeout=60)
+                except OSError:
+                    refused += 1
+                    continue
+                try:
+                    with context.wrap_socket(s) as t:
+                        t.sendall(b'x')
+                        if t.recv(1) == b'x': print('VISIT', flush=True)
+                except (OSError, ssl.SSLError): pass
+        thread = threading.Thread(target=run)
+        thread.start()
+        sys.stdin.read()
+        stop.set()
+        thread.join()
+        print('NEVER REFUSED' if not refused else f'REFUSED {refused}', flush=True)
+        """
+}
