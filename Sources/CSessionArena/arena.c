@@ -77,6 +77,11 @@ int stream_position_of(int fd, struct stream_position *result) {
     return -EAGAIN;
 }
 
+int stream_unacknowledged(int fd) {
+    int count = 0;
+    return ioctl(fd, SIOCOUTQ, &count) == 0 ? count : 0;
+}
+
 int stream_reset(int fd) {
     // Close would wait for the last descriptor. Dissolving the association does not (connect(2)).
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};

@@ -72,7 +72,7 @@ package struct Arena: ~Copyable, @unchecked Sendable {
 
     func extent(_ index: UInt32) -> UnsafeMutableRawPointer {
         precondition(index < UInt32(extentCount))
-        return base + Int(ARENA_HEADER_SIZE) + slotCount * Int(ARENA_SLOT_SIZE) + Int(index) * Int(ARENA_EXTENT_SIZE)
+        return base + Arena.extents(slotCount) + Int(index) * Int(ARENA_EXTENT_SIZE)
     }
 
     /// Gives the memory of extents back to the system; what was in them is gone.
@@ -85,7 +85,13 @@ package struct Arena: ~Copyable, @unchecked Sendable {
     func pass(from former: UInt64, to owner: UInt64) -> Bool { arena_take(header, former, owner) != 0 }
 
     private static func size(_ slotCount: Int, _ extentCount: Int) -> Int {
-        Int(ARENA_HEADER_SIZE) + slotCount * Int(ARENA_SLOT_SIZE) + extentCount * Int(ARENA_EXTENT_SIZE)
+        extents(slotCount) + extentCount * Int(ARENA_EXTENT_SIZE)
+    }
+
+    /// Where the extents begin: on a page.
+    private static func extents(_ slotCount: Int) -> Int {
+        let end = Int(ARENA_HEADER_SIZE) + slotCount * Int(ARENA_SLOT_SIZE)
+        return (end + 4095) / 4096 * 4096
     }
 }
 

@@ -5,80 +5,82 @@ internal import TLSRecords
 /// The worker's data path: sessions in slots of an arena, one thread, one epoll set, level-triggered.
 ///
 /// It does no handshakes and accepts nothing: sessions come to it with both sides connected, or from an arena that another
-/// engine has left. It has no time limits.
+/// engine has left. What it has to tell waits in `takeEvents()` and `takeReleased()`.
 package struct Engine: ~Copyable {
-    private let arena: Arena
+    let arena: Arena
     private let owner: UInt64
     private let epoll: CInt
-    private var pool: ExtentPool
-    private var sessions: UnsafeMutableBufferPointer<Session?>
-    private let working: UnsafeMutablePointer<arena_state>
+    private let wake: CInt?
+    let keep: ([SessionSockets]) -> Void
+    var pool: ExtentPool
+    /// By slot; there is one where `isTaken` says so.
+    let sessions: UnsafeMutablePointer<Session>
+    private var taken: [Bool]
+    let working: UnsafeMutablePointer<arena_state>
     private let plaintext: UnsafeMutableRawBufferPointer
-    private var events = [epoll_event](repeating: epoll_event(), count: 256)
+    private var reports = [epoll_event](repeating: epoll_event(), count: 256)
+    /// Slots without a session; the last one is used first.
+    var freeSlots: [Int32] = []
+    var slots: [UInt64: Int32] = [:]
     /// Sessions that wait for extents to come back.
     private var starved: [Int] = []
     private var returnsSeen: UInt64 = 0
-    /// How many sessions live.
-    package private(set) var sessionCount = 0
+    /// Sessions of which a side only has to take its last bytes, or to end: they are looked at again and again.
+    private var closing: [Int] = []
+    private var nextLook: UInt64 = 0
+    private var nextSweep: UInt64 = 0
+    var limits: SessionLimits
+    var events: [SessionEvent] = []
+    private var released: [SlotName] = []
     /// Why each session that could not be taken over was not.
-    package private(set) var lost: [(slot: Int, reason: AdoptionError)] = []
+    package internal(set) var lost: [LostSession] = []
+
+    /// How many sessions live.
+    package var sessionCount: Int { slots.count }
 
     /// Takes an arena over and with it the sessions that live in it.
     ///
     /// - Parameters:
     ///   - owner: a number that no other owner has or had.
-    ///   - former: the owner before, which has ended or has relinquished the arena (0).
-    ///   - descriptors: gives the sockets of a live slot, which are the engine's from then on.
+    ///   - former: how the owner before ended.
+    ///   - wake: an eventfd(2) at which `step` returns. It is not read.
+    ///   - sockets: gives the sockets of a live slot, which are the engine's from then on.
+    ///   - keep: is called with the sockets of sessions that are about to live.
     package init(
-        taking arena: consuming Arena, as owner: UInt64, after former: UInt64 = 0,
-        descriptors: (_ slot: Int) -> (client: CInt, upstream: CInt)? = { _ in nil }
+        taking arena: consuming Arena, as owner: UInt64, after former: FormerEnd = .relinquished,
+        limits: SessionLimits = SessionLimits(), wakeable wake: CInt? = nil,
+        sockets: (SlotName) -> (client: CInt, upstream: CInt)? = { _ in nil },
+        keep: @escaping ([SessionSockets]) -> Void = { _ in }
     ) throws(ArenaError) {
         let poll = epoll_create1(Int32(O_CLOEXEC))
         guard poll >= 0 else { throw .noMemory(errno) }
-        guard arena.pass(from: former, to: owner) else {
+        if let wake {
+            var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: .max))
+            epoll_ctl(poll, EPOLL_CTL_ADD, wake, &event)
+        }
+        guard arena.pass(from: former.owner, to: owner) else {
             close(poll)
             throw .otherOwner(arena_owner(arena.header))
         }
         epoll = poll
+        self.wake = wake
         self.owner = owner
+        self.limits = limits
+        self.keep = keep
         sessions = .allocate(capacity: arena.slotCount)
-        for index in 0..<arena.slotCount { sessions.initializeElement(at: index, to: nil) }
+        taken = Array(repeating: false, count: arena.slotCount)
         working = .allocate(capacity: 1)
         working.initialize(to: arena_state())
         plaintext = .allocate(byteCount: Connection.longestRecord, alignment: 64)
-        var used: Set<UInt32> = []
-        for index in 0..<arena.slotCount {
-            let slot = arena.slot(index)
-            guard arena_phase(slot) != ARENA_FREE else { continue }
-            let sockets = descriptors(index)
-            do throws(AdoptionError) {
-                // What was never whole, or whose end was under way, is no session.
-                guard arena_phase(slot) != ARENA_UNSETTLED else { throw .noSockets }
-                guard arena_phase(slot) == ARENA_LIVE else { throw .impossible }
-                guard let (client, upstream) = sockets else { throw .noSockets }
-                let session = try Session(
-                    adopting: index, client: client, upstream: upstream, in: arena, used: &used)
-                sessions[index] = consume session
-                sessionCount += 1
-            } catch {
-                if arena_phase(slot) != ARENA_UNSETTLED { lost.append((index, error)) }
-                if let (client, upstream) = sockets {
-                    for descriptor in [client, upstream] {
-                        stream_reset(descriptor)
-                        close(descriptor)
-                    }
-                }
-                arena_erase(slot)
-            }
-        }
-        pool = ExtentPool(arena, used: used)
+        let claims = Engine.claims(arena)
+        pool = ExtentPool(arena, used: claims)
         self.arena = arena
-        for index in sessions.indices where isTaken(index) { turn(index, readable: nil) }
+        adopt(after: former, claims, sockets)
     }
 
     /// Relinquishes the arena: its sessions stay as they are, for the next owner.
     deinit {
-        for index in sessions.indices { sessions.deinitializeElement(at: index) }
+        for index in taken.indices where taken[index] { (sessions + index).deinitialize(count: 1) }
         sessions.deallocate()
         explicit_bzero(working, MemoryLayout<arena_state>.size)
         working.deallocate()
@@ -88,28 +90,21 @@ package struct Engine: ~Copyable {
         _ = arena.pass(from: owner, to: 0)
     }
 
-    /// Begins a session between two connected sockets.
-    ///
-    /// - Returns: its slot.
-    package mutating func begin(
-        number: UInt64, client: consuming LegStart, upstream: consuming LegStart
-    ) throws(BeginError) -> Int {
-        guard let index = sessions.indices.first(where: { !isTaken($0) }) else { throw .noRoom }
-        let slot = arena.slot(index)
-        arena_set_phase(slot, UInt32(ARENA_UNSETTLED))
-        do throws(BeginError) {
-            let session = try Session(
-                beginning: index, number: number, client: client, upstream: upstream, in: arena, pool: &pool)
-            sessions[index] = consume session
-        } catch {
-            free(index, SessionRecord(slot, working: working))
-            throw error
-        }
-        arena_set_phase(slot, UInt32(ARENA_LIVE))
-        sessionCount += 1
-        turn(index, readable: nil)
-        return index
+    /// What has happened since this was asked last.
+    package mutating func takeEvents() -> [SessionEvent] {
+        guard !events.isEmpty else { return [] }
+        defer { events = [] }
+        return events
     }
+
+    /// Slots that have become free since this was asked last.
+    package mutating func takeReleased() -> [SlotName] {
+        guard !released.isEmpty else { return [] }
+        defer { released = [] }
+        return released
+    }
+
+    // MARK: Work
 
     /// Works until no session is left.
     package mutating func run() {
@@ -121,16 +116,19 @@ package struct Engine: ~Copyable {
     /// - Parameter milliseconds: how long to wait for something to happen; -1: as long as it takes.
     package mutating func step(waiting milliseconds: Int32) {
         let isAwaited = !starved.isEmpty && pool.returns != returnsSeen
-        let count = epoll_wait(epoll, &events, Int32(events.count), isAwaited ? 0 : milliseconds)
+        let count = epoll_wait(
+            epoll, &reports, Int32(reports.count), isAwaited ? 0 : untilNextTime(atMost: milliseconds))
         for number in 0..<max(0, Int(count)) {
-            let event = events[number]
-            let index = Int(event.data.u64 >> 1)
+            let report = reports[number]
+            guard report.data.u64 != .max else { continue }
+            let index = Int(report.data.u64 >> 1)
             guard isTaken(index) else { continue }
-            let leg: LegIndex = event.data.u64 & 1 == 0 ? .client : .upstream
-            let isReadable = event.events & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
+            let leg: LegIndex = report.data.u64 & 1 == 0 ? .client : .upstream
+            let isReadable = report.events & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
             turn(index, readable: isReadable ? leg : nil)
         }
         feedStarved()
+        lookAtTime()
     }
 
     /// Lets the sessions that wait for extents try again if some have come back.
@@ -139,50 +137,88 @@ package struct Engine: ~Copyable {
         returnsSeen = pool.returns
         let waiting = starved
         starved = []
-        for index in waiting where isTaken(index) {
-            sessions[index]!.isStarved = false
+        for index in waiting where isTaken(index) && sessions[index].isStarved {
+            sessions[index].isStarved = false
             turn(index, readable: nil)
         }
     }
 
-    private func isTaken(_ index: Int) -> Bool {
-        switch sessions[index] {
-        case .none: false
-        case .some: true
-        }
+    func isTaken(_ index: Int) -> Bool { taken[index] }
+
+    /// Gives a session its slot.
+    mutating func place(_ session: consuming Session) {
+        let index = session.slot
+        slots[session.number] = Int32(index)
+        (sessions + index).initialize(to: session)
+        taken[index] = true
     }
 
-    private mutating func turn(_ index: Int, readable: LegIndex?) {
+    private mutating func remove(_ index: Int) {
+        taken[index] = false
+        (sessions + index).deinitialize(count: 1)
+    }
+
+    mutating func turn(_ index: Int, readable: LegIndex?) {
         let slot = arena.slot(index)
         arena_set_at_work(slot, 1)
-        let turn = Turn(record: SessionRecord(slot, working: working), plaintext: plaintext, now: Engine.now)
-        var isOver = true
-        do throws(SessionEnd) {
-            isOver = try sessions[index]!.work(turn, readable: readable, arena: arena, pool: &pool)
-        } catch {
-            sessions[index]!.reset()
-        }
+        let now = Engine.now
+        let turn = Turn(
+            record: SessionRecord(slot, working: working), plaintext: plaintext, now: now, limits: limits)
+        let before = sessions[index].passed
+        let isOver = sessions[index].work(turn, readable: readable, arena: arena, pool: &pool)
         let wasRefused = pool.takeRefusal()
+        if sessions[index].passed != before {
+            slot.pointee.activity = now
+            sessions[index].isResting = false
+        }
         if isOver {
-            sessions[index]!.unwatch(in: epoll)
-            free(index, turn.record)
-            sessions[index] = nil
-            sessionCount -= 1
+            end(index)
             return
         }
-        if wasRefused, !sessions[index]!.isStarved {
-            sessions[index]!.isStarved = true
+        if sessions[index].countMessages() { events.append(.due(sessions[index].number)) }
+        if wasRefused, !sessions[index].isStarved {
+            sessions[index].isStarved = true
             starved.append(index)
         }
-        sessions[index]!.watch(turn, in: epoll)
+        if turn.isClosing, !sessions[index].isClosing {
+            sessions[index].isClosing = true
+            if closing.isEmpty { nextLook = now + 1 }
+            closing.append(index)
+        }
+        sessions[index].watch(turn, in: epoll)
         arena_set_at_work(slot, 0)
+    }
+
+    // MARK: Ends
+
+    /// The session is over: its sockets are closed, and its slot is free.
+    mutating func end(_ index: Int) {
+        events.append(.ended(sessions[index].number, sessions[index].outcome ?? .inOrder))
+        vacate(index)
+    }
+
+    /// Resets both sides of a session at once.
+    mutating func cutOff(_ index: Int, _ outcome: SessionOutcome) {
+        sessions[index].reset()
+        sessions[index].blame(outcome)
+        end(index)
+    }
+
+    /// Frees the slot of a session, which no owner can adopt from here on.
+    mutating func vacate(_ index: Int) {
+        sessions[index].unwatch(in: epoll)
+        slots[sessions[index].number] = nil
+        free(index)
+        remove(index)
     }
 
     /// Zeroes a slot: secrets do not outlive their session. Its extents are given back after that, because as long as the
     /// slot lives a new owner would look for bytes there.
-    private mutating func free(_ index: Int, _ record: borrowing SessionRecord) {
+    mutating func free(_ index: Int) {
+        let slot = arena.slot(index)
+        let record = SessionRecord(slot, working: working)
         Step.pass()
-        arena_erase(arena.slot(index))
+        arena_erase(slot)
         Step.pass()
         for leg in LegIndex.both {
             let place = record.leg(leg)
@@ -190,13 +226,75 @@ package struct Engine: ~Copyable {
                 pool.giveBack(extent, to: arena)
             }
         }
+        pool.giveBack(record.state.pointee.lasting_extent, to: arena)
         explicit_bzero(working, MemoryLayout<arena_state>.size)
+        freeSlots.append(Int32(index))
+        released.append(SlotName(slot: index, generation: slot.pointee.generation))
     }
 
-    /// Milliseconds of a clock that does not go back.
-    private static var now: UInt64 {
+    // MARK: Time
+
+    /// Milliseconds of a clock that does not go back and is the same in all processes.
+    static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC_COARSE, &time)
         return UInt64(time.tv_sec) * 1_000 + UInt64(time.tv_nsec) / 1_000_000
+    }
+
+    private static let sweepInterval: UInt64 = 250
+    private static let restAfter: UInt64 = 2_000
+
+    private func untilNextTime(atMost milliseconds: Int32) -> Int32 {
+        guard sessionCount > 0, milliseconds != 0 else { return milliseconds }
+        let next = closing.isEmpty ? nextSweep : min(nextSweep, nextLook)
+        let now = Engine.now
+        let left = Int32(clamping: next > now ? next - now : 0)
+        return milliseconds < 0 ? left : min(left, milliseconds)
+    }
+
+    private mutating func lookAtTime() {
+        let now = Engine.now
+        if !closing.isEmpty, now >= nextLook {
+            // A peer acknowledges within milliseconds, or is slow.
+            nextLook = now + UInt64(min(50, 2 + closing.count / 16))
+            lookAtClosing(now)
+        }
+        if now >= nextSweep {
+            nextSweep = now + Engine.sweepInterval
+            sweep(now)
+        }
+    }
+
+    private mutating func lookAtClosing(_ now: UInt64) {
+        let all = closing
+        closing = []
+        for index in all where isTaken(index) && sessions[index].isClosing {
+            let record = SessionRecord(arena.slot(index), working: working)
+            if sessions[index].hasStalled(record, now: now, limit: limits.closeTimeout) {
+                cutOff(index, .idle)
+                continue
+            }
+            turn(index, readable: nil)
+            if isTaken(index) { closing.append(index) }
+        }
+    }
+
+    /// Ends sessions that have been idle for too long, and lets the others rest.
+    private mutating func sweep(_ now: UInt64) {
+        for index in taken.indices where isTaken(index) {
+            let slot = arena.slot(index)
+            let idle = now &- min(now, slot.pointee.activity)
+            let limit = slot.pointee.idle_limit
+            if limit > 0, idle >= UInt64(limit) {
+                // What the kernel still delivers is a sign of life too.
+                if sessions[index].peersHaveTakenMore() {
+                    slot.pointee.activity = now
+                } else {
+                    cutOff(index, .idle)
+                }
+            } else if idle >= Engine.restAfter, !sessions[index].isResting {
+                sessions[index].rest()
+            }
+        }
     }
 }

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import CSessionArena
 internal import Glibc
 internal import TLSRecords
@@ -16,8 +17,17 @@ struct Leg: ~Copyable {
     var hasEnded = false
     /// shutdown(2) has been called.
     var isShut: Bool
-    /// The connection has been reset by us, because the other side failed.
+    /// The connection has been reset, by its peer or by us.
     private(set) var isReset = false
+    /// Why it is this leg that ended the session.
+    var cause: SessionOutcome?
+    /// Its peer has got its alert, and has ended or said enough.
+    var isSpent = false
+    /// Bytes that a peer has sent after its connection had failed.
+    var discarded = 0
+    /// Records of application data, or reads of a plain leg, that have not been counted.
+    var messages: UInt32 = 0
+    private var isTaken = false
     /// What epoll(7) is asked for; 0: it does not know of the socket.
     private var interest: UInt32 = 0
 
@@ -28,12 +38,61 @@ struct Leg: ~Copyable {
         received = standing.received
         written = standing.written
         isShut = standing.isShut
+        hasEnded = standing.hasEnded
+        isReset = standing.isReset
+        waitsForPeer = standing.hasFailed
     }
 
-    deinit { close(descriptor) }
+    deinit { if !isTaken { close(descriptor) } }
 
-    /// Whether nothing more is written.
-    var isDone: Bool { isShut || isReset }
+    /// Whether nothing more is done.
+    var isDone: Bool { isReset || isShut && (isSpent || !waitsForPeer) }
+
+    /// Its peer broke the protocol: a socket closed with unread bytes in it resets the connection, and the peer may lose
+    /// the alert.
+    var waitsForPeer: Bool
+
+    var side: SessionSide { index == .client ? .client : .upstream }
+
+    mutating func takeMessages() -> UInt32 {
+        defer { messages = 0 }
+        return messages
+    }
+
+    /// Gives back what an idle connection does not need.
+    mutating func rest() { if connection != nil { connection!.releaseIdleMemory() } }
+
+    /// The leg with all that is on its way. The socket is the caller's from here on.
+    mutating func depart(_ record: borrowing SessionRecord, _ arena: borrowing Arena) -> SessionLeg {
+        let place = record.leg(index)
+        let input = bytes(
+            place.pointee.input_extent, place.pointee.consumed - place.pointee.input_base,
+            received - place.pointee.consumed, arena)
+        let output = bytes(
+            place.pointee.output_extent, written - place.pointee.output_base, place.pointee.produced - written, arena)
+        isTaken = true
+        var leg = SessionLeg(descriptor: descriptor)
+        leg.isInputClosed = place.pointee.flags & ARENA_LEG_READ_CLOSED != 0
+        leg.isOutputClosed = place.pointee.flags & ARENA_LEG_ENDING != 0
+        leg.isShut = isShut
+        if let connection = connection.take() {
+            var snapshot = connection.suspend()
+            snapshot.appendInbound(input)
+            snapshot.prependOutgoing(ByteQueue(copying: output))
+            leg.snapshot = consume snapshot
+        } else {
+            leg.received = Array(input)
+            leg.unsent = Array(output)
+        }
+        return leg
+    }
+
+    private func bytes(
+        _ extent: UInt32, _ offset: UInt64, _ count: UInt64, _ arena: borrowing Arena
+    ) -> UnsafeRawBufferPointer {
+        guard count > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
+        return UnsafeRawBufferPointer(start: arena.extent(extent) + Int(offset), count: Int(count))
+    }
 
     var isPlain: Bool {
         switch connection {
@@ -55,16 +114,28 @@ struct Leg: ~Copyable {
     func withFragments<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { connection.withFragments(body) }
 
     /// Writes `content` to `output` as this leg's peer expects it, and returns its length.
-    mutating func put(_ content: UnsafeRawBufferPointer, at output: UnsafeMutableRawPointer) throws(SessionEnd) -> Int {
+    mutating func put(_ content: UnsafeRawBufferPointer, at output: UnsafeMutableRawPointer) throws(TLSError) -> Int {
         guard connection != nil else {
             output.copyMemory(from: content.baseAddress!, byteCount: content.count)
             return content.count
         }
-        do {
-            return try connection!.seal(content, to: output)
-        } catch {
-            throw SessionEnd.protocolError(error)
+        return try connection!.seal(content, to: output)
+    }
+
+    /// Writes content in records as long as the leg's peer takes them, and returns their length.
+    mutating func putAll(
+        _ content: UnsafeRawBufferPointer, at output: UnsafeMutableRawPointer
+    ) throws(TLSError) -> Int {
+        let most = longestContent
+        var produced = 0
+        var position = 0
+        while position < content.count {
+            let count = min(most, content.count - position)
+            produced += try put(
+                UnsafeRawBufferPointer(rebasing: content[position..<position + count]), at: output + produced)
+            position += count
         }
+        return produced
     }
 
     /// Resets the connection.
@@ -90,6 +161,11 @@ struct LegStanding: ~Copyable {
     var received: UInt64
     var written: UInt64
     var isShut = false
+    /// The peer's FIN has been read; the end waits for the bytes before it.
+    var hasEnded = false
+    var isReset = false
+    /// The peer has broken the protocol.
+    var hasFailed = false
 }
 
 extension Optional where Wrapped == Connection {

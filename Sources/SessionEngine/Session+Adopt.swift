@@ -19,22 +19,25 @@ extension Session {
         let state = arena_state_at(slot, current)
         let flags = (arena_leg_at(state, 0).pointee.flags, arena_leg_at(state, 1).pointee.flags)
         guard Session.arePossible(flags.0, flags.1), Session.arePossible(flags.1, flags.0) else { throw .impossible }
-        let facts = try SessionFacts(slot)
+        let facts = try SessionFacts(slot, state, arena)
         var taken = used
-        let clientStanding = try LegStanding(
-            adopting: .client, client, slot, state, facts, arena, &taken, isCutOff: flags.1 & ARENA_LEG_FAILED != 0)
-        let upstreamStanding = try LegStanding(
-            adopting: .upstream, upstream, slot, state, facts, arena, &taken, isCutOff: flags.0 & ARENA_LEG_FAILED != 0)
+        let lasting = state.pointee.lasting_extent
+        guard lasting == ARENA_NO_EXTENT || taken.insert(lasting).inserted else { throw .impossible }
+        let clientStanding = try LegStanding(adopting: .client, client, slot, state, facts, arena, &taken)
+        let upstreamStanding = try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &taken)
         used = taken
         // A secret that its owner replaced and did not live to remove is left nowhere (RFC 8446 section 7.2).
         arena_state_at(slot, 1 - current).pointee = state.pointee
-        if slot.pointee.at_work != 0 { slot.pointee.deaths &+= 1 }
-        slot.pointee.at_work = 0
+        slot.pointee.activity = min(slot.pointee.activity, Engine.now)
         self.init(
-            slot: index, client: Leg(.client, descriptor: client, clientStanding),
-            upstream: Leg(.upstream, descriptor: upstream, upstreamStanding))
-        if flags.0 & ARENA_LEG_FAILED != 0 { self.upstream.reset() }
-        if flags.1 & ARENA_LEG_FAILED != 0 { self.client.reset() }
+            slot: index, number: slot.pointee.session, client: Leg(.client, descriptor: client, clientStanding),
+            upstream: Leg(.upstream, descriptor: upstream, upstreamStanding), moveEvery: slot.pointee.move_every)
+        for leg in LegIndex.both {
+            let (flags, side) = leg == .client ? (flags.0, SessionSide.client) : (flags.1, .upstream)
+            if flags & ARENA_LEG_FAILED != 0 { blame(.protocolError(side, nil)) }
+            if flags & ARENA_LEG_BROKEN != 0 { blame(.reset(side)) }
+        }
+        if (flags.0 | flags.1) & ARENA_LEG_RESETTING != 0 { blame(.protocolError(.client, nil)) }
     }
 
     /// Whether a leg's flags are such as are published together, with those of the other.
@@ -46,16 +49,27 @@ extension Session {
             isEnding == (hasFailed || other & ARENA_LEG_READ_CLOSED != 0 && other & ARENA_LEG_FAILED == 0),
             (flags & ARENA_LEG_WRITE_CLOSED != 0) == (isTLS && isEnding)
         else { return false }
-        return !hasFailed || isTLS && flags & ARENA_LEG_READ_CLOSED != 0 && other & ARENA_LEG_FAILED == 0
+        let broken = ARENA_LEG_BROKEN | ARENA_LEG_RESETTING
+        guard flags & broken != broken, flags & ARENA_LEG_RESETTING == 0 || !hasFailed && other & Session.breaks != 0
+        else {
+            return false
+        }
+        return !hasFailed
+            || isTLS && flags & (ARENA_LEG_READ_CLOSED | ARENA_LEG_BROKEN) == ARENA_LEG_READ_CLOSED
+                && other & ARENA_LEG_FAILED == 0 && other & broken != 0
     }
 }
 
+extension Session {
+    private static let breaks = ARENA_LEG_FAILED | ARENA_LEG_BROKEN | ARENA_LEG_RESETTING
+}
+
 /// Why a session cannot be taken over.
-package enum AdoptionError: Error, Equatable {
+package enum AdoptionError: Error, Sendable, Equatable {
     /// The slot holds what no worker writes.
     case impossible
-    /// A peer has reset its connection, and the other side is reset too.
-    case reset
+    /// Two owners in a row have ended by their own fault at work on it.
+    case poisoned
     /// Nobody has the sockets of this session.
     case noSockets
     /// The kernel tells no position of a socket: it is gone, or no TCP socket.
@@ -63,18 +77,14 @@ package enum AdoptionError: Error, Equatable {
 }
 
 extension LegStanding {
-    /// - Parameter isCutOff: the other leg has failed, and nothing of this one counts any more.
     fileprivate init(
         adopting index: LegIndex, _ descriptor: CInt, _ slot: UnsafeMutablePointer<arena_slot>,
         _ state: UnsafeMutablePointer<arena_state>, _ facts: SessionFacts, _ arena: borrowing Arena,
-        _ used: inout Set<UInt32>, isCutOff: Bool
+        _ used: inout Set<UInt32>
     ) throws(AdoptionError) {
         let place = arena_leg_at(state, index.rawValue)
-        let found =
-            isCutOff
-            ? StreamStanding(received: place.pointee.consumed, written: place.pointee.produced, isShut: false)
-            : try StreamStanding(descriptor, place, StreamBase(slot, index))
-        guard isCutOff || found.fits(place),
+        let found = try StreamStanding(descriptor, place, StreamBase(slot, index))
+        guard found.fits(place),
             (place.pointee.fragment_count == 0) == (place.pointee.fragment_extent == ARENA_NO_EXTENT),
             place.pointee.fragment_count <= ARENA_EXTENT_SIZE
         else { throw .impossible }
@@ -91,7 +101,8 @@ extension LegStanding {
             guard connection != nil else { throw .impossible }
         }
         self.init(
-            connection: connection, received: found.received, written: found.written, isShut: found.isShut)
+            connection: connection, received: found.received, written: found.written, isShut: found.isShut,
+            isReset: found.isReset, hasFailed: place.pointee.flags & ARENA_LEG_FAILED != 0)
     }
 }
 
@@ -100,35 +111,49 @@ private struct StreamStanding {
     let received: UInt64
     let written: UInt64
     let isShut: Bool
-
-    init(received: UInt64, written: UInt64, isShut: Bool) {
-        self.received = received
-        self.written = written
-        self.isShut = isShut
-    }
+    let isReset: Bool
 
     init(
         _ descriptor: CInt, _ place: UnsafeMutablePointer<arena_leg>, _ base: StreamBase
     ) throws(AdoptionError) {
+        let flags = place.pointee.flags
+        let used = place.pointee.consumed
+        if flags & ARENA_LEG_BROKEN != 0 {
+            // Its socket tells nothing any more; nothing is written to it, and what was read of it is in the slot.
+            let hasInput = place.pointee.input_extent != ARENA_NO_EXTENT
+            received = hasInput ? place.pointee.input_base &+ UInt64(place.pointee.input_count) : used
+            (written, isShut, isReset) = (place.pointee.produced, false, true)
+            return
+        }
         var position = stream_position()
         let failed = stream_position_of(descriptor, &position)
         guard failed == 0 else { throw .noPosition(-failed) }
+        let isDeaf = flags & (ARENA_LEG_FAILED | ARENA_LEG_RESETTING) != 0
         let received = position.read &- base.read
         let written = position.written &- base.written
         guard position.is_closed != 0 else {
-            self.init(received: received, written: written, isShut: position.is_shut != 0)
+            self.received = isDeaf ? used : received
+            self.written = written
+            (isShut, isReset) = (position.is_shut != 0, false)
             return
         }
+        self.written = place.pointee.produced
         // Closed in order by both sides, it has had a FIN each way, which the counters count.
-        guard place.pointee.flags & ARENA_LEG_ENDING != 0, written &- 1 == place.pointee.produced,
-            position.has_error == 0
-        else { throw .reset }
-        self.init(received: received &- 1, written: place.pointee.produced, isShut: true)
+        if !isDeaf, flags & ARENA_LEG_ENDING != 0, written &- 1 == place.pointee.produced, position.has_error == 0 {
+            self.received = received &- 1
+            (isShut, isReset) = (true, false)
+        } else {
+            // What of its input was read and not used, nobody can say.
+            self.received = used
+            (isShut, isReset) = (false, true)
+        }
     }
 
     /// Whether a leg's place can be that of a stream that has come so far.
     func fits(_ place: UnsafeMutablePointer<arena_leg>) -> Bool {
-        StreamStanding.fit(place.pointee.consumed, received, place.pointee.input_base, place.pointee.input_extent)
+        (received == place.pointee.consumed && received <= StreamStanding.longest
+            || StreamStanding.fit(
+                place.pointee.consumed, received, place.pointee.input_base, place.pointee.input_extent))
             && StreamStanding.fit(
                 written, place.pointee.produced, place.pointee.output_base, place.pointee.output_extent)
     }

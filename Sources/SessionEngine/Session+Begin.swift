@@ -1,128 +1,280 @@
 internal import BatonCore
 internal import CSessionArena
 internal import Glibc
-package import TLSRecords
+internal import TLSRecords
 
-/// One side of a session that begins: its socket, and its TLS if it has any.
-package struct LegStart: ~Copyable {
-    let descriptor: CInt
-    var snapshot: Snapshot?
+/// Why a session cannot begin. Its legs are the caller's again.
+package enum BeginError: Error, Sendable, Equatable {
+    /// All slots or extents are in use.
+    case noRoom
+    /// More bytes wait in one direction of a leg, or more is to be known of the session, than an extent holds.
+    case tooMuch
+    /// The engine has a session of that number.
+    case numberInUse
+    /// A side's TLS has failed, or a side's socket is reset.
+    case failed(SessionSide)
+    /// A side has had its end passed on before the bytes that its peer sent.
+    case contradiction(SessionSide)
+    /// The kernel tells no position of a socket; the code is from errno(3).
+    case noPosition(CInt)
+    /// The engine has stopped.
+    case stopped
+}
+
+/// What a session that is to begin takes of an arena: all that could be in its way is found here.
+struct SessionNeeds {
+    private(set) var extents = 0
+
+    init(_ session: borrowing SessionAtRest) throws(BeginError) {
+        try SessionNeeds.check(
+            .client, isInputClosed: session.client.isAtInputEnd, isPassedOn: session.upstream.isEnding)
+        try SessionNeeds.check(
+            .upstream, isInputClosed: session.upstream.isAtInputEnd, isPassedOn: session.client.isEnding)
+        try add(
+            .client, session.client, unread: session.upstream.unreadCount, ends: session.upstream.isAtInputEnd)
+        try add(
+            .upstream, session.upstream, unread: session.client.unreadCount, ends: session.client.isAtInputEnd)
+        guard session.note.count <= SessionAtRest.longestNote else { throw .tooMuch }
+        let lasting = SessionFacts.count(
+            client: session.client.lastingFacts(), upstream: session.upstream.lastingFacts(), note: session.note)
+        guard lasting <= Int(ARENA_EXTENT_SIZE) else { throw .tooMuch }
+        if lasting > Int(ARENA_FACTS_MAX) { extents += 1 }
+    }
+
+    private static func check(_ side: SessionSide, isInputClosed: Bool, isPassedOn: Bool) throws(BeginError) {
+        guard isInputClosed || !isPassedOn else { throw .contradiction(side) }
+    }
 
     /// - Parameters:
-    ///   - descriptor: a connected TCP socket that does not block; the session's once it has begun, the caller's if it
-    ///     cannot.
-    ///   - snapshot: the connection of which this socket is the transport; `nil`: the leg is plain.
-    package init(descriptor: CInt, snapshot: consuming Snapshot?) {
-        self.descriptor = descriptor
-        self.snapshot = snapshot
+    ///   - unread: plaintext of the other side that goes into this one's output.
+    ///   - ends: whether the other side's end does.
+    private mutating func add(
+        _ side: SessionSide, _ leg: borrowing SessionLeg, unread: Int, ends: Bool
+    ) throws(BeginError) {
+        guard !leg.hasFailed else { throw .failed(side) }
+        // A peer may take no more than 64 bytes in a record (RFC 8449 section 4), to each of which as much is added at most.
+        let sealed = unread > 0 ? 2 * unread + 64 : 0
+        guard leg.inboundCount <= Int(ARENA_EXTENT_SIZE), leg.fragmentCount <= Int(ARENA_EXTENT_SIZE),
+            leg.outgoingCount + sealed <= Int(ARENA_EXTENT_SIZE) - Connection.controlRoom
+        else { throw .tooMuch }
+        if leg.inboundCount > 0 { extents += 1 }
+        if leg.fragmentCount > 0 { extents += 1 }
+        if leg.outgoingCount > 0 || unread > 0 || ends { extents += 1 }
     }
 }
 
-/// Why a session cannot begin.
-package enum BeginError: Error, Equatable {
-    /// All slots or extents are in use, or what is known of the peers is longer than a slot has room for.
-    case noRoom
-    /// A connection has failed, or has plaintext that nobody has read.
-    case notBetweenRecords
-    /// The kernel tells no position of a socket; the code is from errno(3).
-    case noPosition(CInt)
-}
-
 extension Session {
-    /// Writes a session into a slot that is unsettled until the caller says that it lives. Extents are taken from `pool`
-    /// and named in the slot's state, also where there is an error.
+    /// Writes a session into a slot that is unsettled until the caller says that it lives. Extents are taken from `pool`,
+    /// which has enough, and named in the slot's state, also where there is an error; `session` is whole then.
     init(
-        beginning index: Int, number: UInt64, client: consuming LegStart, upstream: consuming LegStart,
-        in arena: borrowing Arena, pool: inout ExtentPool
+        beginning index: Int, _ session: inout SessionAtRest, in arena: borrowing Arena, pool: inout ExtentPool
     ) throws(BeginError) {
         let slot = arena.slot(index)
         slot.pointee.generation &+= 1
-        slot.pointee.session = number
+        slot.pointee.session = session.number
         slot.pointee.kind = UInt32(ARENA_RELAY)
+        slot.pointee.idle_limit = session.idleLimit
+        slot.pointee.move_every = session.moveEvery
         let state = arena_state_at(slot, 0)
+        state.pointee.lasting_extent = ARENA_NO_EXTENT
         for leg in LegIndex.both {
             let place = arena_leg_at(state, leg.rawValue)
             place.pointee.input_extent = ARENA_NO_EXTENT
             place.pointee.output_extent = ARENA_NO_EXTENT
             place.pointee.fragment_extent = ARENA_NO_EXTENT
         }
-        guard client.snapshot.isBetweenRecords, upstream.snapshot.isBetweenRecords else { throw .notBetweenRecords }
-        let clientFacts = client.snapshot.lastingFacts()
-        let upstreamFacts = upstream.snapshot.lastingFacts()
-        guard SessionFacts.write(slot, client: clientFacts, upstream: upstreamFacts) else { throw .noRoom }
-        let clientSocket = client.descriptor
-        let upstreamSocket = upstream.descriptor
-        let clientStanding = try LegStanding(beginning: .client, client, slot, arena, &pool)
-        let upstreamStanding = try LegStanding(beginning: .upstream, upstream, slot, arena, &pool)
-        self.init(
-            slot: index, client: Leg(.client, descriptor: clientSocket, clientStanding),
-            upstream: Leg(.upstream, descriptor: upstreamSocket, upstreamStanding))
+        let clientStream = try StreamStart(.client, session.client)
+        let upstreamStream = try StreamStart(.upstream, session.upstream)
+        SessionFacts.write(
+            slot, client: session.client.lastingFacts(), upstream: session.upstream.lastingFacts(), note: session.note,
+            arena, &pool)
+        (slot.pointee.read_base.0, slot.pointee.write_base.0) = (clientStream.readBase, clientStream.writeBase)
+        (slot.pointee.read_base.1, slot.pointee.write_base.1) = (upstreamStream.readBase, upstreamStream.writeBase)
+
+        let fromClient = session.client.takeUnread()
+        let fromUpstream = session.upstream.takeUnread()
+        let (clientSocket, upstreamSocket) = (session.client.descriptor, session.upstream.descriptor)
+        let hasEnded = (session.client.isAtInputEnd, session.upstream.isAtInputEnd)
+        var client = Leg(
+            .client, descriptor: clientSocket, LegStanding(&session.client, clientStream, slot, .client, arena, &pool))
+        var upstream = Leg(
+            .upstream, descriptor: upstreamSocket,
+            LegStanding(&session.upstream, upstreamStream, slot, .upstream, arena, &pool))
+        if fromClient.count > 0 { client.messages = 1 }
+        do throws(TLSError) {
+            try client.say(fromUpstream, end: hasEnded.1, slot, arena, &pool)
+            try upstream.say(fromClient, end: hasEnded.0, slot, arena, &pool)
+        } catch {
+            // As where the same is found later: neither side may look whole.
+            for leg in LegIndex.both { arena_leg_at(state, leg.rawValue).pointee.flags |= ARENA_LEG_RESETTING }
+        }
+        self.init(slot: index, number: session.number, client: client, upstream: upstream, moveEvery: session.moveEvery)
+    }
+}
+
+/// Where a socket's stream stands when its session begins.
+private struct StreamStart {
+    let readBase: UInt64
+    let writeBase: UInt64
+    let isShut: Bool
+
+    init(_ side: SessionSide, _ leg: borrowing SessionLeg) throws(BeginError) {
+        var position = stream_position()
+        let failed = stream_position_of(leg.descriptor, &position)
+        guard failed == 0 else { throw .noPosition(-failed) }
+        var (read, written) = (position.read, position.written)
+        if position.is_closed != 0 {
+            // Closed in order, it has had a FIN each way, which the counters count.
+            guard leg.isEnding, leg.outgoingCount == 0, position.has_error == 0 else { throw .failed(side) }
+            read &-= 1
+            written &-= 1
+        }
+        isShut = position.is_closed != 0 || position.is_shut != 0
+        // What the leg has had already counts as read in the slot.
+        readBase = read &- UInt64(leg.inboundCount)
+        writeBase = written
     }
 }
 
 extension LegStanding {
     fileprivate init(
-        beginning index: LegIndex, _ start: consuming LegStart, _ slot: UnsafeMutablePointer<arena_slot>,
-        _ arena: borrowing Arena, _ pool: inout ExtentPool
-    ) throws(BeginError) {
-        var position = stream_position()
-        let failed = stream_position_of(start.descriptor, &position)
-        guard failed == 0 else { throw .noPosition(-failed) }
+        _ start: inout SessionLeg, _ stream: StreamStart, _ slot: UnsafeMutablePointer<arena_slot>,
+        _ index: LegIndex, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) {
         let leg = arena_leg_at(arena_state_at(slot, 0), index.rawValue)
-        var received: UInt64 = 0
+        let received = UInt64(start.inboundCount)
+        // The end of a plain leg that waits behind its bytes is read again from the socket.
+        leg.pointee.produced = UInt64(start.outgoingCount)
+        if leg.pointee.produced > 0 { leg.pointee.output_extent = pool.take()! }
+        if received > 0 { leg.pointee.input_extent = pool.take()! }
+        let (inputExtent, outputExtent) = (leg.pointee.input_extent, leg.pointee.output_extent)
         var connection: Connection?
         if var snapshot = start.snapshot.take() {
             leg.pointee.flags = ARENA_LEG_TLS
-            received = UInt64(snapshot.withInbound { $0.count })
-            leg.pointee.produced = UInt64(snapshot.outgoingCount)
-            guard
-                snapshot.withInbound({ LegStanding.place($0, at: &leg.pointee.input_extent, arena, &pool) }),
-                snapshot.withOutgoing({ LegStanding.place($0, at: &leg.pointee.output_extent, arena, &pool) })
-            else { throw .noRoom }
+            snapshot.withInbound { copy($0, to: inputExtent, arena) }
+            snapshot.withOutgoing { copy($0, to: outputExtent, arena) }
             snapshot.forgetBytes()
             let resumed = SessionKeys.resume(snapshot)
-            leg.pointee.fragment_count = UInt32(resumed.withFragments { $0.count })
-            guard resumed.withFragments({ LegStanding.place($0, at: &leg.pointee.fragment_extent, arena, &pool) })
-            else {
-                throw .noRoom
+            resumed.withFragments { fragments in
+                guard !fragments.isEmpty else { return }
+                leg.pointee.fragment_extent = pool.take()!
+                leg.pointee.fragment_count = UInt32(fragments.count)
+                copy(fragments, to: leg.pointee.fragment_extent, arena)
             }
             SessionKeys.store(resumed, in: leg)
             connection = consume resumed
+        } else {
+            start.received.withUnsafeBytes { copy($0, to: inputExtent, arena) }
+            start.unsent.withUnsafeBytes { copy($0, to: outputExtent, arena) }
+            if start.isAtInputEnd { leg.pointee.flags = ARENA_LEG_READ_CLOSED }
         }
-        // What the connection has had already counts as read in the slot.
-        switch index {
-        case .client:
-            (slot.pointee.read_base.0, slot.pointee.write_base.0) = (position.read &- received, position.written)
-        case .upstream:
-            (slot.pointee.read_base.1, slot.pointee.write_base.1) = (position.read &- received, position.written)
-        }
-        self.init(connection: connection, received: received, written: 0)
-    }
-
-    /// Gives bytes on their way a place. Returns `false` if there is none.
-    private static func place(
-        _ bytes: UnsafeRawBufferPointer, at extent: inout UInt32, _ arena: borrowing Arena, _ pool: inout ExtentPool
-    ) -> Bool {
-        guard let base = bytes.baseAddress, !bytes.isEmpty else { return true }
-        guard bytes.count <= Int(ARENA_EXTENT_SIZE), let taken = pool.take(keeping: pool.reserve) else { return false }
-        arena.extent(taken).copyMemory(from: base, byteCount: bytes.count)
-        extent = taken
-        return true
+        self.init(connection: connection, received: received, written: 0, isShut: stream.isShut)
     }
 }
 
-extension Optional where Wrapped == Snapshot {
+private func copy(_ bytes: UnsafeRawBufferPointer, to extent: UInt32, _ arena: borrowing Arena) {
+    guard let base = bytes.baseAddress, !bytes.isEmpty else { return }
+    arena.extent(extent).copyMemory(from: base, byteCount: bytes.count)
+}
+
+extension Leg {
+    /// Puts what the other side has said last, and its end, into the output of a session that begins.
+    fileprivate mutating func say(
+        _ content: borrowing ByteQueue, end: Bool, _ slot: UnsafeMutablePointer<arena_slot>,
+        _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) throws(TLSError) {
+        guard content.count > 0 || end else { return }
+        let place = arena_leg_at(arena_state_at(slot, 0), index.rawValue)
+        if place.pointee.output_extent == ARENA_NO_EXTENT { place.pointee.output_extent = pool.take()! }
+        let output = arena.extent(place.pointee.output_extent)
+        var failure: TLSError?
+        do throws(TLSError) {
+            if content.count > 0 {
+                let position = Int(place.pointee.produced)
+                let produced = try content.withBytes { (bytes) throws(TLSError) in
+                    try putAll(bytes, at: output + position)
+                }
+                place.pointee.produced += UInt64(produced)
+            }
+        } catch {
+            failure = error
+        }
+        if end {
+            if connection != nil {
+                connection!.close()
+                place.pointee.produced += UInt64(connection!.takeAnswers(to: output + Int(place.pointee.produced)))
+            }
+            place.pointee.flags |= ARENA_LEG_ENDING
+        }
+        if connection != nil { SessionKeys.store(connection!, in: place) }
+        if let failure { throw failure }
+    }
+}
+
+extension SessionLeg {
+    /// Whether the peer has ended, and all that it sent has been passed on, but for plaintext that a snapshot has.
+    fileprivate var isAtInputEnd: Bool {
+        switch snapshot {
+        case .none: isInputClosed && received.isEmpty
+        case .some(let snapshot): snapshot.isReadClosed
+        }
+    }
+
+    /// Whether our end in order has been queued.
+    fileprivate var isEnding: Bool {
+        switch snapshot {
+        case .none: isOutputClosed
+        case .some(let snapshot): snapshot.isWriteClosed
+        }
+    }
+
+    fileprivate var hasFailed: Bool {
+        switch snapshot {
+        case .none: false
+        case .some(let snapshot): snapshot.hasFailed
+        }
+    }
+
+    fileprivate var inboundCount: Int {
+        switch snapshot {
+        case .none: received.count
+        case .some(let snapshot): snapshot.inboundCount
+        }
+    }
+
+    fileprivate var outgoingCount: Int {
+        switch snapshot {
+        case .none: unsent.count
+        case .some(let snapshot): snapshot.outgoingCount
+        }
+    }
+
+    fileprivate var fragmentCount: Int {
+        switch snapshot {
+        case .none: 0
+        case .some(let snapshot): snapshot.fragmentCount
+        }
+    }
+
+    fileprivate var unreadCount: Int {
+        switch snapshot {
+        case .none: 0
+        case .some(let snapshot): snapshot.unreadCount
+        }
+    }
+
     fileprivate borrowing func lastingFacts() -> SecretBytes? {
-        switch self {
+        switch snapshot {
         case .none: nil
         case .some(let snapshot): snapshot.lastingFacts()
         }
     }
 
-    fileprivate var isBetweenRecords: Bool {
-        switch self {
-        case .none: true
-        case .some(let snapshot): snapshot.isBetweenRecords
-        }
+    /// Takes the plaintext that nobody has read.
+    fileprivate mutating func takeUnread() -> ByteQueue {
+        guard unreadCount > 0 else { return ByteQueue() }
+        var unread = ByteQueue()
+        snapshot!.takeUnread { unread.append($0) }
+        return unread
     }
 }

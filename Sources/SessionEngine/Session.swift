@@ -5,15 +5,32 @@ internal import TLSRecords
 /// A session of an engine: its place in the arena and its two sockets.
 struct Session: ~Copyable {
     let slot: Int
+    let number: UInt64
     var client: Leg
     var upstream: Leg
     /// Extents were lacking: until some come back nothing more is read.
     var isStarved = false
+    /// One side or both only have to take their last bytes, or to end.
+    var isClosing = false
+    /// Its memory has been given back, because nothing comes.
+    var isResting = false
+    /// Until the session is due to move; 0: it never is, or has been told.
+    var messagesLeft: UInt32
+    /// What broke the session first.
+    private(set) var outcome: SessionOutcome?
+    /// Bytes that a closing session's peers have not acknowledged, and since when it is as many.
+    private var remaining = Int.max
+    private var remainsSince: UInt64 = 0
+    private var unacknowledged: CInt = 0
 
-    init(slot: Int, client: consuming Leg, upstream: consuming Leg) {
+    init(
+        slot: Int, number: UInt64, client: consuming Leg, upstream: consuming Leg, moveEvery: UInt32
+    ) {
         self.slot = slot
+        self.number = number
         self.client = client
         self.upstream = upstream
+        messagesLeft = moveEvery
     }
 
     /// Whether both sides have ended and been told so.
@@ -21,8 +38,8 @@ struct Session: ~Copyable {
 
     /// Has epoll(7) report what the session can go on with.
     mutating func watch(_ turn: borrowing Turn, in epoll: CInt) {
-        client.watch(for: turn.interest(client, isStarved: isStarved), at: slot, in: epoll)
-        upstream.watch(for: turn.interest(upstream, isStarved: isStarved), at: slot, in: epoll)
+        client.watch(for: turn.interest(client, other: upstream, isStarved: isStarved), at: slot, in: epoll)
+        upstream.watch(for: turn.interest(upstream, other: client, isStarved: isStarved), at: slot, in: epoll)
     }
 
     /// Has epoll(7) forget the sockets, which others may hold longer.
@@ -37,29 +54,107 @@ struct Session: ~Copyable {
         upstream.reset()
     }
 
+    /// Notes why the session ends, if nothing else has been noted.
+    mutating func blame(_ cause: SessionOutcome) {
+        if outcome == nil { outcome = cause }
+    }
+
     /// Does what the sockets are ready for, as far as it goes.
     ///
     /// - Returns: whether the session is over.
     mutating func work(
         _ turn: borrowing Turn, readable: LegIndex?, arena: borrowing Arena, pool: inout ExtentPool
-    ) throws(SessionEnd) -> Bool {
+    ) -> Bool {
+        for leg in LegIndex.both where turn.isFoundBroken(leg == .client ? client.isReset : upstream.isReset, leg) {
+            if leg == .client { turn.breakOff(&client) } else { turn.breakOff(&upstream) }
+        }
         switch readable {
-        case .client: try turn.read(&client, arena: arena, pool: &pool)
-        case .upstream: try turn.read(&upstream, arena: arena, pool: &pool)
+        case .client: turn.read(&client, other: upstream, arena: arena, pool: &pool)
+        case .upstream: turn.read(&upstream, other: client, arena: arena, pool: &pool)
         case nil: break
         }
         // What one side's writing makes room for, the other side's input may wait for.
         var before: UInt64
         repeat {
-            before = progress
-            try turn.relay(&client, &upstream, arena: arena, pool: &pool)
-            try turn.write(&upstream, arena: arena, pool: &pool)
-            try turn.relay(&upstream, &client, arena: arena, pool: &pool)
-            try turn.write(&client, arena: arena, pool: &pool)
-        } while progress != before
+            before = passed
+            relay(turn, arena: arena, pool: &pool)
+        } while passed != before
         turn.giveBackEmpty(client, upstream, arena: arena, pool: &pool)
+        if let cause = client.cause ?? upstream.cause { blame(cause) }
         return isOver
     }
 
-    private var progress: UInt64 { client.written &+ upstream.written }
+    private mutating func relay(_ turn: borrowing Turn, arena: borrowing Arena, pool: inout ExtentPool) {
+        turn.relay(&client, &upstream, arena: arena, pool: &pool)
+        turn.write(&upstream, arena: arena, pool: &pool)
+        turn.relay(&upstream, &client, arena: arena, pool: &pool)
+        turn.write(&client, arena: arena, pool: &pool)
+        // A side that broke while the other was written to resets it at once, if nothing waits.
+        turn.relay(&client, &upstream, arena: arena, pool: &pool)
+        turn.write(&upstream, arena: arena, pool: &pool)
+    }
+
+    /// Bytes that read(2) has given and write(2) has taken.
+    var passed: UInt64 { client.received &+ client.written &+ upstream.received &+ upstream.written }
+
+    var counts: SessionCounts {
+        SessionCounts(
+            receivedFromClient: client.received, writtenToClient: client.written,
+            receivedFromUpstream: upstream.received, writtenToUpstream: upstream.written)
+    }
+
+    // MARK: Time
+
+    /// Counts what the client has sent. Returns whether the session is due to move, once.
+    mutating func countMessages() -> Bool {
+        let count = client.takeMessages()
+        guard messagesLeft > 0, count > 0 else { return false }
+        messagesLeft -= min(count, messagesLeft)
+        return messagesLeft == 0
+    }
+
+    /// Gives back the memory that an idle session does not need.
+    mutating func rest() {
+        client.rest()
+        upstream.rest()
+        isResting = true
+    }
+
+    /// Whether the kernel has delivered bytes since this was asked last, which no write(2) showed.
+    mutating func peersHaveTakenMore() -> Bool {
+        let count = stream_unacknowledged(client.descriptor) + stream_unacknowledged(upstream.descriptor)
+        defer { unacknowledged = count }
+        return count < unacknowledged || count > 0 && unacknowledged == 0
+    }
+
+    /// Whether a closing session has got no further for `limit` milliseconds.
+    mutating func hasStalled(_ record: borrowing SessionRecord, now: UInt64, limit: UInt64) -> Bool {
+        let left = record.waiting(client) + record.waiting(upstream)
+        if left < remaining || remainsSince == 0 {
+            remaining = left
+            remainsSince = now
+        }
+        return now - remainsSince >= limit
+    }
+
+    // MARK: Leaving
+
+    /// Whether the session can go on elsewhere.
+    func mayLeave(_ record: borrowing SessionRecord) -> Bool {
+        let broken = ARENA_LEG_FAILED | ARENA_LEG_BROKEN | ARENA_LEG_RESETTING
+        let flags = record.leg(.client).pointee.flags | record.leg(.upstream).pointee.flags
+        return flags & broken == 0 && !client.isReset && !upstream.isReset
+    }
+
+    /// Takes the session out of its slot, which the caller frees before anybody gets it.
+    mutating func depart(
+        _ record: borrowing SessionRecord, note: [UInt8], idleTime: UInt64, arena: borrowing Arena
+    ) -> SessionAtRest {
+        var atRest = SessionAtRest(
+            number: number, client: client.depart(record, arena), upstream: upstream.depart(record, arena), note: note)
+        atRest.idleLimit = record.slot.pointee.idle_limit
+        atRest.moveEvery = record.slot.pointee.move_every
+        atRest.idleTime = idleTime
+        return atRest
+    }
 }

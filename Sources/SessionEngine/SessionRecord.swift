@@ -22,6 +22,15 @@ struct SessionRecord {
     @inline(__always)
     func leg(_ index: LegIndex) -> UnsafeMutablePointer<arena_leg> { arena_leg_at(working, index.rawValue) }
 
+    /// The working state.
+    var state: UnsafeMutablePointer<arena_state> { working }
+
+    /// Bytes for a leg's peer that it is not known to have.
+    func waiting(_ leg: borrowing Leg) -> Int {
+        guard !leg.isReset else { return 0 }
+        return Int(self.leg(leg.index).pointee.produced - leg.written) + Int(stream_unacknowledged(leg.descriptor))
+    }
+
     /// Publishes the working state. A secret that it replaces is left nowhere (RFC 8446 section 7.2).
     func publish() {
         let former = arena_current(slot) & 1

@@ -17,58 +17,99 @@ struct Turn: ~Copyable {
     let plaintext: UnsafeMutableRawBufferPointer
     /// Milliseconds of a clock that does not go back.
     let now: UInt64
+    let limits: SessionLimits
 
     private let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
     private static let extentSize = UInt64(ARENA_EXTENT_SIZE)
     /// More than any suite adds to a record and the KeyUpdate before it.
     private static let overhead = 64
 
-    init(record: SessionRecord, plaintext: UnsafeMutableRawBufferPointer, now: UInt64) {
+    /// What is read and discarded of a peer that has got its alert.
+    private static let mostDiscarded = 1 << 20
+    /// What ends a leg's input for good.
+    private static let deaf = ARENA_LEG_FAILED | ARENA_LEG_RESETTING
+
+    init(record: SessionRecord, plaintext: UnsafeMutableRawBufferPointer, now: UInt64, limits: SessionLimits) {
         self.record = record
         self.plaintext = plaintext
         self.now = now
+        self.limits = limits
     }
 
     // MARK: Reading
 
     /// Reads what has come, if there is room for it.
-    func read(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) throws(SessionEnd) {
-        guard let room = inputRoom(leg, arena, &pool) else { return }
+    func read(_ leg: inout Leg, other: borrowing Leg, arena: borrowing Arena, pool: inout ExtentPool) {
+        guard !leg.isReset else { return }
+        if record.leg(leg.index).pointee.flags & ARENA_LEG_FAILED != 0 { return discard(&leg) }
+        guard mayRead(leg, other: other), let room = inputRoom(leg, arena, &pool) else { return }
         while true {
             let count = recv(leg.descriptor, room.baseAddress, room.count, flags)
             Step.pass()
             if count > 0 {
                 leg.received += UInt64(count)
+                if leg.isPlain { leg.messages += 1 }
             } else if count == 0 {
                 leg.hasEnded = true
             } else if errno == EINTR {
                 continue
             } else if errno != EAGAIN {
-                throw SessionEnd.reset
+                breakOff(&leg)
             }
             return
         }
     }
 
+    /// Reads what a peer still sends that has broken the protocol.
+    private func discard(_ leg: inout Leg) {
+        while !leg.isSpent {
+            let count = recv(leg.descriptor, plaintext.baseAddress, plaintext.count, flags)
+            if count > 0 {
+                leg.discarded += count
+                leg.isSpent = leg.discarded > Turn.mostDiscarded
+            } else if count < 0, errno == EINTR {
+                continue
+            } else {
+                leg.isSpent = count == 0 || errno != EAGAIN
+                return
+            }
+        }
+    }
+
     /// What epoll(7) is to report of a leg. A leg that waits for an extent is not asked what it has for it.
-    func interest(_ leg: borrowing Leg, isStarved: Bool) -> UInt32 {
+    func interest(_ leg: borrowing Leg, other: borrowing Leg, isStarved: Bool) -> UInt32 {
         guard !leg.isReset else { return 0 }
         let place = record.leg(leg.index)
-        let reads = mayRead(leg) && !(isStarved && place.pointee.input_extent == ARENA_NO_EXTENT)
+        let reads =
+            place.pointee.flags & ARENA_LEG_FAILED != 0
+            ? !leg.isSpent
+            : mayRead(leg, other: other) && !(isStarved && place.pointee.input_extent == ARENA_NO_EXTENT)
         return (reads ? EPOLLIN.rawValue : 0) | (place.pointee.produced > leg.written ? EPOLLOUT.rawValue : 0)
     }
 
-    private func mayRead(_ leg: borrowing Leg) -> Bool {
+    private func mayRead(_ leg: borrowing Leg, other: borrowing Leg) -> Bool {
         let place = record.leg(leg.index)
-        guard !leg.hasEnded, !leg.isReset, place.pointee.flags & ARENA_LEG_READ_CLOSED == 0 else { return false }
+        guard !leg.hasEnded, !leg.isReset, place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0,
+            !other.isReset, !isFull(other)
+        else { return false }
         return place.pointee.input_extent == ARENA_NO_EXTENT
             || leg.received - place.pointee.consumed < Turn.extentSize / 2
+    }
+
+    /// Whether as much waits for a leg's peer as may.
+    private func isFull(_ leg: borrowing Leg) -> Bool {
+        !leg.isReset && record.leg(leg.index).pointee.produced - leg.written >= UInt64(max(1, limits.bufferSize))
+    }
+
+    /// Whether the session's end is a matter of time: it is not for the peers to say when.
+    var isClosing: Bool {
+        let (client, upstream) = (record.leg(.client).pointee.flags, record.leg(.upstream).pointee.flags)
+        return (client | upstream) & Turn.deaf != 0 || client & upstream & ARENA_LEG_READ_CLOSED != 0
     }
 
     private func inputRoom(
         _ leg: borrowing Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
     ) -> UnsafeMutableRawBufferPointer? {
-        guard mayRead(leg) else { return nil }
         let place = record.leg(leg.index)
         if place.pointee.input_extent == ARENA_NO_EXTENT {
             guard let extent = pool.take(keeping: pool.reserve) else { return nil }
@@ -92,14 +133,48 @@ struct Turn: ~Copyable {
 
     // MARK: From one leg to the other
 
-    /// Makes output for `to` of what has come from `from`, as much as there is room for.
-    func relay(
-        _ from: inout Leg, _ to: inout Leg, arena: borrowing Arena, pool: inout ExtentPool
-    ) throws(SessionEnd) {
+    /// Makes output for `to` of what has come from `from`, as much as there is room for, and passes its end on.
+    func relay(_ from: inout Leg, _ to: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) {
         let source = record.leg(from.index)
-        while !from.isReset, !to.isReset, source.pointee.flags & ARENA_LEG_READ_CLOSED == 0 {
+        guard source.pointee.flags & Turn.deaf == 0, record.leg(to.index).pointee.flags & ARENA_LEG_RESETTING == 0
+        else {
+            return
+        }
+        guard !to.isReset else { return }
+        do throws(TLSError) {
+            guard try relayInput(&from, &to, arena, &pool) else { return }
+        } catch {
+            // Nothing more can be said to the side that takes what this one says (RFC 5246 section 6.1): it must not look whole.
+            to.cause = .protocolError(to.side, error)
+            return resetBehindOutput([from.index, to.index])
+        }
+        if source.pointee.flags & ARENA_LEG_BROKEN != 0 {
+            let isWhole =
+                source.pointee.flags & record.leg(to.index).pointee.flags & ARENA_LEG_READ_CLOSED != 0 && from.isShut
+            if !isWhole { resetBehindOutput([to.index]) }
+            return
+        }
+        guard from.hasEnded, source.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0 else { return }
+        guard from.isPlain else {
+            // RFC 8446 section 6.1: an end without close_notify is a truncation.
+            breakOff(&from)
+            return resetBehindOutput([to.index])
+        }
+        guard outputRoom(to, for: 0, arena, &pool) != nil else { return }
+        source.pointee.flags |= ARENA_LEG_READ_CLOSED
+        end(&to, arena, &pool)
+        record.publish()
+    }
+
+    /// - Returns: whether all that can be made of the input has been.
+    private func relayInput(
+        _ from: inout Leg, _ to: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) throws(TLSError) -> Bool {
+        let source = record.leg(from.index)
+        while source.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0 {
             let waiting = Int(from.received - source.pointee.consumed)
             guard waiting > 0 else { break }
+            guard !isFull(to) else { return false }
             let input = UnsafeRawBufferPointer(
                 start: arena.extent(source.pointee.input_extent)
                     + Int(source.pointee.consumed - source.pointee.input_base),
@@ -110,17 +185,38 @@ struct Turn: ~Copyable {
                 : try relayRecord(input, &from, &to, arena, &pool)
             switch outcome {
             case .moved: continue
-            case .needsRoom: return
-            case .needsInput: break
+            case .needsRoom: return false
+            case .needsInput: return true
             }
-            break
         }
-        guard from.hasEnded, !to.isReset, source.pointee.flags & ARENA_LEG_READ_CLOSED == 0 else { return }
-        // RFC 8446 section 6.1: an end without close_notify is a truncation.
-        guard from.isPlain else { throw .reset }
-        guard outputRoom(to, for: 0, arena, &pool) != nil else { return }
-        source.pointee.flags |= ARENA_LEG_READ_CLOSED
-        end(&to, arena, &pool)
+        return true
+    }
+
+    // MARK: Breaks
+
+    /// Whether a leg's connection was found reset, and the slot does not say so yet.
+    func isFoundBroken(_ isReset: Bool, _ leg: LegIndex) -> Bool {
+        isReset && record.leg(leg).pointee.flags & (Turn.deaf | ARENA_LEG_BROKEN) == 0
+    }
+
+    /// A leg's connection is gone, or its stream has been cut off. What has come of it still goes to the other side.
+    func breakOff(_ leg: inout Leg) {
+        let place = record.leg(leg.index)
+        if leg.cause == nil { leg.cause = .reset(leg.side) }
+        if place.pointee.flags & (Turn.deaf | ARENA_LEG_BROKEN) == 0 {
+            place.pointee.flags |= ARENA_LEG_BROKEN
+            place.pointee.input_count =
+                place.pointee.input_extent == ARENA_NO_EXTENT ? 0 : UInt32(leg.received - place.pointee.input_base)
+            record.publish()
+        }
+        leg.reset()
+    }
+
+    /// Has RST follow what is in the legs' output: nothing else is made for them, and nothing more of them is used.
+    private func resetBehindOutput(_ legs: [LegIndex]) {
+        for leg in legs where record.leg(leg).pointee.flags & ARENA_LEG_BROKEN == 0 {
+            record.leg(leg).pointee.flags |= ARENA_LEG_RESETTING
+        }
         record.publish()
     }
 
@@ -129,7 +225,7 @@ struct Turn: ~Copyable {
     private func relayPlain(
         _ input: UnsafeRawBufferPointer, _ from: LegIndex, _ to: inout Leg, _ arena: borrowing Arena,
         _ pool: inout ExtentPool
-    ) throws(SessionEnd) -> Outcome {
+    ) throws(TLSError) -> Outcome {
         let count = min(input.count, to.longestContent)
         guard let output = outputRoom(to, for: count, arena, &pool) else { return .needsRoom }
         let produced = try to.put(UnsafeRawBufferPointer(rebasing: input[..<count]), at: output)
@@ -142,7 +238,7 @@ struct Turn: ~Copyable {
     private func relayRecord(
         _ input: UnsafeRawBufferPointer, _ from: inout Leg, _ to: inout Leg, _ arena: borrowing Arena,
         _ pool: inout ExtentPool
-    ) throws(SessionEnd) -> Outcome {
+    ) throws(TLSError) -> Outcome {
         guard let length = Connection.firstRecord(input) else { return .needsInput }
         guard mayOpen(from, to, &pool), let output = outputRoom(to, for: Connection.longestRecord, arena, &pool) else {
             return .needsRoom
@@ -154,7 +250,7 @@ struct Turn: ~Copyable {
         do {
             part = try from.connection!.open(UnsafeRawBufferPointer(rebasing: input[..<length]), to: target)
         } catch {
-            try fail(&from, &to, error, arena, &pool)
+            fail(&from, to.index, error, arena, &pool)
             return .needsInput
         }
         var used = length
@@ -162,7 +258,8 @@ struct Turn: ~Copyable {
         switch part {
         case .data(let count):
             let content = UnsafeRawBufferPointer(start: target, count: count)
-            let produced = to.isPlain ? count : try put(content, to: &to, at: output)
+            let produced = to.isPlain ? count : try to.putAll(content, at: output)
+            from.messages += 1
             note(to)
             record.leg(to.index).pointee.produced += UInt64(produced)
         case .closeNotify:
@@ -178,22 +275,6 @@ struct Turn: ~Copyable {
         publish(using: used, of: input.count, from: from.index, arena, &pool)
         pool.giveBack(replaced, to: arena)
         return .moved
-    }
-
-    /// Seals content in records as long as the leg's peer takes them, and returns their length.
-    private func put(
-        _ content: UnsafeRawBufferPointer, to leg: inout Leg, at output: UnsafeMutableRawPointer
-    ) throws(SessionEnd) -> Int {
-        let most = leg.longestContent
-        var produced = 0
-        var position = 0
-        while position < content.count {
-            let count = min(most, content.count - position)
-            produced += try leg.put(
-                UnsafeRawBufferPointer(rebasing: content[position..<position + count]), at: output + produced)
-            position += count
-        }
-        return produced
     }
 
     /// Puts what the leg has to say by itself into its output, where there is room for it.
@@ -213,23 +294,33 @@ struct Turn: ~Copyable {
         record.leg(leg.index).pointee.flags |= ARENA_LEG_ENDING
     }
 
-    /// A peer broke the protocol: it is sent its alert, and the other side is reset.
+    /// A peer broke the protocol: it is sent its alert, and the other side is reset behind its output.
     private func fail(
-        _ leg: inout Leg, _ other: inout Leg, _ error: TLSError, _ arena: borrowing Arena, _ pool: inout ExtentPool
-    ) throws(SessionEnd) {
-        guard leg.answersCount > 0 else { throw .protocolError(error) }
+        _ leg: inout Leg, _ other: LegIndex, _ error: TLSError, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) {
+        leg.cause = .protocolError(leg.side, error)
+        let place = record.leg(leg.index)
+        guard leg.answersCount > 0, !leg.isReset else {
+            // There is nothing to tell it, or nobody: what it has sent beside has been dropped.
+            leg.received = place.pointee.consumed
+            breakOff(&leg)
+            return
+        }
         answer(&leg, arena, &pool)
         let replaced = storeFragments(leg, arena, &pool)
-        record.leg(leg.index).pointee.flags |= ARENA_LEG_FAILED | ARENA_LEG_ENDING | ARENA_LEG_READ_CLOSED
+        place.pointee.flags |= ARENA_LEG_FAILED | ARENA_LEG_ENDING | ARENA_LEG_READ_CLOSED
+        if record.leg(other).pointee.flags & ARENA_LEG_BROKEN == 0 {
+            record.leg(other).pointee.flags |= ARENA_LEG_RESETTING
+        }
         record.publish()
         pool.giveBack(replaced, to: arena)
-        other.reset()
+        leg.waitsForPeer = true
     }
 
     // MARK: Writing
 
     /// Gives the kernel what it takes of the output, and the end after it.
-    func write(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) throws(SessionEnd) {
+    func write(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) {
         guard !leg.isReset else { return }
         let place = record.leg(leg.index)
         while true {
@@ -242,15 +333,23 @@ struct Turn: ~Copyable {
                 } else if errno == EAGAIN {
                     return
                 } else if errno != EINTR {
-                    throw SessionEnd.reset
+                    return breakOff(&leg)
                 }
             }
-            guard leg.owesKeyUpdate, outputRoom(leg, for: 0, arena, &pool) != nil else { break }
+            guard place.pointee.flags & ARENA_LEG_RESETTING == 0, leg.owesKeyUpdate,
+                outputRoom(leg, for: 0, arena, &pool) != nil
+            else { break }
             leg.connection!.sendOwedKeyUpdate()
             answer(&leg, arena, &pool)
             record.publish()
         }
-        if place.pointee.flags & ARENA_LEG_ENDING != 0, !leg.isShut {
+        if place.pointee.flags & ARENA_LEG_RESETTING != 0 {
+            // RST overtakes what the kernel has not sent, and makes some systems throw away what they have not read.
+            if stream_unacknowledged(leg.descriptor) == 0 {
+                leg.reset()
+                Step.pass()
+            }
+        } else if place.pointee.flags & ARENA_LEG_ENDING != 0, !leg.isShut {
             leg.isShut = true
             shutdown(leg.descriptor, Int32(SHUT_WR))
             Step.pass()
@@ -345,7 +444,9 @@ struct Turn: ~Copyable {
     private func takeEmpty(_ leg: borrowing Leg) -> (input: UInt32, output: UInt32) {
         let place = record.leg(leg.index)
         var empty = (input: ARENA_NO_EXTENT, output: ARENA_NO_EXTENT)
-        if leg.received == place.pointee.consumed || leg.isReset { swap(&empty.input, &place.pointee.input_extent) }
+        if leg.received == place.pointee.consumed || place.pointee.flags & Turn.deaf != 0 {
+            swap(&empty.input, &place.pointee.input_extent)
+        }
         if leg.written == place.pointee.produced || leg.isReset { swap(&empty.output, &place.pointee.output_extent) }
         return empty
     }
@@ -370,12 +471,4 @@ struct Turn: ~Copyable {
         guard !leg.isPlain else { return }
         SessionKeys.store(leg.connection!, in: record.leg(leg.index))
     }
-}
-
-/// Why a session ends before both sides have ended it.
-enum SessionEnd: Error {
-    /// A side was reset or cut off; the other is reset.
-    case reset
-    /// A leg's TLS cannot go on, and there is nothing to tell its peer.
-    case protocolError(TLSError)
 }

@@ -31,8 +31,34 @@ extension Snapshot {
         return firstImpossibility == nil
     }
 
-    /// Whether an owner of the bytes can take the connection: it has not failed, and no record is half-read.
-    package var isBetweenRecords: Bool { progress.failure == nil && progress.unread.count == 0 }
+    /// Whether the connection has ended by anything but a close_notify.
+    package var hasFailed: Bool { progress.failure != nil }
+
+    /// Whether the peer's close_notify has arrived.
+    package var isReadClosed: Bool { progress.isReadClosed }
+
+    /// Whether our close_notify or a fatal alert has been queued.
+    package var isWriteClosed: Bool { progress.isWriteClosed }
+
+    /// Plaintext that waits to be read, in bytes.
+    package var unreadCount: Int { progress.unread.count }
+
+    /// Received ciphertext that has not been opened, in bytes.
+    package var inboundCount: Int { progress.inbound.count - progress.unread.recordLength }
+
+    /// A handshake message of which a part has come, in bytes.
+    package var fragmentCount: Int { progress.handshake.count }
+
+    /// Lends the plaintext that waits, which then counts as read.
+    package mutating func takeUnread<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        let unread = progress.unread
+        let result = progress.inbound.withBytes {
+            body(UnsafeRawBufferPointer(rebasing: $0[unread.offset..<unread.offset + unread.count]))
+        }
+        progress.inbound.consume(unread.recordLength)
+        progress.unread = UnreadPlaintext()
+        return result
+    }
 
     /// Lends the received ciphertext that has not been opened.
     package borrowing func withInbound<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {

@@ -21,8 +21,10 @@ struct ArenaOwner {
                 sockets[Int(slot)] = (descriptors[2 * index], descriptors[2 * index + 1])
             }
         }
-        var engine = try Engine(taking: Arena(mapping: memory), as: UInt64(getpid()), after: former) { sockets[$0] }
-        for (slot, reason) in engine.lost { print("slot \(slot) is lost: \(reason)") }
+        var engine = try Engine(
+            taking: Arena(mapping: memory), as: UInt64(getpid()), after: .killed(owner: former)
+        ) { sockets[$0.slot] }
+        for lost in engine.lost { print("slot \(lost.slot) is lost: \(lost.reason)") }
         guard engine.lost.isEmpty else { exit(3) }
         engine.run()
     }

@@ -69,11 +69,13 @@ struct DamagedArenaTests {
         defer { for session in sessions { session.close() } }
         do {
             var former = try Engine(taking: Arena(mapping: memory), as: 1)
-            for session in sessions { _ = try session.begin(in: &former) }
+            for (number, session) in sessions.enumerated() {
+                _ = try session.begin(in: &former, number: UInt64(number + 1))
+            }
         }
-        let wild = [UInt8](repeating: 0xA5, count: 4096)
-        #expect(pwrite(memory, wild, wild.count, 2 * 4096) == wild.count)
-        var engine = try Engine(taking: Arena(mapping: memory), as: 2) { sessions[$0].duplicates }
+        let wild = [UInt8](repeating: 0xA5, count: 2048)
+        #expect(pwrite(memory, wild, wild.count, 4096 + 2048) == wild.count)
+        var engine = try Engine(taking: Arena(mapping: memory), as: 2) { sessions[$0.slot].duplicates }
         let lost = engine.lost
         #expect(lost.map(\.slot) == [1])
         #expect(lost.map(\.reason) == [.impossible])
@@ -88,7 +90,7 @@ struct DamagedArenaTests {
         // Its slot can be used again.
         let next = try TestSession(client: nil, upstream: nil, total: 1)
         defer { next.close() }
-        let slot = try next.begin(in: &engine)
+        let slot = try next.begin(in: &engine, number: 3)
         #expect([0, 1].contains(slot))
     }
 
@@ -98,12 +100,12 @@ struct DamagedArenaTests {
         defer { close(memory) }
         let (offset, bytes, error): (Int, [UInt8], ArenaError) =
             switch round {
-            case 0: (8, [2, 0, 0, 0], .otherVersion(2))
+            case 0: (8, [1, 0, 0, 0], .otherVersion(1))
             case 1: (0, [0], .notAnArena)
             case 2: (12, [3], .notAnArena)
             default: (16, [255, 255, 255, 255], .notAnArena)
             }
-        #expect(Arena.version == 1)
+        #expect(Arena.version == 2)
         #expect(pwrite(memory, bytes, bytes.count, off_t(offset)) == bytes.count)
         #expect(throws: error) { _ = try Arena(mapping: memory) }
     }
@@ -116,7 +118,7 @@ struct DamagedArenaTests {
         #expect(Arena.owner(of: memory) == 7)
         #expect(throws: ArenaError.otherOwner(7)) { _ = try Engine(taking: Arena(mapping: memory), as: 8) }
         _ = first.sessionCount
-        let second = try Engine(taking: Arena(mapping: memory), as: 8, after: 7)
+        let second = try Engine(taking: Arena(mapping: memory), as: 8, after: .killed(owner: 7))
         #expect(Arena.owner(of: memory) == 8)
         _ = second.sessionCount
     }

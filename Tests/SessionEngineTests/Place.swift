@@ -30,15 +30,23 @@ final class Place {
 
     func step() { engine!.step(waiting: 0) }
 
+    /// Lends the engine.
+    func withEngine<R>(_ body: (inout Engine) throws -> R) rethrows -> R { try body(&engine!) }
+
     /// The owner leaves.
     func drop() { engine = nil }
 
     /// Another owner has the arena from here on.
-    func succeed() throws {
+    ///
+    /// - Parameter faulty: the one before has ended by its own fault.
+    func succeed(faulty: Bool = false) throws {
         drop()
         owners += 1
+        let former: FormerEnd = faulty ? .fault(owner: 0) : .relinquished
         let (session, slot) = (session, slot)
-        engine = try Engine(taking: Arena(mapping: memory), as: owners) { $0 == slot ? session.duplicates : nil }
+        engine = try Engine(taking: Arena(mapping: memory), as: owners, after: former) {
+            $0.slot == slot ? session.duplicates : nil
+        }
     }
 
     /// Works on both sides until `isDone`, and a new owner takes over after every `life` steps.
@@ -70,10 +78,10 @@ final class Place {
     // MARK: The arena as bytes
 
     private static let header = 4096
-    private var offset: Int { Place.header + slot * 4096 }
+    private var offset: Int { Place.header + slot * 2048 }
 
     var slotBytes: [UInt8] {
-        var bytes = [UInt8](repeating: 0, count: 4096)
+        var bytes = [UInt8](repeating: 0, count: 2048)
         pread(memory, &bytes, bytes.count, offset)
         return bytes
     }

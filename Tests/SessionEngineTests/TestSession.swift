@@ -38,8 +38,9 @@ struct TestSession {
     /// - Returns: the slot.
     func begin(in engine: inout Engine, number: UInt64 = 1) throws -> Int {
         try engine.begin(
-            number: number, client: LegStart(descriptor: dup(client), snapshot: clientStart.snapshot.take()),
-            upstream: LegStart(descriptor: dup(upstream), snapshot: upstreamStart.snapshot.take()))
+            SessionAtRest(
+                number: number, client: SessionLeg(descriptor: dup(client), snapshot: clientStart.snapshot.take()),
+                upstream: SessionLeg(descriptor: dup(upstream), snapshot: upstreamStart.snapshot.take())))
     }
 
     /// What a new owner gets.
@@ -133,5 +134,15 @@ struct TLSPair: ~Copyable {
         }
         client = snapshot(.client, secrets[1], secrets[0])
         server = snapshot(.server, secrets[0], secrets[1])
+    }
+}
+
+extension Engine {
+    /// Begins one session, and returns its slot.
+    mutating func begin(_ session: consuming SessionAtRest) throws -> Int {
+        let number = session.number
+        if let (_, error) = begin([SessionParcel(session)]).first { throw error }
+        // One that both sides have ended already is over at once.
+        return list(after: number == 0 ? nil : number - 1, limit: 1).first?.slot.slot ?? -1
     }
 }

@@ -1,6 +1,6 @@
 // The layout of an arena: what of a worker's sessions outlives the worker.
 //
-// An arena is one memfd that its owner, a worker, maps: a header, then slots of one page, then extents. A session is one
+// An arena is one memfd that its owner, a worker, maps: a header, then slots, then extents on pages of their own. A session is one
 // slot. Whatever happened to the owner, at whatever instruction, what a slot says is consistent: of its two states the one
 // counts that `current` names, and one store of `current` publishes the other. How far the sockets have come is not kept
 // here; the kernel knows (see StreamPosition).
@@ -16,12 +16,12 @@
 static const uint64_t ARENA_MAGIC = UINT64_C(0x414E4552414E5442);  // "BTNARENA"
 
 enum {
-    ARENA_VERSION = 1,
+    ARENA_VERSION = 2,
     ARENA_HEADER_SIZE = 4096,
-    ARENA_SLOT_SIZE = 4096,
+    ARENA_SLOT_SIZE = 2048,
     ARENA_EXTENT_SIZE = 65536,
     ARENA_SECRET_MAX = 48,
-    ARENA_FACTS_MAX = 3096,
+    ARENA_FACTS_MAX = 1048,
 };
 
 // No extent: nothing waits.
@@ -45,8 +45,10 @@ static const uint32_t ARENA_LEG_READ_CLOSED = 1 << 1;   // the peer has ended in
 static const uint32_t ARENA_LEG_WRITE_CLOSED = 1 << 2;  // our close_notify or fatal alert is in the output
 static const uint32_t ARENA_LEG_OWES_UPDATE = 1 << 3;   // the peer has asked for a KeyUpdate that is not in the output
 static const uint32_t ARENA_LEG_ENDING = 1 << 4;        // shutdown(SHUT_WR) follows the output
-static const uint32_t ARENA_LEG_FAILED = 1 << 5;        // the peer broke the protocol: the other leg is reset
-static const uint32_t ARENA_LEG_FLAGS = (1 << 6) - 1;
+static const uint32_t ARENA_LEG_FAILED = 1 << 5;        // the peer broke the protocol: it gets its alert, and the other RST
+static const uint32_t ARENA_LEG_BROKEN = 1 << 6;        // reset or cut off; what has come of it still goes to the other
+static const uint32_t ARENA_LEG_RESETTING = 1 << 7;     // RST follows the output, and nothing more is read
+static const uint32_t ARENA_LEG_FLAGS = (1 << 8) - 1;
 
 // One direction of TLS: what RFC 8446 section 7.3 or RFC 5246 section 6.3 derive a record's protection from.
 struct arena_key {
@@ -69,14 +71,17 @@ struct arena_leg {
     uint32_t flags;
     uint8_t in_a_row[4];  // limits on what a peer may make us do for nothing, as in a snapshot
     uint32_t paid_key_updates;
-    uint8_t reserved[4];
+    uint32_t input_count;  // of a broken leg: bytes in the input's extent, which its socket no longer tells
     struct arena_key reading;
     struct arena_key writing;
 };
 
 struct arena_state {
     struct arena_leg legs[2];  // 0: the peer that was accepted, 1: the upstream
-    uint64_t reserved[3];
+    uint32_t lasting_extent;  // where facts and note are that do not fit into the slot
+    uint32_t note_offset;     // from the first byte of the facts
+    uint32_t note_count;
+    uint32_t reserved[3];
 };
 
 struct arena_slot {
@@ -90,9 +95,12 @@ struct arena_slot {
     uint64_t write_base[2];
     uint32_t kind;
     uint32_t facts_count;
-    uint64_t reserved[6];
+    uint64_t activity;    // when a byte passed last, in milliseconds of CLOCK_MONOTONIC
+    uint32_t idle_limit;  // milliseconds without a byte that end the session; 0: none
+    uint32_t move_every;  // what the client sends until the session is due to move; 0: it never is
+    uint64_t reserved[4];
     struct arena_state states[2];
-    uint8_t facts[ARENA_FACTS_MAX];  // what does not change: for each leg, a snapshot without traffic secrets
+    uint8_t facts[ARENA_FACTS_MAX];  // what does not change: for each leg, a snapshot without traffic secrets; and the note
 };
 
 struct arena_header {
@@ -110,10 +118,13 @@ _Static_assert(sizeof(struct arena_leg) == 208, "arena_leg");
 _Static_assert(offsetof(struct arena_leg, produced) == 24 && offsetof(struct arena_leg, input_extent) == 32, "arena_leg");
 _Static_assert(offsetof(struct arena_leg, fragment_count) == 44 && offsetof(struct arena_leg, flags) == 48, "arena_leg");
 _Static_assert(offsetof(struct arena_leg, in_a_row) == 52 && offsetof(struct arena_leg, paid_key_updates) == 56, "arena_leg");
+_Static_assert(offsetof(struct arena_leg, input_count) == 60, "arena_leg");
 _Static_assert(offsetof(struct arena_leg, reading) == 64 && offsetof(struct arena_leg, writing) == 136, "arena_leg");
 _Static_assert(sizeof(struct arena_state) == 440, "arena_state");
+_Static_assert(offsetof(struct arena_state, lasting_extent) == 416 && offsetof(struct arena_state, note_count) == 424, "arena_state");
 _Static_assert(offsetof(struct arena_slot, generation) == 16 && offsetof(struct arena_slot, read_base) == 32, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, kind) == 64 && offsetof(struct arena_slot, states) == 120, "arena_slot");
+_Static_assert(offsetof(struct arena_slot, activity) == 72 && offsetof(struct arena_slot, idle_limit) == 80, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, facts) == 1000 && sizeof(struct arena_slot) == ARENA_SLOT_SIZE, "arena_slot");
 _Static_assert(offsetof(struct arena_header, version) == 8 && offsetof(struct arena_header, owner) == 24, "arena_header");
 

@@ -3,7 +3,8 @@
 #define BATON_CSESSIONARENA_STREAM_POSITION_H
 
 #include <stdint.h>
-#include <sys/epoll.h>  // Glibc's module lacks it
+#include <sys/epoll.h>  // Glibc's module lacks these
+#include <sys/eventfd.h>
 
 // A memfd of `size` bytes that can neither shrink nor grow, or a negative errno value.
 int arena_memory(uint64_t size);
@@ -20,6 +21,9 @@ struct stream_position {
 
 // Asks the kernel until its counters stand still; -EAGAIN if they never do.
 int stream_position_of(int fd, struct stream_position *position);
+
+// Bytes that write(2) has taken and the peer has not acknowledged.
+int stream_unacknowledged(int fd);
 
 // Resets the connection now, also while others hold the socket.
 int stream_reset(int fd);

@@ -1,0 +1,159 @@
+internal import CSessionArena
+internal import Glibc
+internal import TLSRecords
+
+/// What the owner of an engine does with its sessions.
+extension Engine {
+    // MARK: In and out
+
+    /// Begins sessions.
+    ///
+    /// - Returns: those that could not begin, each in its parcel again.
+    package mutating func begin(_ parcels: [SessionParcel]) -> [(SessionParcel, BeginError)] {
+        var refused: [(SessionParcel, BeginError)] = []
+        var begun: [Int] = []
+        for parcel in parcels {
+            guard let session = parcel.take() else { continue }
+            do throws(BeginError) {
+                begun.append(try fill(session, parcel))
+            } catch {
+                refused.append((parcel, error))
+            }
+        }
+        guard !begun.isEmpty else { return refused }
+        keep(
+            begun.map { index in
+                SessionSockets(
+                    slot: SlotName(slot: index, generation: arena.slot(index).pointee.generation),
+                    client: sessions[index].client.descriptor, upstream: sessions[index].upstream.descriptor)
+            })
+        for index in begun {
+            Step.pass()
+            arena_set_phase(arena.slot(index), UInt32(ARENA_LIVE))
+            turn(index, readable: nil)
+        }
+        return refused
+    }
+
+    /// Writes a session into a free slot, which stays unsettled. One that has no place is put back.
+    private mutating func fill(
+        _ session: consuming SessionAtRest, _ parcel: SessionParcel
+    ) throws(BeginError) -> Int {
+        do throws(BeginError) {
+            guard slots[session.number] == nil else { throw .numberInUse }
+            guard !freeSlots.isEmpty else { throw .noRoom }
+            let needs = try SessionNeeds(session)
+            guard pool.available >= needs.extents + pool.reserve else { throw .noRoom }
+        } catch {
+            parcel.restore(session)
+            throw error
+        }
+        let index = Int(freeSlots.removeLast())
+        let slot = arena.slot(index)
+        arena_set_phase(slot, UInt32(ARENA_UNSETTLED))
+        slot.pointee.activity = Engine.now &- min(Engine.now, session.idleTime)
+        do throws(BeginError) {
+            place(try Session(beginning: index, &session, in: arena, pool: &pool))
+        } catch {
+            free(index)
+            parcel.restore(session)
+            throw error
+        }
+        return index
+    }
+
+    /// Takes sessions out.
+    ///
+    /// A session's slot is free before anybody has the parcel: a death in between loses the session, and no two owners
+    /// ever have it.
+    package mutating func extract(
+        _ numbers: [UInt64]
+    ) -> (parcels: [SessionParcel], left: [(UInt64, ExtractError)]) {
+        var parcels: [SessionParcel] = []
+        var left: [(UInt64, ExtractError)] = []
+        for number in numbers {
+            do throws(ExtractError) {
+                guard let index = slots[number] else { throw .unknown }
+                parcels.append(try extract(Int(index)))
+            } catch {
+                left.append((number, error))
+            }
+        }
+        return (parcels, left)
+    }
+
+    /// Takes out at most `count` sessions, whichever.
+    package mutating func extract(upTo count: Int) -> [SessionParcel] {
+        var parcels: [SessionParcel] = []
+        for index in slots.values where parcels.count < count {
+            if let parcel = try? extract(Int(index)) { parcels.append(parcel) }
+        }
+        return parcels
+    }
+
+    private mutating func extract(_ index: Int) throws(ExtractError) -> SessionParcel {
+        let slot = arena.slot(index)
+        let record = SessionRecord(slot, working: working)
+        guard sessions[index].mayLeave(record) else { throw .ending }
+        let now = Engine.now
+        let atRest = sessions[index].depart(
+            record, note: SessionFacts.note(slot, record.state, arena),
+            idleTime: now &- min(now, slot.pointee.activity),
+            arena: arena)
+        Step.pass()
+        vacate(index)
+        Step.pass()
+        return SessionParcel(atRest)
+    }
+
+    // MARK: Words
+
+    /// At most `limit` sessions whose numbers are above `number`, in the order of their numbers; `nil`: from the first.
+    package func list(after number: UInt64?, limit: Int) -> [SessionSummary] {
+        let numbers = slots.keys.filter { key in number.map { key > $0 } ?? true }.sorted().prefix(limit)
+        let now = Engine.now
+        return numbers.map { number in
+            let index = Int(slots[number]!)
+            let slot = arena.slot(index)
+            return SessionSummary(
+                number: number, slot: SlotName(slot: index, generation: slot.pointee.generation),
+                note: SessionFacts.note(slot, arena_state_at(slot, arena_current(slot)), arena),
+                counts: sessions[index].counts, idleTime: now &- min(now, slot.pointee.activity))
+        }
+    }
+
+    /// Replaces a session's note.
+    ///
+    /// - Returns: whether there is such a session and room for the note.
+    package mutating func setNote(_ number: UInt64, _ note: [UInt8]) -> Bool {
+        guard let index = slots[number], note.count <= SessionAtRest.longestNote else { return false }
+        let record = SessionRecord(arena.slot(Int(index)), working: working)
+        return SessionFacts.replace(note, record, arena, &pool)
+    }
+
+    package mutating func setIdleLimit(_ number: UInt64, _ milliseconds: UInt32) {
+        guard let index = slots[number] else { return }
+        arena.slot(Int(index)).pointee.idle_limit = milliseconds
+    }
+
+    package mutating func setLimits(_ limits: SessionLimits, moveEvery: UInt32) {
+        self.limits = limits
+        for index in slots.values.map(Int.init) where isTaken(index) {
+            arena.slot(index).pointee.move_every = moveEvery
+            sessions[index].messagesLeft = moveEvery
+            turn(index, readable: nil)
+        }
+    }
+
+    // MARK: Ends
+
+    /// Resets both sides of sessions at once.
+    package mutating func reset(_ numbers: [UInt64]) {
+        for number in numbers { if let index = slots[number] { cutOff(Int(index), .closed) } }
+    }
+
+    /// Resets both sides of all sessions at once.
+    package mutating func resetAll() {
+        for index in Array(slots.values) { cutOff(Int(index), .closed) }
+    }
+}

@@ -1,0 +1,120 @@
+package import TLSRecords
+
+/// What an engine tells of its sessions, each thing once.
+package enum SessionEvent: Sendable {
+    /// The engine has its arena: the sessions that it has taken over, and those that it could not.
+    case started(adopted: [SessionSummary], lost: [LostSession])
+    /// The engine could not have its arena. Nothing more comes.
+    case failed(ArenaError)
+    /// The session is over and its sockets are closed.
+    case ended(UInt64, SessionOutcome)
+    /// The client has sent as much as `moveEvery` says.
+    case due(UInt64)
+    /// The engine has relinquished its arena. Nothing more comes.
+    case stopped
+}
+
+/// A side of a session.
+package enum SessionSide: Sendable, Equatable {
+    case client
+    case upstream
+}
+
+/// Why a session is over.
+package enum SessionOutcome: Sendable, Equatable {
+    /// Both sides have ended in order and have been told so.
+    case inOrder
+    /// A side was reset, or its TLS ended without close_notify (RFC 8446 section 6.1).
+    case reset(SessionSide)
+    /// A side's TLS could not go on; `nil`: a former owner knew why.
+    case protocolError(SessionSide, TLSError?)
+    /// No byte passed for as long as the session's limit.
+    case idle
+    /// The owner of the engine has reset it.
+    case closed
+}
+
+/// A session as it is listed.
+package struct SessionSummary: Sendable, Equatable {
+    package var number: UInt64
+    package var slot: SlotName
+    package var note: [UInt8]
+    package var counts: SessionCounts
+    /// Milliseconds since the last byte.
+    package var idleTime: UInt64
+}
+
+/// Bytes on the wire since the session came into its slot, with those that came with it.
+package struct SessionCounts: Sendable, Equatable {
+    package var receivedFromClient: UInt64 = 0
+    package var writtenToClient: UInt64 = 0
+    package var receivedFromUpstream: UInt64 = 0
+    package var writtenToUpstream: UInt64 = 0
+}
+
+/// A session that could not be taken over. Its sockets have been reset.
+package struct LostSession: Sendable, Equatable {
+    package var slot: Int
+    /// What the slot says, which may be damaged.
+    package var number: UInt64
+    package var note: [UInt8]
+    package var reason: AdoptionError
+}
+
+/// One session's stay in a slot.
+package struct SlotName: Sendable, Hashable {
+    package var slot: Int
+    /// Counts the sessions of the slot.
+    package var generation: UInt64
+
+    package init(slot: Int, generation: UInt64) {
+        self.slot = slot
+        self.generation = generation
+    }
+}
+
+/// The sockets of a session that is about to live. They stay the engine's: a keeper duplicates them.
+package struct SessionSockets: Sendable, Equatable {
+    package var slot: SlotName
+    package var client: CInt
+    package var upstream: CInt
+}
+
+/// How the owner before ended, which decides about the session that it was working on.
+package enum FormerEnd: Sendable, Equatable {
+    /// It has relinquished the arena, or there was none.
+    case relinquished
+    /// Its process was killed from outside.
+    case killed(owner: UInt64)
+    /// It trapped, got a fault signal, or was killed because it did not answer.
+    case fault(owner: UInt64)
+
+    var owner: UInt64 {
+        switch self {
+        case .relinquished: 0
+        case .killed(let owner), .fault(let owner): owner
+        }
+    }
+}
+
+/// What holds for all sessions of an engine.
+package struct SessionLimits: Sendable, Equatable {
+    /// Bytes that wait for a slow reader before the other side is read no further. More than an extent (64 KiB) is as an
+    /// extent.
+    package var bufferSize: Int
+    /// Milliseconds for which a peer that takes nothing of its last bytes, or does not end, is waited for.
+    package var closeTimeout: UInt64
+
+    package init(bufferSize: Int = 65_536, closeTimeout: UInt64 = 10_000) {
+        self.bufferSize = bufferSize
+        self.closeTimeout = closeTimeout
+    }
+}
+
+/// Why a session stays where it is.
+package enum ExtractError: Error, Sendable, Equatable {
+    /// The engine has no session of that number.
+    case unknown
+    /// A side has failed or been reset, and the session is about to end.
+    case ending
+}
