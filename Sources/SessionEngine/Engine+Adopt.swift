@@ -53,6 +53,8 @@ extension Engine {
             arena_set_at_work(slot, 0)
         }
         for extent in claims.subtracting(used) { pool.giveBack(extent, to: arena) }
+        // A marked session's slot may have become free by its first turn.
+        freeSlots = []
         for index in (0..<arena.slotCount).reversed() where arena_phase(arena.slot(index)) == ARENA_FREE {
             freeSlots.append(Int32(index))
         }

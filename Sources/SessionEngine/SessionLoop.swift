@@ -228,9 +228,20 @@ package final class SessionLoop: Sendable {
     }
 
     private func work(_ start: Start) throws(ArenaError) {
+        var unused = start.sockets
+        // Of sessions that ended before anybody was told, or of an arena that could not be had.
+        func closeUnused() {
+            for (client, upstream) in unused.values {
+                close(client)
+                close(upstream)
+            }
+            unused = [:]
+        }
+        defer { closeUnused() }
         var engine = try Engine(
             taking: Arena(mapping: start.arena), as: start.owner, after: start.former, limits: start.limits,
-            wakeable: wake, sockets: { start.sockets[$0] }, keep: callbacks.keep)
+            wakeable: wake, sockets: { unused.removeValue(forKey: $0) }, keep: callbacks.keep)
+        closeUnused()
         callbacks.events([.started(adopted: engine.list(after: nil, limit: .max), lost: engine.lost)])
         tell(&engine)
         while true {

@@ -219,6 +219,32 @@ struct EndingTests {
     }
 }
 
+extension EndingTests {
+    @Test("a marked session that ends at its first turn leaves one free slot")
+    func markedEnd() throws {
+        let place = try Place(client: nil, upstream: nil, total: .max)
+        for box in place.ends { box.end.isSilent = true }
+        try place.settle()
+        place.drop()
+        for box in place.ends { TCPPair.reset(box.end.descriptor) }
+        place.damage(at: 8, [1])
+        try place.succeed()
+        #expect(place.sessionCount == 0)
+        let others = try (0..<5).map { _ in try TestSession(client: nil, upstream: nil, total: .max) }
+        defer { for other in others { other.close() } }
+        var slots: [Int] = []
+        place.withEngine { engine in
+            for number in 0..<4 {
+                if let slot = try? others[number].begin(in: &engine, number: UInt64(number + 2)) { slots.append(slot) }
+            }
+        }
+        #expect(slots.sorted() == [0, 1, 2, 3])
+        #expect(throws: BeginError.noRoom) {
+            try place.withEngine { engine in _ = try others[4].begin(in: &engine, number: 9) }
+        }
+    }
+}
+
 @Suite("A session's note")
 struct NoteTests {
     @Test("lies in the slot or an extent, is replaced at any length, and is there for the next owner")
