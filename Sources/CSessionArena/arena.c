@@ -85,5 +85,7 @@ int stream_unacknowledged(int fd) {
 int stream_reset(int fd) {
     // Close would wait for the last descriptor. Dissolving the association does not (connect(2)).
     struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-    return connect(fd, &nobody, sizeof nobody) == 0 ? 0 : -errno;
+    if (connect(fd, &nobody, sizeof nobody) == 0) return 0;
+    // A Unix socket has no RST, and its association cannot be dissolved.
+    return shutdown(fd, SHUT_RDWR) == 0 ? 0 : -errno;
 }

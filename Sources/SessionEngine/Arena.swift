@@ -55,6 +55,8 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
         guard let mapped, mapped != MAP_FAILED else { throw .noMemory(errno) }
         madvise(mapped, size, MADV_DONTDUMP)
+        // The kernel stores in the header while it works for an owner that may be dying: nothing may be in its way then.
+        mlock(mapped, Int(ARENA_HEADER_SIZE))
         base = mapped
         self.size = size
         slotCount = Int(header.slot_count)

@@ -75,6 +75,7 @@ package struct Engine: ~Copyable {
         let claims = Engine.claims(arena)
         pool = ExtentPool(arena, used: claims)
         self.arena = arena
+        UnixStream.settle(self.arena)
         adopt(after: former, claims, sockets)
     }
 

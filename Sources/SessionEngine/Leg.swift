@@ -30,6 +30,10 @@ struct Leg: ~Copyable {
     private var isTaken = false
     /// What epoll(7) is asked for; 0: it does not know of the socket.
     private var interest: UInt32 = 0
+    /// `nil`: the socket is TCP.
+    private var unix: UnixStream?
+    /// The peer takes nothing more, and may have said something before.
+    var isUnwritable = false
 
     init(_ index: LegIndex, descriptor: CInt, _ standing: consuming LegStanding) {
         self.index = index
@@ -71,6 +75,7 @@ struct Leg: ~Copyable {
         let output = bytes(
             place.pointee.output_extent, written - place.pointee.output_base, place.pointee.produced - written, arena)
         isTaken = true
+        if isUnix { UnixStream.release(descriptor) }
         var leg = SessionLeg(descriptor: descriptor)
         leg.isInputClosed = place.pointee.flags & ARENA_LEG_READ_CLOSED != 0
         leg.isOutputClosed = place.pointee.flags & ARENA_LEG_ENDING != 0
@@ -136,6 +141,35 @@ struct Leg: ~Copyable {
             position += count
         }
         return produced
+    }
+
+    /// Whether the socket is a Unix stream socket: it has no RST, and what is written is at its peer at once.
+    var isUnix: Bool { unix != nil }
+
+    /// The socket turns out to be a Unix stream socket.
+    mutating func becomeUnix(at slot: Int) {
+        unix = UnixStream(descriptor, slot: slot, index, received: received)
+    }
+
+    /// Counts what read(2) has given.
+    @inline(__always)
+    mutating func noteRead(_ count: Int) {
+        received += UInt64(count)
+        unix?.noteRead(descriptor, received: received)
+    }
+
+    /// Gives the kernel output that is published, and counts what it takes.
+    ///
+    /// - Returns: 0, or an errno value.
+    mutating func send(
+        _ output: UnsafeRawBufferPointer, _ slot: UnsafeMutablePointer<arena_slot>, _ arena: borrowing Arena
+    ) -> CInt {
+        let count =
+            unix?.send(output, at: written, to: descriptor, slot, arena.header)
+            ?? Glibc.send(descriptor, output.baseAddress!, output.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+        guard count >= 0 else { return unix == nil ? errno : CInt(-count) }
+        written += UInt64(count)
+        return 0
     }
 
     /// Resets the connection.

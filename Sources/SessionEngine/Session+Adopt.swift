@@ -32,6 +32,7 @@ extension Session {
         self.init(
             slot: index, number: slot.pointee.session, client: Leg(.client, descriptor: client, clientStanding),
             upstream: Leg(.upstream, descriptor: upstream, upstreamStanding), moveEvery: slot.pointee.move_every)
+        findUnixLegs(slot)
         for leg in LegIndex.both {
             let (flags, side) = leg == .client ? (flags.0, SessionSide.client) : (flags.1, .upstream)
             if flags & ARENA_LEG_FAILED != 0 { blame(.protocolError(side, nil)) }
@@ -72,7 +73,7 @@ package enum AdoptionError: Error, Sendable, Equatable {
     case poisoned
     /// Nobody has the sockets of this session.
     case noSockets
-    /// The kernel tells no position of a socket: it is gone, or no TCP socket.
+    /// The kernel tells no position of a socket: it is gone, or is neither TCP nor a Unix stream.
     case noPosition(CInt)
 }
 
@@ -83,7 +84,10 @@ extension LegStanding {
         _ used: inout Set<UInt32>
     ) throws(AdoptionError) {
         let place = arena_leg_at(state, index.rawValue)
-        let found = try StreamStanding(descriptor, place, StreamBase(slot, index))
+        let found =
+            UnixStream.isUnix(slot, index.rawValue)
+            ? try StreamStanding(unix: descriptor, place, taken: arena_taken(slot, index.rawValue))
+            : try StreamStanding(descriptor, place, StreamBase(slot, index))
         guard found.fits(place),
             (place.pointee.fragment_count == 0) == (place.pointee.fragment_extent == ARENA_NO_EXTENT),
             place.pointee.fragment_count <= ARENA_EXTENT_SIZE
@@ -119,9 +123,8 @@ private struct StreamStanding {
         let flags = place.pointee.flags
         let used = place.pointee.consumed
         if flags & ARENA_LEG_BROKEN != 0 {
-            // Its socket tells nothing any more; nothing is written to it, and what was read of it is in the slot.
-            let hasInput = place.pointee.input_extent != ARENA_NO_EXTENT
-            received = hasInput ? place.pointee.input_base &+ UInt64(place.pointee.input_count) : used
+            // Nothing is written to it, and what was read of it is in the slot.
+            received = StreamStanding.receivedBeforeBreak(place)
             (written, isShut, isReset) = (place.pointee.produced, false, true)
             return
         }
@@ -147,6 +150,27 @@ private struct StreamStanding {
             self.received = used
             (isShut, isReset) = (false, true)
         }
+    }
+
+    /// A Unix socket. That it is shut or closed, shutdown(2), read(2) and write(2) find again.
+    init(unix descriptor: CInt, _ place: UnsafeMutablePointer<arena_leg>, taken: UInt64) throws(AdoptionError) {
+        let flags = place.pointee.flags
+        let isBroken = flags & ARENA_LEG_BROKEN != 0
+        if isBroken {
+            received = StreamStanding.receivedBeforeBreak(place)
+        } else if flags & (ARENA_LEG_FAILED | ARENA_LEG_RESETTING) != 0 {
+            received = place.pointee.consumed
+        } else {
+            received = try UnixStream.received(descriptor, atLeast: place.pointee.consumed)
+        }
+        written = isBroken ? place.pointee.produced : taken
+        (isShut, isReset) = (false, isBroken)
+    }
+
+    /// What was read of a leg that is broken: its socket tells nothing any more.
+    private static func receivedBeforeBreak(_ place: UnsafeMutablePointer<arena_leg>) -> UInt64 {
+        let hasInput = place.pointee.input_extent != ARENA_NO_EXTENT
+        return hasInput ? place.pointee.input_base &+ UInt64(place.pointee.input_count) : place.pointee.consumed
     }
 
     /// Whether a leg's place can be that of a stream that has come so far.

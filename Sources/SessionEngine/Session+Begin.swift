@@ -93,6 +93,8 @@ extension Session {
 
         let fromClient = session.client.takeUnread()
         let fromUpstream = session.upstream.takeUnread()
+        if clientStream.isUnix { UnixStream.mark(slot, .client) }
+        if upstreamStream.isUnix { UnixStream.mark(slot, .upstream) }
         let (clientSocket, upstreamSocket) = (session.client.descriptor, session.upstream.descriptor)
         let hasEnded = (session.client.isAtInputEnd, session.upstream.isAtInputEnd)
         var client = Leg(
@@ -109,6 +111,7 @@ extension Session {
             for leg in LegIndex.both { arena_leg_at(state, leg.rawValue).pointee.flags |= ARENA_LEG_RESETTING }
         }
         self.init(slot: index, number: session.number, client: client, upstream: upstream, moveEvery: session.moveEvery)
+        findUnixLegs(slot)
     }
 }
 
@@ -117,8 +120,15 @@ private struct StreamStart {
     let readBase: UInt64
     let writeBase: UInt64
     let isShut: Bool
+    let isUnix: Bool
 
     init(_ side: SessionSide, _ leg: borrowing SessionLeg) throws(BeginError) {
+        isUnix = UnixStream.canCarry(leg.descriptor)
+        guard !isUnix else {
+            // The slot counts by itself.
+            (readBase, writeBase, isShut) = (0, 0, leg.isShut)
+            return
+        }
         var position = stream_position()
         let failed = stream_position_of(leg.descriptor, &position)
         guard failed == 0 else { throw .noPosition(-failed) }

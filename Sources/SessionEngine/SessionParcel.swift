@@ -5,7 +5,7 @@ package import TLSRecords
 /// One side of a session at rest, on its way into an engine or out of one: its socket, its TLS if it has any, and the bytes
 /// that are between its peer and the other side.
 package struct SessionLeg: ~Copyable, Sendable {
-    /// A connected TCP socket that does not block. Whoever has the leg owns it; nothing closes it by itself.
+    /// A connected TCP or Unix stream socket that does not block. Whoever has the leg owns it; nothing closes it by itself.
     package var descriptor: CInt
     /// The connection of which the socket is the transport, with the ciphertext that it has received and not opened, and
     /// the ciphertext that waits to be written; `nil`: the leg is plain.

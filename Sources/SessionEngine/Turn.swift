@@ -47,10 +47,11 @@ struct Turn: ~Copyable {
             let count = recv(leg.descriptor, room.baseAddress, room.count, flags)
             Step.pass()
             if count > 0 {
-                leg.received += UInt64(count)
+                leg.noteRead(count)
                 if leg.isPlain { leg.messages += 1 }
             } else if count == 0 {
                 leg.hasEnded = true
+                if leg.isUnwritable { breakOff(&leg) }
             } else if errno == EINTR {
                 continue
             } else if errno != EAGAIN {
@@ -84,7 +85,8 @@ struct Turn: ~Copyable {
             place.pointee.flags & ARENA_LEG_FAILED != 0
             ? !leg.isSpent
             : mayRead(leg, other: other) && !(isStarved && place.pointee.input_extent == ARENA_NO_EXTENT)
-        return (reads ? EPOLLIN.rawValue : 0) | (place.pointee.produced > leg.written ? EPOLLOUT.rawValue : 0)
+        let writes = place.pointee.produced > leg.written && !leg.isUnwritable
+        return (reads ? EPOLLIN.rawValue : 0) | (writes ? EPOLLOUT.rawValue : 0)
     }
 
     private func mayRead(_ leg: borrowing Leg, other: borrowing Leg) -> Bool {
@@ -321,19 +323,18 @@ struct Turn: ~Copyable {
 
     /// Gives the kernel what it takes of the output, and the end after it.
     func write(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) {
-        guard !leg.isReset else { return }
+        guard !leg.isReset, !leg.isUnwritable else { return }
         let place = record.leg(leg.index)
         while true {
             while place.pointee.produced > leg.written {
                 let start = arena.extent(place.pointee.output_extent) + Int(leg.written - place.pointee.output_base)
-                let count = send(leg.descriptor, start, Int(place.pointee.produced - leg.written), flags)
+                let output = UnsafeRawBufferPointer(start: start, count: Int(place.pointee.produced - leg.written))
+                let failed = leg.send(output, record.slot, arena)
                 Step.pass()
-                if count >= 0 {
-                    leg.written += UInt64(count)
-                } else if errno == EAGAIN {
-                    return
-                } else if errno != EINTR {
-                    return breakOff(&leg)
+                switch failed {
+                case 0, EINTR: continue
+                case EAGAIN: return
+                default: return stopWriting(&leg, failed)
                 }
             }
             guard place.pointee.flags & ARENA_LEG_RESETTING == 0, leg.owesKeyUpdate,
@@ -345,7 +346,7 @@ struct Turn: ~Copyable {
         }
         if place.pointee.flags & ARENA_LEG_RESETTING != 0 {
             // RST overtakes what the kernel has not sent, and makes some systems throw away what they have not read.
-            if stream_unacknowledged(leg.descriptor) == 0 {
+            if leg.isUnix || stream_unacknowledged(leg.descriptor) == 0 {
                 leg.reset()
                 Step.pass()
             }
@@ -354,6 +355,16 @@ struct Turn: ~Copyable {
             shutdown(leg.descriptor, Int32(SHUT_WR))
             Step.pass()
         }
+    }
+
+    /// The kernel takes no more output. A peer on a Unix socket is found closed by the first write(2), where one on TCP would
+    /// answer it with RST: what it has sent before is read first.
+    private func stopWriting(_ leg: inout Leg, _ error: CInt) {
+        let flags = record.leg(leg.index).pointee.flags
+        guard leg.isUnix, error == EPIPE, !leg.hasEnded, flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0 else {
+            return breakOff(&leg)
+        }
+        leg.isUnwritable = true
     }
 
     // MARK: Extents

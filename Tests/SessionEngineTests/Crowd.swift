@@ -16,9 +16,10 @@ final class Crowd {
     ///   - kinds: for each session, the suites of its client's and its upstream's leg; `nil`: plain.
     ///   - total: bytes in each direction of a session; `nil`: as many as it comes to until the last death.
     ///   - extentCount: `nil`: as many as the sessions may want at once.
+    ///   - unix: the legs of each session that are on Unix sockets.
     init(
         _ kinds: [(client: CipherSuite?, upstream: CipherSuite?)], total: (_ session: Int) -> UInt64? = { _ in nil },
-        extentCount: Int? = nil
+        extentCount: Int? = nil, unix: (_ session: Int) -> UnixLegs = { _ in [] }
     ) throws {
         memory = try Arena.make(slotCount: kinds.count, extentCount: extentCount ?? 8 * kinds.count)
         var engine = try Engine(taking: Arena(mapping: memory), as: 1)
@@ -26,8 +27,8 @@ final class Crowd {
         var sockets: [(slot: Int, client: CInt, upstream: CInt)] = []
         for (number, kind) in kinds.enumerated() {
             let session = try TestSession(
-                client: kind.client, upstream: kind.upstream, seed: UInt64(2 * number + 1), total: total(number) ?? .max
-            )
+                client: kind.client, upstream: kind.upstream, seed: UInt64(2 * number + 1),
+                total: total(number) ?? .max, unix: unix(number))
             let slot = try session.begin(in: &engine, number: UInt64(number))
             sockets.append((slot, session.client, session.upstream))
             ends += [session.peer, session.backend]
@@ -80,19 +81,27 @@ final class Crowd {
     /// - Parameter steps: the last step at which one dies; then it begins anew.
     /// - Returns: what went wrong.
     func run(kills: Int, dyingWithin steps: Int, limit: Duration) throws -> [String] {
+        try run(kills: kills, limit: limit) { $0 % steps }
+    }
+
+    /// Works on the ends until all are done, while owners kill themselves, each at the step that `step` says for the number
+    /// of deaths before it.
+    ///
+    /// - Returns: what went wrong.
+    func run(kills: Int, limit: Duration, dyingAt step: (Int) -> Int) throws -> [String] {
         let deadline = ContinuousClock.now + limit
-        try start(dyingAt: 0)
+        try start(dyingAt: step(0))
         while ends.contains(where: { !$0.end.isDone }) {
             guard ContinuousClock.now < deadline else {
                 return ["not done in \(limit) after \(deaths) deaths"] + faults
             }
-            step(milliseconds: 1)
+            self.step(milliseconds: 1)
             if ends.contains(where: { $0.end.fault != nil }) { return faults }
             guard let status = ownerStatus(), status != 0 else { continue }
             guard status & 0x7F == SIGKILL else { return ["the owner ended: \(status)"] + faults }
             deaths += 1
             if deaths == kills { finish() }
-            try start(dyingAt: deaths < kills ? deaths % steps : nil)
+            try start(dyingAt: deaths < kills ? step(deaths) : nil)
         }
         return faults
     }

@@ -34,6 +34,14 @@ struct DamagedArenaTests {
                 }
             }
         }
+
+        /// A send under way of any leg, from any position, of which any part was taken.
+        mutating func strikeSending(_ place: Place) {
+            func words(_ values: [UInt32]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
+            let extremes: [UInt32] = [0, 1, 2, 9, 100, .max, .max - 1, 1 << 31]
+            place.damageSending(at: 0, words((0..<4).map { _ in extremes[next(extremes.count)] }))
+            place.damageSending(at: 72, words([extremes[next(extremes.count)]]))
+        }
     }
 
     @Test("is taken over without a trap, whatever a slot says")
@@ -42,13 +50,15 @@ struct DamagedArenaTests {
         var lost = 0
         for round in 0..<600 {
             let kind = DamagedArenaTests.kinds[round % DamagedArenaTests.kinds.count]
-            let place = try Place(client: kind.client, upstream: kind.upstream, total: .max)
+            let place = try Place(
+                client: kind.client, upstream: kind.upstream, total: .max, unix: UnixLegs(rawValue: round / 3 % 4))
             for _ in 0..<damage.next(6) {
                 StreamEnd.step(place.ends, milliseconds: 0)
                 place.step()
             }
             place.drop()
             damage.strike(place)
+            if round % 5 == 0 { damage.strikeSending(place) }
             try place.succeed()
             lost += place.lost.count
             for _ in 0..<4 {

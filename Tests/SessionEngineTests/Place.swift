@@ -11,9 +11,9 @@ final class Place {
     private(set) var engine: Engine?
     private var owners: UInt64 = 1
 
-    init(client: CipherSuite?, upstream: CipherSuite?, total: UInt64) throws {
+    init(client: CipherSuite?, upstream: CipherSuite?, total: UInt64, unix: UnixLegs = []) throws {
         memory = try Arena.make(slotCount: 4, extentCount: 16)
-        session = try TestSession(client: client, upstream: upstream, total: total)
+        session = try TestSession(client: client, upstream: upstream, total: total, unix: unix)
         var engine = try Engine(taking: Arena(mapping: memory), as: 1)
         slot = try session.begin(in: &engine)
         self.engine = consume engine
@@ -89,6 +89,9 @@ final class Place {
     /// Writes over the slot.
     func damage(at place: Int, _ bytes: [UInt8]) { pwrite(memory, bytes, bytes.count, offset + place) }
 
+    /// Writes over what the header says of the send under way.
+    func damageSending(at place: Int, _ bytes: [UInt8]) { pwrite(memory, bytes, bytes.count, off_t(64 + place)) }
+
     /// Bytes of memory that the arena takes.
     var footprint: Int {
         var status = stat()
@@ -98,7 +101,7 @@ final class Place {
 }
 
 extension Optional where Wrapped == Engine {
-    fileprivate var sessionCount: Int {
+    var sessionCount: Int {
         switch self {
         case .none: 0
         case .some(let engine): engine.sessionCount

@@ -17,10 +17,13 @@ struct TestSession {
     /// - Parameters:
     ///   - client: the suite of the client's leg; `nil`: plain.
     ///   - total: bytes that each end sends.
-    init(client clientSuite: CipherSuite?, upstream upstreamSuite: CipherSuite?, seed: UInt64 = 1, total: UInt64) throws
-    {
-        let (outer, inner) = try TCPPair.make()
-        let (near, far) = try TCPPair.make()
+    ///   - unix: the legs that are on Unix sockets.
+    init(
+        client clientSuite: CipherSuite?, upstream upstreamSuite: CipherSuite?, seed: UInt64 = 1, total: UInt64,
+        unix: UnixLegs = []
+    ) throws {
+        let (outer, inner) = unix.contains(.client) ? try UnixPair.make() : try TCPPair.make()
+        let (near, far) = unix.contains(.upstream) ? try UnixPair.make() : try TCPPair.make()
         var clientPair = TLSPair(clientSuite)
         var upstreamPair = TLSPair(upstreamSuite)
         client = inner

@@ -2,8 +2,8 @@
 //
 // An arena is one memfd that its owner, a worker, maps: a header, then slots, then extents on pages of their own. A session is one
 // slot. Whatever happened to the owner, at whatever instruction, what a slot says is consistent: of its two states the one
-// counts that `current` names, and one store of `current` publishes the other. How far the sockets have come is not kept
-// here; the kernel knows (see StreamPosition).
+// counts that `current` names, and one store of `current` publishes the other. How far TCP sockets have come is not kept
+// here, because the kernel knows (stream_position.h); for Unix sockets see unix_stream.h.
 //
 // The layout is one version for as long as it stays byte for byte as it is: the assertions below are its golden copy.
 // Integers are in the machine's own byte order, because an arena never leaves its machine.
@@ -98,9 +98,21 @@ struct arena_slot {
     uint64_t activity;    // when a byte passed last, in milliseconds of CLOCK_MONOTONIC
     uint32_t idle_limit;  // milliseconds without a byte that end the session; 0: none
     uint32_t move_every;  // what the client sends until the session is due to move; 0: it never is
-    uint64_t reserved[4];
+    uint64_t taken[2];    // of a leg on a Unix socket: what write(2) has taken of its output
+    uint32_t unix_legs;   // a bit for each leg that is on a Unix socket
+    uint32_t reserved[3];
     struct arena_state states[2];
     uint8_t facts[ARENA_FACTS_MAX];  // what does not change: for each leg, a snapshot without traffic secrets; and the note
+};
+
+// The sendmmsg(2) to a Unix socket that is under way, if one is. When its owner has died, `sent` says what came of it.
+struct arena_sending {
+    uint32_t leg;         // 2 * slot + leg + 1; 0: none is under way
+    uint32_t asked;       // bytes given to the kernel
+    uint64_t position;    // of the first of them in the leg's stream
+    uint8_t message[56];  // a struct mmsghdr begins here, of use only to its owner
+    uint32_t sent;        // bytes that the kernel took, stored by the kernel
+    uint32_t reserved;
 };
 
 struct arena_header {
@@ -110,6 +122,8 @@ struct arena_header {
     uint32_t extent_count;
     uint32_t reserved;
     uint64_t owner;  // who may write: a number that no two owners share; 0: nobody
+    uint64_t spare[4];
+    struct arena_sending sending;
 };
 
 _Static_assert(sizeof(struct arena_key) == 72, "arena_key");
@@ -125,8 +139,12 @@ _Static_assert(offsetof(struct arena_state, lasting_extent) == 416 && offsetof(s
 _Static_assert(offsetof(struct arena_slot, generation) == 16 && offsetof(struct arena_slot, read_base) == 32, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, kind) == 64 && offsetof(struct arena_slot, states) == 120, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, activity) == 72 && offsetof(struct arena_slot, idle_limit) == 80, "arena_slot");
+_Static_assert(offsetof(struct arena_slot, taken) == 88 && offsetof(struct arena_slot, unix_legs) == 104, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, facts) == 1000 && sizeof(struct arena_slot) == ARENA_SLOT_SIZE, "arena_slot");
 _Static_assert(offsetof(struct arena_header, version) == 8 && offsetof(struct arena_header, owner) == 24, "arena_header");
+_Static_assert(offsetof(struct arena_header, sending) == 64 && sizeof(struct arena_header) == 144, "arena_header");
+_Static_assert(offsetof(struct arena_sending, position) == 8 && offsetof(struct arena_sending, message) == 16, "arena_sending");
+_Static_assert(offsetof(struct arena_sending, sent) == 72 && sizeof(struct arena_sending) == 80, "arena_sending");
 
 #pragma clang assume_nonnull begin
 
@@ -171,6 +189,27 @@ static inline void arena_erase(struct arena_slot *slot) {
         bytes[i] = 0;
     }
     arena_set_phase(slot, ARENA_FREE);
+}
+// What is stored around a sendmmsg(2): that it is under way, what write(2) has taken of a leg, and that none is under way.
+static inline void arena_sending_begin(struct arena_header *header, uint32_t leg, uint32_t asked, uint64_t position) {
+    struct arena_sending *sending = &header->sending;
+    sending->asked = asked;
+    sending->position = position;
+    sending->sent = 0;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&sending->leg, leg, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline void arena_set_taken(struct arena_slot *slot, uint32_t leg, uint64_t taken) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&slot->taken[leg & 1], taken, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline uint64_t arena_taken(const struct arena_slot *slot, uint32_t leg) { return slot->taken[leg & 1]; }
+static inline void arena_sending_end(struct arena_header *header) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&header->sending.leg, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 // Takes the arena for `owner` from `former`. Returns whether it was `former`'s.
 static inline int arena_take(struct arena_header *header, uint64_t former, uint64_t owner) {

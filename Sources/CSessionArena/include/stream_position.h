@@ -22,10 +22,10 @@ struct stream_position {
 // Asks the kernel until its counters stand still; -EAGAIN if they never do.
 int stream_position_of(int fd, struct stream_position *position);
 
-// Bytes that write(2) has taken and the peer has not acknowledged.
+// Bytes that write(2) has taken and the peer has not acknowledged; of a Unix socket the memory of those it has not read.
 int stream_unacknowledged(int fd);
 
-// Resets the connection now, also while others hold the socket.
+// Resets the connection now, also while others hold the socket. A Unix socket, which has no RST, is shut both ways.
 int stream_reset(int fd);
 
 #endif
