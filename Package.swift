@@ -77,7 +77,7 @@ let package = Package(
         .target(
             name: "BatonServer",
             dependencies: [
-                "BatonCore", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "HostMigration", "BatonNIO",
+                "BatonCore", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "SessionEngine", "HostMigration", "BatonNIO",
                 "SelfSigned",
                 "CLinuxSockets",
                 .product(name: "CoreMetrics", package: "swift-metrics"),

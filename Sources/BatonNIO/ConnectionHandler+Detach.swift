@@ -7,11 +7,11 @@ internal import TLSRecords
 
 extension ConnectionHandler {
     /// Names of the annotations by which owners tell each other what a snapshot has no place for.
-    enum Annotation {
+    package enum Annotation {
         /// The application has closed a plain connection's sending side. 1: FIN follows what is unsent; 2: it has been sent.
-        static let outputClosed = "baton.output-closed"
+        package static let outputClosed = "baton.output-closed"
         /// The application has closed the connection; it ends when everything is written.
-        static let closing = "baton.closing"
+        package static let closing = "baton.closing"
 
         static func value(of output: CloseSequence.Output) -> [UInt8]? {
             switch output {

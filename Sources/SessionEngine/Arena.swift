@@ -11,6 +11,8 @@ package struct Arena: ~Copyable, @unchecked Sendable {
 
     package let slotCount: Int
     package let extentCount: Int
+    /// Slots from here on have never been written when the arena is mapped. To read one takes memory for it.
+    let usedSlotCount: Int
     private let base: UnsafeMutableRawPointer
     private let size: Int
 
@@ -61,6 +63,23 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         self.size = size
         slotCount = Int(header.slot_count)
         extentCount = Int(header.extent_count)
+        let end = Arena.extents(slotCount)
+        let written = Arena.endOfData(descriptor, before: end) - Int(ARENA_HEADER_SIZE)
+        usedSlotCount = min(slotCount, max(0, written + Int(ARENA_SLOT_SIZE) - 1) / Int(ARENA_SLOT_SIZE))
+    }
+
+    /// Where the last written page before `end` ends.
+    private static func endOfData(_ descriptor: CInt, before end: Int) -> Int {
+        let (data, hole) = (CInt(3), CInt(4))  // SEEK_DATA, SEEK_HOLE
+        var found = 0
+        while true {
+            let first = lseek(descriptor, found, data)
+            guard first >= 0, first < end else { return found }
+            let next = lseek(descriptor, first, hole)
+            guard next > first else { return end }
+            found = min(end, next)
+            if found == end { return end }
+        }
     }
 
     deinit { munmap(base, size) }

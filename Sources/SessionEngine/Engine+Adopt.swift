@@ -8,7 +8,7 @@ extension Engine {
     /// The extents that states of live sessions name, which nobody has checked.
     static func claims(_ arena: borrowing Arena) -> Set<UInt32> {
         var claims: Set<UInt32> = []
-        for index in 0..<arena.slotCount {
+        for index in 0..<arena.usedSlotCount {
             let slot = arena.slot(index)
             guard arena_phase(slot) == ARENA_LIVE else { continue }
             let state = arena_state_at(slot, arena_current(slot))
@@ -30,7 +30,7 @@ extension Engine {
         var used: Set<UInt32> = []
         var marked: [Int] = []
         var others: [Int] = []
-        for index in 0..<arena.slotCount {
+        for index in 0..<arena.usedSlotCount {
             let slot = arena.slot(index)
             guard arena_phase(slot) != ARENA_FREE else { continue }
             if slot.pointee.at_work != 0, arena_phase(slot) == ARENA_LIVE {
@@ -55,7 +55,8 @@ extension Engine {
         for extent in claims.subtracting(used) { pool.giveBack(extent, to: arena) }
         // A marked session's slot may have become free by its first turn.
         freeSlots = []
-        for index in (0..<arena.slotCount).reversed() where arena_phase(arena.slot(index)) == ARENA_FREE {
+        for index in (0..<arena.slotCount).reversed()
+        where index >= arena.usedSlotCount || arena_phase(arena.slot(index)) == ARENA_FREE {
             freeSlots.append(Int32(index))
         }
         for index in others where isTaken(index) { turn(index, readable: nil) }

@@ -231,7 +231,7 @@ extension SessionLeg {
     }
 
     /// Whether our end in order has been queued.
-    fileprivate var isEnding: Bool {
+    package var isEnding: Bool {
         switch snapshot {
         case .none: isOutputClosed
         case .some(let snapshot): snapshot.isWriteClosed

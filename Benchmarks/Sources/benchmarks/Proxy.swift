@@ -4,7 +4,9 @@ import Glibc
 /// A running TLS proxy in front of one upstream, on a processor of its own.
 final class Proxy {
     enum Kind: String, CaseIterable {
-        case baton, haproxy, hitch
+        case baton, haproxy, hitch, nginx
+
+        static let rivals: [Kind] = [.haproxy, .hitch, .nginx]
     }
 
     let kind: Kind
@@ -68,6 +70,29 @@ final class Proxy {
 
                 """, "\(port).conf")
             arguments = ["hitch", "--config=\(path)"]
+        case .nginx:
+            let path = try files.write(
+                """
+                load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+                daemon off;
+                worker_processes 1;
+                pid \(port).pid;
+                worker_rlimit_nofile 20000;
+                events { worker_connections 10000; }
+                stream {
+                    server {
+                        listen 127.0.0.1:\(port) ssl backlog=4096;
+                        ssl_certificate \(files.certificate);
+                        ssl_certificate_key \(files.key);
+                        ssl_protocols TLSv1.3;
+                        ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
+                        proxy_timeout 1h;
+                        proxy_pass \(backend);
+                    }
+                }
+
+                """, "\(port).nginx.conf")
+            arguments = ["nginx", "-e", "stderr", "-p", files.path(""), "-c", path]
         }
         program = try Program(arguments, core: core)
         try awaitListener(port, "\(kind)")

@@ -1,6 +1,6 @@
 import Foundation
 
-/// `baton serve` beside haproxy and hitch: one worker or thread each, on the same processor, in front of the same nginx, by
+/// `baton serve` beside haproxy, hitch and nginx's stream module: one worker or thread each, on the same processor, in front of the same nginx, by
 /// turns.
 struct ProxyBenchmarks {
     private static let rounds = 5
@@ -11,6 +11,7 @@ struct ProxyBenchmarks {
             Benchmark("proxy requests") { try requests() },
             Benchmark("proxy bulk") { try bulk() },
             Benchmark("proxy idle memory") { try idleMemory() },
+            Benchmark("proxy handshakes") { try handshakes() },
         ]
     }
 
@@ -23,10 +24,11 @@ struct ProxyBenchmarks {
             [
                 Row(
                     "proxy requests/s, beside \(rival)", unit: "1/s", isRate: true, baton,
-                    rival: .init(name: rival.rawValue, spread: rate)),
+                    rival: .init(name: rival.rawValue, spread: rate), aim: rival == .haproxy ? .timesAsMany(1) : nil),
                 Row(
                     "proxy CPU/request, beside \(rival)", unit: "µs", batonCost.scaled(1_000_000),
-                    rival: .init(name: rival.rawValue, spread: cost.scaled(1_000_000))),
+                    rival: .init(name: rival.rawValue, spread: cost.scaled(1_000_000)),
+                    aim: rival == .haproxy ? .timesAsFast(1.1) : rival == .hitch ? .timesAsLong(1) : nil),
             ]
         }
     }
@@ -43,7 +45,8 @@ struct ProxyBenchmarks {
                     rival: .init(name: rival.rawValue, spread: rate)),
                 Row(
                     "proxy CPU/MiB, beside \(rival)", unit: "ms", batonCost.scaled(1_000),
-                    rival: .init(name: rival.rawValue, spread: cost.scaled(1_000))),
+                    rival: .init(name: rival.rawValue, spread: cost.scaled(1_000)),
+                    aim: rival == .hitch ? .timesAsLong(1) : nil),
             ]
         }
     }
@@ -76,7 +79,7 @@ struct ProxyBenchmarks {
             }
         }
         return withExtendedLifetime(upstream.program) {
-            [.haproxy, .hitch].map { rival in
+            Proxy.Kind.rivals.map { rival in
                 (
                     rival, Spread(rates[rival] ?? []), Spread(rates[.baton] ?? []), Spread(costs[rival] ?? []),
                     Spread(costs[.baton] ?? [])
@@ -105,17 +108,58 @@ struct ProxyBenchmarks {
             }
         }
         return withExtendedLifetime(upstream.program) {
-            [Proxy.Kind.haproxy, .hitch].flatMap { rival in
+            Proxy.Kind.rivals.flatMap { rival in
                 [
                     Row(
                         "idle proxied connection, beside \(rival)", unit: "KiB", Spread(added[.baton] ?? []),
-                        rival: .init(name: rival.rawValue, spread: Spread(added[rival] ?? []))),
+                        rival: .init(name: rival.rawValue, spread: Spread(added[rival] ?? [])), aim: .atMost(4)),
                     Row(
                         "1,000 idle ones in all, beside \(rival)", unit: "MiB", Spread(whole[.baton] ?? []),
                         rival: .init(name: rival.rawValue, spread: Spread(whole[rival] ?? []))),
                 ]
             }
         }
+    }
+
+    /// What a handshake with the connection it is for costs, the session new or resumed from a ticket, one after another.
+    private static func handshakes() throws -> [Row] {
+        let files = try ProxyFiles()
+        let upstream = try files.upstream()
+        let proxies = try Proxy.Kind.allCases.map { try Proxy($0, upstream: upstream.port, in: files) }
+        var rows: [Row] = []
+        for (name, flag) in [("new", "-new"), ("resumed", "-reuse")] {
+            var costs: [Proxy.Kind: [Double]] = [:]
+            var rates: [Proxy.Kind: [Double]] = [:]
+            for round in 0...rounds {
+                for proxy in proxies {
+                    let before = proxy.program.processorTime
+                    // s_time reads the answer, and with it the tickets.
+                    let text = try Program(
+                        ["openssl", "s_time", "-connect", "127.0.0.1:\(proxy.port)", flag]
+                            + ["-time", "\(seconds)", "-www", "/", "-tls1_3"], core: 0, isHeard: true
+                    ).text()
+                    guard let line = text.split(separator: "\n").last(where: { $0.contains("real seconds") }),
+                        let count = line.split(separator: " ").first.flatMap({ Double($0) }), count > 0
+                    else { throw BenchmarkError("\(proxy.kind): \(text)") }
+                    guard round > 0 else { continue }
+                    costs[proxy.kind, default: []].append((proxy.program.processorTime - before) / count)
+                    rates[proxy.kind, default: []].append(count / Double(seconds))
+                }
+            }
+            for rival in Proxy.Kind.rivals {
+                rows += [
+                    Row(
+                        "handshakes/s, \(name), beside \(rival)", unit: "1/s", isRate: true, Spread(rates[.baton] ?? []),
+                        rival: .init(name: rival.rawValue, spread: Spread(rates[rival] ?? []))),
+                    Row(
+                        "CPU/handshake, \(name), beside \(rival)", unit: "µs",
+                        Spread(costs[.baton] ?? []).scaled(1_000_000),
+                        rival: .init(
+                            name: rival.rawValue, spread: Spread(costs[rival] ?? []).scaled(1_000_000))),
+                ]
+            }
+        }
+        return withExtendedLifetime(upstream.program) { rows }
     }
 
     /// The number that wrk prints behind `words`; sizes in MiB.

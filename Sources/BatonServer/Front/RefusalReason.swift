@@ -10,4 +10,5 @@ enum RefusalReason: String, Sendable {
     case network
     case serverName = "server_name"
     case handshakes
+    case noRoom = "no_room"
 }

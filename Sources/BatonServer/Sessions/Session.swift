@@ -30,10 +30,15 @@ class Session {
         source = metadata.source.map { ConnectionLimits.group(of: $0.address) }
         let (now, idle) = (MonotonicTime.now, metadata.idleFor)
         lastActivity = now - min(now, idle)
-        Self.lastID &+= 1
-        id = Self.lastID
+        id = Self.nextNumber()
         self.worker = worker
         self.target = target
+    }
+
+    /// No two connections of a worker have the same number.
+    static func nextNumber() -> UInt64 {
+        lastID &+= 1
+        return lastID
     }
 
     // MARK: What each kind of session does
@@ -68,15 +73,8 @@ class Session {
 
     // MARK: For all
 
-    /// What names the connection in a log: the client's, or the one to the upstream.
-    func logMetadata(_ side: RelaySide) -> Logger.Metadata {
-        guard let metadata = try? clientHandler().metadata else { return [:] }
-        var names: Logger.Metadata = [:]
-        names["listener"] = metadata.listener.map { "\($0)" }
-        names["peer"] = metadata.source.map { "\($0)" }
-        if side == .upstream { names["upstream"] = target.map { "\($0)" } }
-        return names
-    }
+    /// What names the connection in a log.
+    final var logMetadata: Logger.Metadata { (try? clientHandler())?.metadata.names ?? [:] }
 
     final func clientHandler() throws -> ConnectionHandler {
         guard let client else { throw ConnectionMoveError.notAttached }
@@ -147,4 +145,14 @@ class Session {
 enum ConnectionMoveError: Error {
     case notAttached
     case changing
+}
+
+extension ParcelMetadata {
+    /// What names the connection in a log.
+    var names: Logger.Metadata {
+        var names: Logger.Metadata = [:]
+        names["listener"] = listener.map { "\($0)" }
+        names["peer"] = source.map { "\($0)" }
+        return names
+    }
 }

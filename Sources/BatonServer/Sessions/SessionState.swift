@@ -46,11 +46,15 @@ struct SessionState: Sendable {
 /// The second connection of a proxied session, at rest: all that is no secret of TLS, which the parcel's second snapshot
 /// has.
 struct UpstreamLeg: Sendable {
-    var received: [UInt8] = []
-    var unsent: [UInt8] = []
+    var received: [UInt8]
+    var unsent: [UInt8]
     var annotations: [String: [UInt8]] = [:]
 
-    init() {}
+    init(received: [UInt8], unsent: [UInt8], annotations: [String: [UInt8]]) {
+        self.received = received
+        self.unsent = unsent
+        self.annotations = annotations
+    }
 
     init?(_ reader: inout WireReader) {
         guard let received = reader.bytes32(), let unsent = reader.bytes32(),

@@ -10,21 +10,37 @@ extension Worker {
     func migrate(to path: String, sweep number: UInt64, limit: Int) {
         guard case .serving = phase else { return answer(number, handedOver: 0, returned: 0) }
         var sweep = self.sweep.flatMap { $0.number == number ? $0 : nil } ?? begin(number, to: path)
-        var boxes: [DetachedConnection] = []
+        var boxes: [ParcelBox] = []
+        var relayed: [UInt64] = []
         var busy: [UInt64] = []
-        while boxes.count < limit, let id = sweep.waiting.popLast() {
-            guard let session = sessions[id] else { continue }
-            guard session.mayLeaveHost, var parcel = detach(session)?.take() else {
-                busy.append(id)
-                continue
+        while boxes.count + relayed.count < limit, let id = sweep.waiting.popLast() {
+            if relays.isHere(id) {
+                relayed.append(id)
+            } else if let session = sessions[id] {
+                guard session.mayLeaveHost, let box = detach(session) else {
+                    busy.append(id)
+                    continue
+                }
+                boxes.append(box)
             }
-            parcel.metadata.annotations[SessionAnnotation.sweep] = Self.mark(number)
-            boxes.append(DetachedConnection(parcel))
         }
         sweep.waiting.insert(contentsOf: busy, at: 0)
         self.sweep = sweep
-        guard !boxes.isEmpty else { return answer(number, handedOver: 0, returned: 0) }
-        sweep.sender.send(boxes)
+        let sender = sweep.sender
+        relays.take(relayed) { [self] taken in
+            underWay += taken.count
+            let stayed = Set(relayed).subtracting(taken.map(\.number)).filter(relays.isHere)
+            if self.sweep?.number == number { self.sweep?.waiting.insert(contentsOf: stayed, at: 0) }
+            let taken = boxes + taken.map(\.box)
+            guard !taken.isEmpty else { return answer(number, handedOver: 0, returned: 0) }
+            sender.send(taken.compactMap { Self.marked($0, number) })
+        }
+    }
+
+    private static func marked(_ box: ParcelBox, _ number: UInt64) -> ParcelBox? {
+        guard var parcel = box.take() else { return nil }
+        parcel.metadata.annotations[SessionAnnotation.sweep] = mark(number)
+        return ParcelBox(parcel)
     }
 
     /// What another worker has offered in this sweep and what stayed is not offered again.
@@ -36,7 +52,8 @@ extension Worker {
         let sender = ParcelSender(reconnectingTo: path) { [self] delivery in
             loop.execute { self.migrated(delivery, number) }
         }
-        return MigrationSweep(number: number, sender: sender, waiting: Array(waiting.keys))
+        return MigrationSweep(
+            number: number, sender: sender, waiting: Array(waiting.keys) + relays.numbers(withoutSweep: mark))
     }
 
     private static func mark(_ number: UInt64) -> [UInt8] { withUnsafeBytes(of: number.bigEndian) { Array($0) } }
@@ -52,7 +69,7 @@ extension Worker {
     }
 
     private func answer(_ number: UInt64, handedOver: Int, returned: Int) {
-        report.connections = sessions.count + underWay + underWayToPrograms
+        report.connections = connectionCount
         link?.send(.report(report))
         let left = sweep.map { $0.number == number ? $0.waiting.count : 0 } ?? 0
         link?.send(.migrated(sweep: number, handedOver: handedOver, returned: returned, left: left))

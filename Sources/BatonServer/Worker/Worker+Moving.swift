@@ -7,8 +7,8 @@ internal import NIOCore
 internal import TLSRecords
 
 extension Worker {
-    /// How many connections stand still at once while a worker is drained.
-    private static let drainBatch = 32
+    /// How many connections stand still at once while a worker hands over.
+    private static let batch = 32
 
     // MARK: Coming
 
@@ -24,7 +24,7 @@ extension Worker {
         return .accept
     }
 
-    func receive(_ boxes: [DetachedConnection]) {
+    func receive(_ boxes: [ParcelBox]) {
         report.movesIn += boxes.count
         for box in boxes {
             guard var parcel = box.take() else { continue }
@@ -37,20 +37,14 @@ extension Worker {
             serve(parcel)
         }
         reportSoon()
-        // Some were accepted before the word to drain came, and committed after it.
-        if case .draining = phase { drain() }
+        // Some were accepted before the word to hand over came, and committed after it.
+        if case .handingOver = phase { handOver() }
     }
 
     /// Makes a session of a connection that is this process's.
     func serve(_ parcel: consuming Parcel) {
         guard let state = SessionState(parcel.applicationState) else { return }
-        var leg: (UpstreamLeg, CInt)?
-        if let upstream = state.upstream {
-            var sockets = parcel.sockets.takeAll()
-            guard sockets.count == 2 else { return }
-            leg = (upstream, sockets.removeLast())
-            parcel.sockets = DescriptorSet(owning: sockets[0])
-        }
+        guard state.upstream == nil else { return relays.begin(parcel, state) }
         let session: Session
         switch parcel.metadata.target {
         case nil: session = RoutingSession(self, target: nil, parcel.metadata)
@@ -59,8 +53,7 @@ extension Worker {
         case .worker(let path): return handOut(parcel, to: path)
         case .upstream(let name) where parcel.metadata.isCancelRequest:
             session = CancelSession(self, upstream: name, parcel.metadata)
-        case .upstream(let name):
-            session = ProxySession(self, upstream: name, leg: leg, parcel.secondSnapshot.take(), parcel.metadata)
+        case .upstream(let name): session = OpeningSession(self, upstream: name, parcel.metadata)
         }
         remember(session)
         let bound = NIOLoopBound(session, eventLoop: loop)
@@ -80,40 +73,77 @@ extension Worker {
 
     /// `--move-every`: the connection goes to the next of the other workers.
     func moveOn(_ session: Session) {
-        guard case .serving = phase, !siblings.isEmpty else { return }
+        guard let path = nextSiblingPath() else { return }
+        if let box = detach(session) { sender(to: path).send([box]) }
+    }
+
+    /// As `moveOn`, of relays.
+    func moveOn(_ numbers: [UInt64]) {
+        guard nextSiblingPath() != nil else { return }
+        relays.take(numbers) { [self] taken in
+            underWay += taken.count
+            for relay in taken {
+                // Without another by now it comes back at once.
+                if let path = nextSiblingPath() ?? siblings.first { sender(to: path).send([relay.box]) }
+                else { comeBack([relay.box]) }
+            }
+        }
+    }
+
+    private func nextSiblingPath() -> String? {
+        guard case .serving = phase, !siblings.isEmpty else { return nil }
         nextSibling = (nextSibling + 1) % siblings.count
-        if let box = detach(session) { sender(to: siblings[nextSibling]).send([box]) }
+        return siblings[nextSibling]
     }
 
     /// Hands connections to others, some at a time. Those that cannot be moved now are tried again.
-    func drain() {
-        guard case .draining(let paths) = phase else { return endIfDone() }
+    func handOver() {
+        guard case .handingOver(let paths) = phase else { return endIfDone() }
         isAccepting.withLock { $0 = false }
-        guard !paths.isEmpty else { return endIfDone() }
-        guard !sessions.isEmpty else { return endIfDone() }
-        guard underWay == 0 else { return }
-        var shares = paths.map { _ in [DetachedConnection]() }
-        var count = 0
-        for session in Array(sessions.values) where count < Self.drainBatch {
-            guard let box = detach(session) else { continue }
+        guard !paths.isEmpty, connectionCount > underWayToPrograms else { return endIfDone() }
+        guard underWay == 0, !isGathering else { return }
+        isGathering = true
+        var boxes: [ParcelBox] = []
+        for session in Array(sessions.values) where boxes.count < Self.batch {
+            if let box = detach(session) { boxes.append(box) }
+        }
+        relays.take(upTo: Self.batch - boxes.count) { [self] taken in
+            underWay += taken.count
+            isGathering = false
+            handOver(boxes + taken.map(\.box))
+        }
+    }
+
+    private func handOver(_ boxes: [ParcelBox]) {
+        guard case .handingOver(let paths) = phase, !paths.isEmpty else { return comeBack(boxes) }
+        guard !boxes.isEmpty else {
+            loop.scheduleTask(in: .milliseconds(20)) { self.handOver() }
+            return
+        }
+        var shares = paths.map { _ in [ParcelBox]() }
+        for box in boxes {
             nextSibling = (nextSibling + 1) % paths.count
             shares[nextSibling].append(box)
-            count += 1
-        }
-        guard count > 0 else {
-            loop.scheduleTask(in: .milliseconds(20)) { self.drain() }
-            return
         }
         for (path, boxes) in zip(paths, shares) where !boxes.isEmpty { sender(to: path).send(boxes) }
     }
 
-    func detach(_ session: Session) -> DetachedConnection? {
+    /// Those that were taken and are not wanted elsewhere any more.
+    private func comeBack(_ boxes: [ParcelBox]) {
+        underWay -= boxes.count
+        for box in boxes {
+            if let parcel = box.take() { serve(parcel) }
+        }
+        endIfDone()
+    }
+
+    func detach(_ session: Session) -> ParcelBox? {
         do {
             var parcel = try session.detach()
             parcel.metadata.stampDetached()
             parcel.metadata.idleFor = session.idleTime(at: MonotonicTime.now)
             underWay += 1
-            return DetachedConnection(parcel)
+            return ParcelBox(parcel)
         } catch {
             log.debug("a connection cannot be moved now", metadata: ["reason": "\(error)"])
             return nil
@@ -145,11 +175,11 @@ extension Worker {
             if let parcel = box.take() { serve(parcel) }
         }
         reportSoon()
-        guard case .draining = phase else { return endIfDone() }
+        guard case .handingOver = phase else { return endIfDone() }
         if delivery.handedOver > 0 {
-            drain()
+            handOver()
         } else {
-            loop.scheduleTask(in: .milliseconds(100)) { self.drain() }
+            loop.scheduleTask(in: .milliseconds(100)) { self.handOver() }
         }
     }
 }

@@ -18,7 +18,7 @@ final class Worker: @unchecked Sendable {
         case starting
         case serving
         /// Hands every connection to others.
-        case draining([String])
+        case handingOver([String])
         /// Ends with its last connection.
         case finishing
     }
@@ -32,7 +32,12 @@ final class Worker: @unchecked Sendable {
     var phase = Phase.starting
     var siblings: [String] = []
     var nextSibling = 0
+    /// Those that NIO serves: the client alone is there, or its upstream is being connected.
     var sessions: [UInt64: Session] = [:]
+    /// Those that the engine serves.
+    private(set) lazy var relays = Relays(on: loop, configuration) { [unowned self] event in heard(event) }
+    /// Whether connections are being taken out of the engine, to be handed over.
+    var isGathering = false
     var report = WorkerReport()
     var inbox: ParcelReceiver?
     var senders: [String: ParcelSender] = [:]
@@ -94,8 +99,8 @@ final class Worker: @unchecked Sendable {
         case .list(let request): list(request)
         case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
         case .drain(let paths):
-            phase = .draining(paths)
-            drain()
+            phase = .handingOver(paths)
+            handOver()
         case .resume:
             // One that has let its inbox go is about to end.
             guard inbox != nil else { return }
@@ -110,7 +115,7 @@ final class Worker: @unchecked Sendable {
     /// Ends at once. What is cut off by it must not look whole.
     func stop() {
         for session in Array(sessions.values) { session.abandon() }
-        ended.succeed()
+        relays.abandon { [self] in ended.succeed() }
     }
 
     /// The front is gone. Connections live on here, and other workers may still hand some over, until the keeper has started
@@ -120,7 +125,7 @@ final class Worker: @unchecked Sendable {
         switch phase {
         case .starting: ended.succeed()
         case .serving: finishAlone()
-        case .draining, .finishing: break
+        case .handingOver, .finishing: break
         }
         endIfDone()
     }
@@ -156,7 +161,7 @@ final class Worker: @unchecked Sendable {
             lastReload = 0
             placed = []
             sourceChanges = [:]
-            for session in sessions.values { sourceChanges[session.source, default: 0] += 1 }
+            for source in sessions.values.map(\.source) + relays.sources { arrived(from: source) }
             reportSoon()
         }
     }
@@ -215,6 +220,7 @@ final class Worker: @unchecked Sendable {
             clientContexts = contexts
             log.logLevel = changed.logLevel.swiftLog
             scheduleIdleSweep()
+            relays.use(changed)
         }
         link?.send(.reconfigured(turn))
     }
@@ -248,32 +254,44 @@ final class Worker: @unchecked Sendable {
     private func closeAll() {
         phase = .finishing
         for session in Array(sessions.values) { _ = session.closeOnce() }
+        relays.closeAll()
         endIfDone()
         loop.scheduleTask(in: .seconds(1)) { self.stop() }
     }
 
     // MARK: Counting
 
+    /// Connections that are here, or on their way to where they are not counted yet.
+    var connectionCount: Int { sessions.count + relays.count + underWay + underWayToPrograms }
+
     func remember(_ session: Session) {
         sessions[session.id] = session
-        sourceChanges[session.source, default: 0] += 1
+        arrived(from: session.source)
     }
+
+    /// A connection of `source` is here.
+    func arrived(from source: IPAddress?) { sourceChanges[source, default: 0] += 1 }
 
     func forget(_ session: Session, isMoved: Bool) {
         if sessions.removeValue(forKey: session.id) != nil {
-            // Its next owner counts it by then. Counted by nobody in between, it would let one too many in.
-            let source = session.source
-            if isMoved, !session.staysInWorker {
-                loop.scheduleTask(in: Self.reportDelay * 10) { [turn = frontTurn] in
-                    // Another front has not been told of it.
-                    if turn == self.frontTurn { self.discount(source) }
-                }
-            } else {
-                discount(source)
+            left(from: session.source, isElsewhere: isMoved && !session.staysInWorker)
+        }
+        if !isMoved { endIfDone() }
+    }
+
+    /// A connection of `source` is not here any more.
+    ///
+    /// - Parameter isElsewhere: its next owner counts it soon. Counted by nobody in between, it would let one too many in.
+    func left(from source: IPAddress?, isElsewhere: Bool) {
+        if isElsewhere {
+            loop.scheduleTask(in: Self.reportDelay * 10) { [turn = frontTurn] in
+                // Another front has not been told of it.
+                if turn == self.frontTurn { self.discount(source) }
             }
+        } else {
+            discount(source)
         }
         reportSoon()
-        if !isMoved { endIfDone() }
     }
 
     private func discount(_ source: IPAddress?) {
@@ -285,12 +303,12 @@ final class Worker: @unchecked Sendable {
 
     /// Tells the front, not more often than it can matter.
     func reportSoon() {
-        report.connections = sessions.count + underWay + underWayToPrograms
+        report.connections = connectionCount
         guard !reportIsDue else { return }
         reportIsDue = true
         loop.scheduleTask(in: Self.reportDelay) { [self] in
             reportIsDue = false
-            report.connections = sessions.count + underWay + underWayToPrograms
+            report.connections = connectionCount
             sendReport()
         }
     }
@@ -329,10 +347,10 @@ final class Worker: @unchecked Sendable {
     }
 
     func endIfDone() {
-        guard sessions.isEmpty, underWay == 0, underWayToPrograms == 0 else { return }
+        guard connectionCount == 0 else { return }
         switch phase {
         case .starting, .serving: return
-        case .draining, .finishing:
+        case .handingOver, .finishing:
             leave()
         }
     }
@@ -350,7 +368,7 @@ final class Worker: @unchecked Sendable {
 
     private func hasLeft() {
         inboxHasStopped = true
-        if case .draining = phase { drain() } else { endIfDone() }
+        if case .handingOver = phase { handOver() } else { endIfDone() }
     }
 
     private func end() {
@@ -369,15 +387,34 @@ final class Worker: @unchecked Sendable {
 
     /// An error of one connection: its peer's fault most of the time. What TLS ended is told and counted.
     ///
-    /// - Parameter side: whose connection it was.
-    func note(_ error: any Error, of session: Session, _ side: RelaySide = .client) {
+    /// - Parameter names: what names the connection in a log.
+    func note(_ error: any Error, _ names: @autoclosure () -> Logger.Metadata) {
         if let error = error as? ConnectionError, error.code == .detached { return }
         guard let fault = ConnectionFault(error) else {
             return log.debug("connection ended", metadata: ["reason": "\(error)"])
         }
         report.faults.count(fault.reason)
         reportSoon()
-        faultLog.say(fault, at: .notice, in: log, session.logMetadata(side))
+        faultLog.say(fault, at: .notice, in: log, names())
+    }
+
+    func note(_ error: any Error, of session: Session) { note(error, session.logMetadata) }
+
+    private func heard(_ event: Relays.Event) {
+        switch event {
+        case .arrived(let source): arrived(from: source)
+        case .left(let source, let isElsewhere):
+            left(from: source, isElsewhere: isElsewhere)
+            if !isElsewhere { endIfDone() }
+        case .fault(let error, let names): note(error, names)
+        case .idle: report.idleClosed += 1
+        case .due(let numbers): moveOn(numbers)
+        case .refused(let reason, let names):
+            refused(.noRoom)
+            log.warning("a connection cannot be served", metadata: names.merging(["reason": "\(reason)"]) { $1 })
+        case .failed(let reason):
+            log.error("connections to upstreams cannot be served", metadata: ["reason": "\(reason)"])
+        }
     }
 
     // MARK: Making channels

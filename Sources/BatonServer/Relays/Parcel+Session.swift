@@ -1,0 +1,81 @@
+internal import BatonCore
+internal import BatonNIO
+internal import Handoff
+internal import SessionEngine
+internal import TLSRecords
+
+/// A relay travels between processes as a parcel and lies in the engine as a session: the same two connections.
+extension SessionAtRest {
+    /// A session of a parcel with two connections.
+    ///
+    /// - Parameter state: the parcel's application state.
+    /// - Returns: `nil` if the parcel lacks something, or what it says of a connection contradicts; its sockets are closed.
+    init?(number: UInt64, _ parcel: consuming Parcel, _ state: SessionState, note: [UInt8]) {
+        guard var second = state.upstream, parcel.sockets.count == 2 else { return nil }
+        var clientSnapshot = parcel.snapshot.take()
+        var upstreamSnapshot = parcel.secondSnapshot.take()
+        if !state.received.isEmpty {
+            // Read from the client by a former owner, and not passed on.
+            if let snapshot = upstreamSnapshot.take() {
+                var connection = Connection(resuming: snapshot)
+                guard (try? connection.send(state.received.span.bytes)) != nil else { return nil }
+                upstreamSnapshot = connection.suspend()
+            } else {
+                second.unsent += state.received
+            }
+        }
+        let (received, unsent, annotations) = (parcel.received, parcel.unsent, parcel.metadata.annotations)
+        let sockets = parcel.sockets.takeAll()
+        var client = SessionLeg(descriptor: sockets[0], snapshot: clientSnapshot.take())
+        client.received = received
+        client.unsent = unsent
+        client.isOutputClosed = Self.isOutputClosed(annotations)
+        var upstream = SessionLeg(descriptor: sockets[1], snapshot: upstreamSnapshot.take())
+        upstream.received = second.received
+        upstream.unsent = second.unsent
+        upstream.isOutputClosed = Self.isOutputClosed(second.annotations)
+        // A parcel tells of a plain connection what was said to its peer, not what its peer has said: an end that was passed
+        // on has been read.
+        client.isInputClosed = client.isPlain && upstream.isEnding
+        upstream.isInputClosed = upstream.isPlain && client.isEnding
+        self.init(number: number, client: client, upstream: upstream, note: note)
+    }
+
+    private static func isOutputClosed(_ annotations: [String: [UInt8]]) -> Bool {
+        annotations[ConnectionHandler.Annotation.outputClosed] != nil
+            || annotations[ConnectionHandler.Annotation.closing] != nil
+    }
+
+    /// The parcel of this session.
+    consuming func parcel(_ metadata: ParcelMetadata) -> Parcel {
+        var parcel = Parcel(metadata: metadata)
+        var state = SessionState()
+        state.upstream = UpstreamLeg(
+            received: upstream.received, unsent: upstream.unsent, annotations: upstream.annotations)
+        parcel.applicationState = state.encoded
+        parcel.metadata.annotations.merge(client.annotations) { _, new in new }
+        parcel.received = client.received
+        parcel.unsent = client.unsent
+        parcel.sockets = DescriptorSet(owning: client.descriptor)
+        parcel.sockets.append(owning: upstream.descriptor)
+        parcel.sockets.recordWritePositions()
+        parcel.snapshot = client.snapshot.take()
+        parcel.secondSnapshot = upstream.snapshot.take()
+        return parcel
+    }
+}
+
+extension SessionLeg {
+    /// What a snapshot has no place for: that our end to a plain peer follows (1) or has been sent (2).
+    fileprivate var annotations: [String: [UInt8]] {
+        guard isPlain, isOutputClosed else { return [:] }
+        return [ConnectionHandler.Annotation.outputClosed: [isShut ? 2 : 1]]
+    }
+
+    fileprivate var isPlain: Bool {
+        switch snapshot {
+        case .none: true
+        case .some: false
+        }
+    }
+}

@@ -1,0 +1,77 @@
+internal import Handoff
+internal import TLSRecords
+
+/// What is known of a relay beside its two connections. The arena keeps it, so that whoever adopts the relay can list it,
+/// count it and move it.
+struct RelayNote {
+    var metadata: ParcelMetadata
+    /// What there is to show of the client's TLS; `nil` without.
+    var security: Security?
+
+    struct Security: Equatable {
+        /// SNI.
+        var serverName: String?
+        /// ALPN.
+        var applicationProtocol: String?
+        var version: String
+        var cipher: String
+
+        init(_ info: ConnectionInfo) {
+            serverName = info.serverName
+            applicationProtocol = info.applicationProtocol
+            version = "\(info.suite.version)"
+            cipher = "\(info.suite)"
+        }
+
+        fileprivate init?(_ annotations: inout [String: [UInt8]]) {
+            guard let version = annotations.takeText(Name.version), let cipher = annotations.takeText(Name.cipher)
+            else { return nil }
+            self.version = version
+            self.cipher = cipher
+            serverName = annotations.takeText(Name.serverName)
+            applicationProtocol = annotations.takeText(Name.applicationProtocol)
+        }
+
+        fileprivate func write(to annotations: inout [String: [UInt8]]) {
+            annotations[Name.version] = Array(version.utf8)
+            annotations[Name.cipher] = Array(cipher.utf8)
+            annotations[Name.serverName] = serverName.map { Array($0.utf8) }
+            annotations[Name.applicationProtocol] = applicationProtocol.map { Array($0.utf8) }
+        }
+    }
+
+    private enum Name {
+        static let version = "version"
+        static let cipher = "cipher"
+        static let serverName = "name"
+        static let applicationProtocol = "alpn"
+    }
+
+    init(_ metadata: ParcelMetadata, _ info: ConnectionInfo?) {
+        self.metadata = metadata
+        security = info.map(Security.init)
+    }
+
+    /// Reads what `encoded` wrote. The memory it comes from may be anything after a wild write; `nil` if it is no note.
+    init?(_ bytes: [UInt8]) {
+        guard let metadata = try? bytes.withUnsafeBytes({ bytes in try Parcel.decode(bytes).metadata }) else { return nil }
+        self.metadata = metadata
+        security = Security(&self.metadata.annotations)
+    }
+
+    /// A parcel of nothing but metadata.
+    ///
+    /// - Throws: if the metadata is beyond a parcel's limits.
+    func encoded() throws -> [UInt8] {
+        var metadata = self.metadata
+        security?.write(to: &metadata.annotations)
+        let parcel = Parcel(metadata: metadata)
+        return try parcel.encoded().withBytes { Array($0) }
+    }
+}
+
+extension [String: [UInt8]] {
+    fileprivate mutating func takeText(_ name: String) -> String? {
+        removeValue(forKey: name).map { String(decoding: $0, as: UTF8.self) }
+    }
+}

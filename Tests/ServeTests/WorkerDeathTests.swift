@@ -1,0 +1,44 @@
+import BatonConfiguration
+import BatonServer
+import Foundation
+import StockPeers
+import Testing
+
+/// A worker that ends, however, is replaced, and what it relayed goes on: no byte is lost or comes twice, and no peer sees a
+/// reset.
+@Suite("A worker's death", .serialized, .timeLimit(.minutes(10)))
+struct WorkerDeathTests {
+    /// `make soak` has ten times as many.
+    private static let deaths = ProcessInfo.processInfo.environment["BATON_SOAK_DEATHS"].flatMap { Int($0) } ?? 1_000
+
+    @Test(
+        "relays go on, both ways and whole, through workers that are killed again and again",
+        arguments: [
+            (BusyCrowd.Upstream.plain, [String](), deaths * 4 / 10), (.tls, [], deaths * 3 / 10), (.unix, [], deaths / 10),
+            (.plain, ["--move-every", "50"], deaths * 2 / 10),
+        ])
+    func killed(kind: BusyCrowd.Upstream, flags: [String], count: Int) throws {
+        let files = try TemporaryFiles()
+        let crowd = try BusyCrowd(kind, count: 200, rate: 4, files: files)
+        let server = try Server(["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"] + flags)
+        try crowd.connect(port: server.port)
+        for death in 1...count {
+            try server.killWorker()
+            if death.isMultiple(of: 50) { try crowd.pass() }
+        }
+        try crowd.pass()
+        #expect(try server.waitUntil { $0.connections == 200 }.workers.count == 2)
+        try crowd.end()
+        print("\(count) deaths, upstream \(kind) \(flags): \(crowd.lastLine)")
+    }
+}
+
+extension Server {
+    /// Kills one of the workers with SIGKILL, and waits until another is in its place.
+    func killWorker() throws {
+        let before = try waitUntil { $0.workers.count == 2 && $0.workers.allSatisfy { $0.state == "ready" } }
+        guard let worker = before.workers.randomElement() else { return }
+        kill(worker.pid, SIGKILL)
+        _ = try waitUntil { report in !report.workers.contains { $0.pid == worker.pid } }
+    }
+}
