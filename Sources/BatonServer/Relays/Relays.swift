@@ -67,6 +67,8 @@ final class Relays {
     private let told: (Event) -> Void
     private var entries: [UInt64: Entry] = [:]
     private var engine: SessionLoop?
+    /// The engine's memory.
+    private var arena: CInt?
 
     init(on loop: any EventLoop, _ configuration: Configuration, told: @escaping (Event) -> Void) {
         self.loop = loop
@@ -216,7 +218,7 @@ final class Relays {
             let arena = try Arena.make(
                 slotCount: min(configuration.limits.connections, Self.mostSlots),
                 extentCount: Self.extentCount)
-            defer { close(arena) }
+            self.arena = arena
             engine = try SessionLoop(
                 .init(arena: arena, owner: UInt64(getpid()), limits: limits),
                 .init(events: { [loop] events in loop.execute { relays.value.heard(events) } }))
