@@ -18,6 +18,8 @@ enum AdminMetrics {
         "baton_handoff_failures_total":
             "Connections that were offered to a process and not taken. Most are offered again.",
         "baton_idle_closed_total": "Connections closed because they passed no byte for the listener's idle-time.",
+        "baton_inherited_connections_total": "Connections that went on in another worker when theirs had died.",
+        "baton_lost_connections_total": "Connections that ended with their worker's death.",
         "baton_tls_faults_total":
             "Established connections that TLS ended: the peer broke the protocol, flooded, or sent a fatal alert.",
         "baton_log_dropped_lines_total":
@@ -66,6 +68,10 @@ enum AdminMetrics {
             counter("baton_handoffs_total", worker.movesIn, [("worker", name), ("direction", "in")])
             counter("baton_handoffs_total", worker.movesOut, [("worker", name), ("direction", "out")])
             counter("baton_idle_closed_total", worker.idleClosed, [("worker", name)])
+            counter("baton_inherited_connections_total", worker.inherited, [("worker", name)])
+            for (reason, number) in worker.lost {
+                counter("baton_lost_connections_total", number, [("worker", name), ("reason", reason)])
+            }
             for (reason, number) in worker.faults {
                 counter("baton_tls_faults_total", number, [("worker", name), ("reason", reason)])
             }

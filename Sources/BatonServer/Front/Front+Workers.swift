@@ -181,7 +181,7 @@ extension Front {
             failReadiness("a worker ended while it started (\(ending)); see the log")
         default:
             log.error(
-                "a worker has died; another takes its place, its connections are lost",
+                "a worker has died; another takes its place and goes on with what it relayed",
                 metadata: [
                     "worker": "\(worker.number)", "pid": "\(worker.pid)", "ending": "\(ending)",
                     "connections": "\(worker.report.connections)",

@@ -304,6 +304,8 @@ extension WorkerReport {
         refusals.add(other.refusals)
         faults.add(other.faults)
         idleClosed += other.idleClosed
+        inherited += other.inherited
+        lost.add(other.lost)
         migrations += other.migrations
         droppedLogLines += other.droppedLogLines
         pauses.merge(other.pauses)

@@ -61,6 +61,7 @@ extension Keeper {
                 }
             }
             children[lastProcess] = child
+            if case .worker = order.role, front.line === service { giveEstates(to: lastProcess) }
             return .success((child, control.0))
         }
     }
@@ -83,7 +84,7 @@ extension Keeper {
 
     private func ended(_ child: Child, _ status: CInt) {
         if let channel = child.channel { hear(child, channel) }
-        children[child.process] = nil
+        if let child = children.removeValue(forKey: child.process) { inherit(from: child, ProcessEnding(status: status)) }
         if case .worker = child.role, ProcessEnding(status: status) != .exited(0), child.line === service {
             deaths.workers += 1
             tellDeaths()
@@ -101,8 +102,7 @@ extension Keeper {
             case .end:
                 children[child.process]?.channel = nil
                 return
-            case .message(let message):
-                for descriptor in message.descriptors { close(descriptor) }
+            case .message(let message): hear(message, of: child.process)
             }
         }
     }

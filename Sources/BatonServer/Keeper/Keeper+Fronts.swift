@@ -69,7 +69,10 @@ extension Keeper {
             front.line.use(descriptor, isAlone: isAlone)
             return
         case (.signal(let process, let number), nil):
-            if let child = children[process], child.owner === front { kill(child.pid, number) }
+            if let child = children[process], child.owner === front {
+                if number == SIGKILL { children[process]?.isCondemned = true }
+                kill(child.pid, number)
+            }
         case (.heard, nil): front.hasHeard()
         case (.serves, nil): serves(front)
         case (.leaves, nil):

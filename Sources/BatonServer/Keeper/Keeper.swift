@@ -21,6 +21,10 @@ final class Keeper {
         var owner: KeptFront?
         /// A worker's link to the keeper.
         var channel: KeeperChannel?
+        /// What of it would outlive it.
+        var estates: [UInt32: Estate] = [:]
+        /// Whether it is killed because it does not answer.
+        var isCondemned = false
     }
 
     /// Of the service manager, or made before privileges were given up: for the first front.
@@ -53,6 +57,10 @@ final class Keeper {
     var restartAt: UInt64?
     /// Set once the service ends.
     var exitStatus: Int32?
+    /// What dead workers have left, and nobody has yet.
+    var estates: [Estate] = []
+    /// When somebody gets that, on the monotonic clock in nanoseconds.
+    var heirsDueAt: UInt64?
     /// Whether the workers end without a front.
     var waitsForWorkers = false
     /// A line whose program has refused to take the keeper's place.
@@ -95,7 +103,9 @@ final class Keeper {
             guard let line = lines[child.line] else { continue }
             children[child.process] = Child(
                 process: child.process, pid: child.pid, role: child.role, line: line,
-                owner: child.isOwned ? front : nil, channel: child.link.map { KeeperChannel(owning: $0) })
+                owner: child.isOwned ? front : nil, channel: child.link.map { KeeperChannel(owning: $0) },
+                estates: Dictionary(child.estates.map { ($0.number, Estate($0)) }) { $1 },
+                isCondemned: child.isCondemned)
         }
     }
 
@@ -137,13 +147,16 @@ final class Keeper {
             restartAt = nil
             startFront(.restored)
         }
+        if let due = heirsDueAt, MonotonicTime.now >= due { giveEstates() }
         notifier.flush()
     }
 
     /// Milliseconds until something is due; -1: nothing is.
     private var patience: CInt {
         var limit: UInt64?
-        if let restartAt { limit = restartAt > MonotonicTime.now ? restartAt - MonotonicTime.now : 0 }
+        for due in [restartAt, heirsDueAt].compactMap({ $0 }) {
+            limit = min(limit ?? .max, due > MonotonicTime.now ? due - MonotonicTime.now : 0)
+        }
         if notifier.hasWaiting { limit = min(limit ?? .max, 100_000_000) }
         return limit.map { CInt(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
     }

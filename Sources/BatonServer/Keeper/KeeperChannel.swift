@@ -19,7 +19,9 @@ final class KeeperChannel {
 
     private struct Outgoing {
         let bytes: [UInt8]
-        let descriptor: CInt?
+        let descriptors: [CInt]
+        /// Whether the descriptors are the channel's.
+        let isOwner: Bool
     }
 
     let descriptor: CInt
@@ -39,7 +41,7 @@ final class KeeperChannel {
     }
 
     deinit {
-        for message in outgoing { if let descriptor = message.descriptor { close(descriptor) } }
+        for message in outgoing where message.isOwner { for descriptor in message.descriptors { close(descriptor) } }
         close(descriptor)
     }
 
@@ -54,7 +56,14 @@ final class KeeperChannel {
             if let attached { close(attached) }
             return
         }
-        outgoing.append(Outgoing(bytes: bytes, descriptor: attached))
+        outgoing.append(Outgoing(bytes: bytes, descriptors: attached.map { [$0] } ?? [], isOwner: true))
+        flush()
+    }
+
+    /// Sends a message with descriptors that stay open until it has been sent, and stay the caller's.
+    func send(bytes: [UInt8], lending lent: [CInt]) {
+        guard !isBroken, outgoing.count < Self.mostWaiting else { return }
+        outgoing.append(Outgoing(bytes: bytes, descriptors: lent, isOwner: false))
         flush()
     }
 
@@ -70,14 +79,15 @@ final class KeeperChannel {
     func flush() {
         var sent = 0
         for message in outgoing {
-            let descriptors = message.descriptor.map { [$0] } ?? []
+            let descriptors = message.descriptors
             let result = message.bytes.withUnsafeBytes {
                 baton_send_message(
                     descriptor, $0.baseAddress, $0.count, nil, 0, descriptors, CInt(descriptors.count))
             }
-            if result == -EAGAIN { break }
+            // ETOOMANYREFS: as many descriptors are under way as this user may have, until the other side takes some.
+            if result == -EAGAIN || result == -ETOOMANYREFS { break }
             if result < 0 { isBroken = true }
-            for descriptor in descriptors { close(descriptor) }
+            if message.isOwner { for descriptor in descriptors { close(descriptor) } }
             sent += 1
         }
         outgoing.removeFirst(sent)

@@ -52,6 +52,8 @@ struct KeeperState: Codable {
         /// Whether the front hears of it.
         var isOwned: Bool
         var link: CInt?
+        var estates: [Estate.State]
+        var isCondemned: Bool
     }
 
     var lines: [Line]
@@ -66,6 +68,7 @@ struct KeeperState: Codable {
 
     var descriptors: [CInt] {
         lines.flatMap(\.descriptors) + [front.link] + children.compactMap(\.link)
+            + children.flatMap(\.estates).flatMap(\.descriptors)
     }
 
     // MARK: From program to program
@@ -149,7 +152,7 @@ extension Keeper {
 
     /// Whether there is one front, of another program than this, and all that was to be sent has been.
     private var canLeave: Bool {
-        guard let serving, fronts.count == 1, service.number != ownLine, service.program.file >= 0 else { return false }
+        guard let serving, fronts.count == 1, estates.isEmpty, service.number != ownLine, service.program.file >= 0 else { return false }
         return !serving.channel.hasOutgoing && children.values.allSatisfy { $0.channel?.hasOutgoing != true }
     }
 
@@ -167,7 +170,8 @@ extension Keeper {
             children: children.values.map {
                 .init(
                     process: $0.process, pid: $0.pid, role: $0.role, line: $0.line.number, isOwned: $0.owner != nil,
-                    link: $0.channel?.descriptor)
+                    link: $0.channel?.descriptor, estates: $0.estates.values.map(\.state),
+                    isCondemned: $0.isCondemned)
             }, deaths: deaths, stops: stops)
         refuse(String(cString: strerror(state.execute(service.program))))
     }

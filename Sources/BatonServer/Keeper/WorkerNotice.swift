@@ -18,12 +18,40 @@ enum WorkerNotice: UInt8 {
 enum WorkerKeeperLink {
     private static let descriptor: CInt = 3
 
+    /// How long the keeper may take nothing, milliseconds. It waits for nobody; what is longer is that it is stopped.
+    private static let patience: CInt = 5_000
+
+    /// What is to outlive this process. It returns when the keeper has it, whatever becomes of this process.
+    ///
+    /// - Parameter descriptors: stay the caller's.
+    /// - Returns: whether that could be said.
+    @discardableResult
+    static func say(_ message: EstateMessage, _ descriptors: [CInt] = []) -> Bool {
+        let bytes = message.encoded
+        while true {
+            let result = bytes.withUnsafeBytes {
+                baton_send_message(
+                    descriptor, $0.baseAddress, $0.count, nil, 0, descriptors, CInt(descriptors.count))
+            }
+            if result == 0 { return true }
+            guard result == -EAGAIN || result == -ETOOMANYREFS else { return false }
+            var polled = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+            guard poll(&polled, 1, patience) > 0 else { return false }
+            // Too many descriptors under way are no matter of room.
+            if result == -ETOOMANYREFS { sched_yield() }
+        }
+    }
+
     /// Hears the keeper, on a thread of its own.
     ///
     /// - Parameters:
     ///   - linked: called with a control link to another front, which is the receiver's.
+    ///   - left: called with what a worker has left that has died, descriptors are the receiver's.
     ///   - ended: called once, when the keeper is gone, or if there is none.
-    static func listen(linked: @escaping @Sendable (CInt) -> Void, ended: @escaping @Sendable () -> Void) {
+    static func listen(
+        linked: @escaping @Sendable (CInt) -> Void, left: @escaping @Sendable (EstateMessage, [CInt]) -> Void,
+        ended: @escaping @Sendable () -> Void
+    ) {
         var kind: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
         guard getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0,
@@ -31,6 +59,10 @@ enum WorkerKeeperLink {
         else { return ended() }
         startThread("baton-keeper") {
             while case .message(let message) = KeeperChannel.receive(from: descriptor, waits: true) {
+                if let word = EstateMessage(message.bytes, descriptors: message.descriptors.count) {
+                    left(word, message.descriptors)
+                    continue
+                }
                 guard let attached = message.onlyDescriptor() else { continue }
                 switch WorkerNotice(message.bytes) {
                 case .link: linked(attached)

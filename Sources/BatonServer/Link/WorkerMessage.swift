@@ -39,6 +39,10 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var faults: [String: Int] = [:]
     /// Connections closed because nothing had passed for too long.
     var idleClosed = 0
+    /// Connections that a worker has left that died, and that went on here.
+    var inherited = 0
+    /// Connections of such workers that could not go on, by reason.
+    var lost: [String: Int] = [:]
     /// Moves to and from other hosts. Only a front has some.
     var migrations = 0
     var pauses = PauseHistogram()
@@ -59,6 +63,8 @@ struct WorkerReport: Codable, Sendable, Equatable {
         faults = try container.decodeIfPresent([String: Int].self, forKey: .faults) ?? [:]
         idleClosed = try container.decodeIfPresent(Int.self, forKey: .idleClosed) ?? 0
         migrations = try container.decodeIfPresent(Int.self, forKey: .migrations) ?? 0
+        inherited = try container.decodeIfPresent(Int.self, forKey: .inherited) ?? 0
+        lost = try container.decodeIfPresent([String: Int].self, forKey: .lost) ?? [:]
         pauses = try container.decode(PauseHistogram.self, forKey: .pauses)
         droppedLogLines = try container.decodeIfPresent(Int.self, forKey: .droppedLogLines) ?? 0
     }

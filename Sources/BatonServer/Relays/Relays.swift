@@ -27,6 +27,8 @@ final class Relays {
         case refused(String, Logger.Metadata)
         /// The engine has no memory to work in.
         case failed(String)
+        /// What a worker has left that has died: so many relays go on here, and these are lost, by the reason.
+        case inherited(Int, lost: [String: Int])
     }
 
     private struct Entry {
@@ -35,10 +37,13 @@ final class Relays {
         let target: String
         /// The sweep of a drain that has last asked for it.
         let sweep: [UInt8]?
+        /// The number of its engine.
+        let engine: UInt32
         /// It is being taken out.
         var isLeaving = false
 
-        init(_ metadata: ParcelMetadata) {
+        init(_ metadata: ParcelMetadata, in engine: UInt32) {
+            self.engine = engine
             peer = metadata.source
             listener = metadata.listener
             target = metadata.target.map { "\($0)" } ?? ""
@@ -63,17 +68,34 @@ final class Relays {
     }
 
     private let loop: any EventLoop
-    private var configuration: Configuration
+    private var configuration = Configuration()
     private let told: (Event) -> Void
     private var entries: [UInt64: Entry] = [:]
-    private var engine: SessionLoop?
-    /// The engine's memory.
-    private var arena: CInt?
+    /// One for this worker's own relays, and one for the memory of each that has died. They are called by the number of the
+    /// worker that has made the memory.
+    private var engines: [UInt32: SessionLoop] = [:]
+    /// Those whose memory is coming.
+    private var arriving: [UInt32: Arriving] = [:]
+    /// What engines were given that have not said what they have taken over.
+    private var offered: [UInt32: [SlotName: (client: CInt, upstream: CInt)]] = [:]
+    /// The worker's number.
+    private var number: UInt32 = 0
 
-    init(on loop: any EventLoop, _ configuration: Configuration, told: @escaping (Event) -> Void) {
+    /// Memory that a dead worker has left, as far as it has come.
+    private struct Arriving {
+        let arena: CInt
+        var sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
+    }
+
+    init(on loop: any EventLoop, told: @escaping (Event) -> Void) {
         self.loop = loop
-        self.configuration = configuration
         self.told = told
+    }
+
+    /// What a worker has left that has died goes on before that; relays of this one's own begin after it.
+    func start(worker number: Int, _ configuration: Configuration) {
+        self.number = UInt32(truncatingIfNeeded: number)
+        use(configuration)
     }
 
     // MARK: Which there are
@@ -95,11 +117,14 @@ final class Relays {
 
     /// At most `limit` whose numbers are above `number`, in their order.
     func list(after number: UInt64, limit: Int, _ answer: @escaping ([(UInt64, RelayNote)]) -> Void) {
-        guard let engine, limit > 0, !entries.isEmpty else { return answer([]) }
-        let bound = NIOLoopBound(answer, eventLoop: loop)
-        engine.list(after: number, limit: limit) { [loop] summaries in
-            loop.execute {
-                bound.value(summaries.compactMap { summary in RelayNote(summary.note).map { (summary.number, $0) } })
+        guard limit > 0, !engines.isEmpty, !entries.isEmpty else { return answer([]) }
+        let found = NIOLoopBound(Gathering<(UInt64, RelayNote)>(from: engines.count, answer), eventLoop: loop)
+        for engine in engines.values {
+            engine.list(after: number, limit: limit) { [loop] summaries in
+                loop.execute {
+                    found.value.add(
+                        summaries.compactMap { summary in RelayNote(summary.note).map { (summary.number, $0) } })
+                }
             }
         }
     }
@@ -109,10 +134,10 @@ final class Relays {
     /// Makes a relay of a parcel with two connections.
     func begin(_ parcel: consuming Parcel, _ state: SessionState) {
         let metadata = parcel.metadata
-        let entry = Entry(metadata)
+        let entry = Entry(metadata, in: self.number)
         let number = Session.nextNumber()
         let idleTime = metadata.idleFor / 1_000_000
-        guard let engine = startedEngine(),
+        guard let engine = ownEngine(),
             let note = try? RelayNote(metadata, parcel.info).encoded(),
             var session = SessionAtRest(number: number, parcel, state, note: note)
         else { return told(.refused("it is no relay that can be taken", entry.names(.client))) }
@@ -144,29 +169,24 @@ final class Relays {
 
     /// Takes relays out. Those that are about to end stay, and so do those that are not here.
     func take(_ numbers: [UInt64], _ answer: @escaping ([Taken]) -> Void) {
-        let numbers = numbers.filter(isHere)
-        guard let engine, !numbers.isEmpty else { return answer([]) }
-        for number in numbers { entries[number]?.isLeaving = true }
-        let bound = NIOLoopBound((self, answer), eventLoop: loop)
-        engine.extract(numbers) { [loop] parcels, left in
-            loop.execute {
-                let (relays, answer) = bound.value
-                for (number, _) in left { relays.entries[number]?.isLeaving = false }
-                answer(parcels.compactMap(relays.taken))
+        let parts = Dictionary(grouping: numbers.filter(isHere)) { entries[$0]!.engine }
+        guard !parts.isEmpty else { return answer([]) }
+        let found = NIOLoopBound((self, Gathering(from: parts.count, answer)), eventLoop: loop)
+        for (engine, numbers) in parts {
+            for number in numbers { entries[number]?.isLeaving = true }
+            engines[engine]?.extract(numbers) { [loop] parcels, left in
+                loop.execute {
+                    let (relays, gathering) = found.value
+                    for (number, _) in left { relays.entries[number]?.isLeaving = false }
+                    gathering.add(parcels.compactMap(relays.taken))
+                }
             }
         }
     }
 
     /// Takes at most `count` out, whichever.
     func take(upTo count: Int, _ answer: @escaping ([Taken]) -> Void) {
-        guard let engine, count > 0, !entries.isEmpty else { return answer([]) }
-        let bound = NIOLoopBound((self, answer), eventLoop: loop)
-        engine.extract(upTo: count) { [loop] parcels in
-            loop.execute {
-                let (relays, answer) = bound.value
-                answer(parcels.compactMap(relays.taken))
-            }
-        }
+        take(Array(entries.lazy.filter { !$0.value.isLeaving }.prefix(max(0, count)).map(\.key)), answer)
     }
 
     private func taken(_ parcel: SessionParcel) -> Taken? {
@@ -180,13 +200,16 @@ final class Relays {
     }
 
     /// Ends all. Neither side of a relay has ended when it does, so neither may see an end in order.
-    func closeAll() { engine?.resetAll() }
+    func closeAll() { for engine in engines.values { engine.resetAll() } }
 
     /// Ends all at once.
-    func abandon(_ done: @escaping @Sendable () -> Void) {
-        guard let engine else { return done() }
-        engine.resetAll()
-        engine.count { [loop] _ in loop.execute { done() } }
+    func abandon(_ done: @escaping () -> Void) {
+        guard !engines.isEmpty else { return done() }
+        closeAll()
+        let found = NIOLoopBound(Gathering<Int>(from: engines.count) { _ in done() }, eventLoop: loop)
+        for engine in engines.values {
+            engine.count { [loop] _ in loop.execute { found.value.add([]) } }
+        }
     }
 
     // MARK: The configuration
@@ -194,9 +217,11 @@ final class Relays {
     /// What holds from now on.
     func use(_ configuration: Configuration) {
         self.configuration = configuration
-        guard let engine else { return }
-        engine.setLimits(limits, moveEvery: moveEvery)
-        engine.setIdleLimits(entries.map { ($0.key, idleLimit($0.value.listener)) })
+        for (number, engine) in engines {
+            engine.setLimits(limits, moveEvery: moveEvery)
+            engine.setIdleLimits(
+                entries.filter { $0.value.engine == number }.map { ($0.key, idleLimit($0.value.listener)) })
+        }
     }
 
     private var limits: SessionLimits { SessionLimits(bufferSize: configuration.limits.bufferSize) }
@@ -208,30 +233,99 @@ final class Relays {
         return UInt32(clamping: limit.components.seconds * 1_000 + limit.components.attoseconds / 1_000_000_000_000_000)
     }
 
-    // MARK: The engine
+    // MARK: Engines
 
-    /// It is made when there is the first relay.
-    private func startedEngine() -> SessionLoop? {
-        if let engine { return engine }
-        let relays = NIOLoopBound(self, eventLoop: loop)
+    /// The engine of this worker's own relays. It is made when there is the first.
+    private func ownEngine() -> SessionLoop? {
+        if let engine = engines[number] { return engine }
         do {
             let arena = try Arena.make(
-                slotCount: min(configuration.limits.connections, Self.mostSlots),
-                extentCount: Self.extentCount)
-            self.arena = arena
-            engine = try SessionLoop(
-                .init(arena: arena, owner: UInt64(getpid()), limits: limits),
-                .init(events: { [loop] events in loop.execute { relays.value.heard(events) } }))
+                slotCount: min(configuration.limits.connections, Self.mostSlots), extentCount: Self.extentCount)
+            WorkerKeeperLink.say(EstateMessage(.arena, number), [arena])
+            try start(number, arena: arena)
         } catch {
             told(.failed("\(error)"))
         }
-        return engine
+        return engines[number]
     }
 
     private static let mostSlots = 65_536
     private static let extentCount = 16_384
 
-    private func heard(_ events: [SessionEvent]) {
+    /// - Parameter arena: stays open, because the engine maps it on its own thread.
+    private func start(
+        _ number: UInt32, arena: CInt, after former: FormerEnd = .relinquished,
+        _ sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
+    ) throws(ArenaError) {
+        let relays = NIOLoopBound(self, eventLoop: loop)
+        let owner = UInt64(UInt32(bitPattern: getpid())) << 32 | UInt64(UInt32.random(in: 1...UInt32.max))
+        engines[number] = try SessionLoop(
+            .init(arena: arena, owner: owner, former: former, sockets: sockets, limits: limits),
+            .init(
+                events: { [loop] events in loop.execute { relays.value.heard(events, number) } },
+                keep: { sessions in
+                    for first in stride(from: 0, to: sessions.count, by: EstateMessage.mostSessions) {
+                        let some = sessions[first..<min(first + EstateMessage.mostSessions, sessions.count)]
+                        WorkerKeeperLink.say(
+                            EstateMessage(.keep, number, some.map { .init($0) }),
+                            some.flatMap { [$0.client, $0.upstream] })
+                    }
+                },
+                released: { slots in
+                    WorkerKeeperLink.say(EstateMessage(.release, number, slots.map { .init($0) }))
+                }))
+    }
+
+    /// The keeper hands on what a worker has left that has died.
+    ///
+    /// - Parameter descriptors: are taken over.
+    func hear(_ message: EstateMessage, _ descriptors: [CInt]) {
+        switch message.kind {
+        case .arena: arriving[message.number] = Arriving(arena: descriptors[0])
+        case .keep:
+            for (index, entry) in message.entries.enumerated() {
+                let name = SlotName(slot: Int(entry.slot), generation: entry.generation)
+                arriving[message.number]?.sockets[name] = (descriptors[2 * index], descriptors[2 * index + 1])
+            }
+        case .begin:
+            guard let left = arriving.removeValue(forKey: message.number) else { return }
+            let owner = Arena.owner(of: left.arena)
+            let isFault = message.entries.first?.slot == UInt32(Estate.End.fault.rawValue)
+            offered[message.number] = left.sockets
+            do {
+                try start(
+                    message.number, arena: left.arena,
+                    after: owner == 0 ? .relinquished : isFault ? .fault(owner: owner) : .killed(owner: owner),
+                    left.sockets)
+            } catch {
+                told(.inherited(0, lost: ["\(error)": left.sockets.count]))
+            }
+        case .release: break
+        }
+    }
+
+    /// An engine has taken over what another worker has left.
+    private func inherit(_ adopted: [SessionSummary], _ lost: [LostSession], _ engine: UInt32) {
+        let known = Set(adopted.map(\.slot.slot)).union(lost.map(\.slot))
+        // Sessions that were over when their worker died.
+        for (name, sockets) in offered.removeValue(forKey: engine) ?? [:] where !known.contains(name.slot) {
+            close(sockets.client)
+            close(sockets.upstream)
+        }
+        guard !adopted.isEmpty || !lost.isEmpty else { return }
+        var reasons: [String: Int] = [:]
+        for session in lost { reasons["\(session.reason)", default: 0] += 1 }
+        for session in adopted {
+            // One whose note cannot be read goes on all the same.
+            let entry = Entry(RelayNote(session.note)?.metadata ?? ParcelMetadata(), in: engine)
+            entries[session.number] = entry
+            told(.arrived(entry.source))
+        }
+        told(.inherited(adopted.count, lost: reasons))
+        if number > 0 { use(configuration) }
+    }
+
+    private func heard(_ events: [SessionEvent], _ engine: UInt32) {
         var due: [UInt64] = []
         for event in events {
             switch event {
@@ -244,12 +338,45 @@ final class Relays {
                 case .inOrder, .reset, .protocolError, .closed: break
                 }
                 told(.left(entry.source, isElsewhere: false))
-            case .failed(let error): told(.failed("\(error)"))
-            case .started, .stopped: break
+            case .failed(let error):
+                engines[engine] = nil
+                let sockets = offered.removeValue(forKey: engine) ?? [:]
+                for sockets in sockets.values {
+                    SocketReset.close(sockets.client)
+                    SocketReset.close(sockets.upstream)
+                }
+                if !sockets.isEmpty { told(.inherited(0, lost: ["\(error)": sockets.count])) }
+                told(.failed("\(error)"))
+            case .started(let adopted, let lost): inherit(adopted, lost, engine)
+            case .stopped: break
             }
         }
         if !due.isEmpty { told(.due(due)) }
     }
+}
+
+/// Answers of several engines to one question.
+private final class Gathering<Element> {
+    private var left: Int
+    private var found: [Element] = []
+    private let done: ([Element]) -> Void
+
+    init(from count: Int, _ done: @escaping ([Element]) -> Void) {
+        left = count
+        self.done = done
+    }
+
+    func add(_ elements: [Element]) {
+        found += elements
+        left -= 1
+        if left == 0 { done(found) }
+    }
+}
+
+extension EstateMessage.Entry {
+    fileprivate init(_ name: SlotName) { self.init(slot: UInt32(name.slot), generation: name.generation) }
+
+    fileprivate init(_ session: SessionSockets) { self.init(session.slot) }
 }
 
 extension Parcel {

@@ -35,7 +35,9 @@ class Session {
         self.target = target
     }
 
-    /// No two connections of a worker have the same number.
+    /// No two connections of a server have the same number, if each worker begins with its own.
+    static func number(from worker: Int) { lastID = UInt64(worker) << 32 }
+
     static func nextNumber() -> UInt64 {
         lastID &+= 1
         return lastID

@@ -35,7 +35,7 @@ final class Worker: @unchecked Sendable {
     /// Those that NIO serves: the client alone is there, or its upstream is being connected.
     var sessions: [UInt64: Session] = [:]
     /// Those that the engine serves.
-    private(set) lazy var relays = Relays(on: loop, configuration) { [unowned self] event in heard(event) }
+    private(set) lazy var relays = Relays(on: loop) { [unowned self] event in heard(event) }
     /// Whether connections are being taken out of the engine, to be handed over.
     var isGathering = false
     var report = WorkerReport()
@@ -169,9 +169,11 @@ final class Worker: @unchecked Sendable {
     private func start(_ setup: WorkerSetup) {
         do {
             number = setup.number
+            Session.number(from: number)
             configuration = try Configuration(file: setup.file, arguments: setup.flags)
             log.logLevel = configuration.logLevel.swiftLog
             log[metadataKey: "worker"] = "\(number)"
+            relays.start(worker: number, configuration)
             let inbox = try ParcelReceiver(at: setup.socket) { [self] parcel in
                 verdict(on: parcel)
             } received: { [self] boxes in
@@ -412,6 +414,16 @@ final class Worker: @unchecked Sendable {
         case .refused(let reason, let names):
             refused(.noRoom)
             log.warning("a connection cannot be served", metadata: names.merging(["reason": "\(reason)"]) { $1 })
+        case .inherited(let count, let lost):
+            let number = lost.values.reduce(0, +)
+            report.inherited += count
+            report.lost.add(lost)
+            reportSoon()
+            let reasons = lost.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+            log.log(
+                level: number > 0 ? .error : .notice, "goes on with what a worker has left that has died",
+                metadata: ["connections": "\(count)", "lost": "\(number)"].merging(
+                    number > 0 ? ["reasons": "\(reasons)"] : [:]) { $1 })
         case .failed(let reason):
             log.error("connections to upstreams cannot be served", metadata: ["reason": "\(reason)"])
         }

@@ -25,6 +25,8 @@ package enum WorkerMain {
         try await worker.loop.flatSubmit { worker.meet(descriptor) }.get()
         WorkerKeeperLink.listen { descriptor in
             worker.loop.execute { worker.meetNext(descriptor) }
+        } left: { message, descriptors in
+            worker.loop.execute { worker.relays.hear(message, descriptors) }
         } ended: {
             worker.loop.execute { worker.keeperEnded() }
         }

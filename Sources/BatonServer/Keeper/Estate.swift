@@ -1,0 +1,81 @@
+internal import Glibc
+
+/// What a worker's relays leave behind: the memory that they are in, and a duplicate of each one's sockets. The keeper neither
+/// maps the one nor reads the other.
+final class Estate {
+    struct Sockets: Codable {
+        var slot: UInt32
+        /// Counts the sessions of the slot.
+        var generation: UInt64
+        var client: CInt
+        var upstream: CInt
+    }
+
+    /// How the last worker that had it ended.
+    enum End: UInt8, Codable {
+        /// It was killed from outside, or left before it had ended all.
+        case killed = 1
+        /// By a fault of its own, or because it did not answer.
+        case fault = 2
+    }
+
+    /// The number that the worker and the keeper call it by; no other estate of the service has it.
+    let number: UInt32
+    let arena: CInt
+    private var sockets: [UInt32: Sockets] = [:]
+    var end = End.killed
+
+    init(_ number: UInt32, arena: CInt) {
+        self.number = number
+        self.arena = arena
+    }
+
+    deinit {
+        close(arena)
+        for sockets in sockets.values { close(sockets) }
+    }
+
+    var isEmpty: Bool { sockets.isEmpty }
+
+    /// In the order of their slots.
+    var all: [Sockets] { sockets.values.sorted { $0.slot < $1.slot } }
+
+    /// Keeps the sockets of a session. What was kept of an earlier one in the slot goes.
+    func keep(_ kept: Sockets) {
+        if let former = sockets.updateValue(kept, forKey: kept.slot) { close(former) }
+    }
+
+    /// A session is over. A later one in its slot stays.
+    func release(_ slot: UInt32, _ generation: UInt64) {
+        guard let kept = sockets[slot], kept.generation == generation else { return }
+        sockets[slot] = nil
+        close(kept)
+    }
+
+    private func close(_ sockets: Sockets) {
+        close(sockets.client)
+        close(sockets.upstream)
+    }
+
+    private func close(_ descriptor: CInt) { _ = Glibc.close(descriptor) }
+
+    // MARK: From program to program
+
+    struct State: Codable {
+        var number: UInt32
+        var arena: CInt
+        var end: End
+        var sockets: [Sockets]
+
+        var descriptors: [CInt] { [arena] + sockets.flatMap { [$0.client, $0.upstream] } }
+    }
+
+    var state: State { State(number: number, arena: arena, end: end, sockets: all) }
+
+    init(_ state: State) {
+        number = state.number
+        arena = state.arena
+        end = state.end
+        for kept in state.sockets { sockets[kept.slot] = kept }
+    }
+}
