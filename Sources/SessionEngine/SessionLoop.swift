@@ -229,19 +229,22 @@ package final class SessionLoop: Sendable {
 
     private func work(_ start: Start) throws(ArenaError) {
         var unused = start.sockets
-        // Of sessions that ended before anybody was told, or of an arena that could not be had.
-        func closeUnused() {
+        func closeUnused(resetting: Bool) {
             for (client, upstream) in unused.values {
-                close(client)
-                close(upstream)
+                for descriptor in [client, upstream] {
+                    if resetting { stream_reset(descriptor) }
+                    close(descriptor)
+                }
             }
             unused = [:]
         }
-        defer { closeUnused() }
+        // Of an arena that could not be had.
+        defer { closeUnused(resetting: true) }
         var engine = try Engine(
             taking: Arena(mapping: start.arena), as: start.owner, after: start.former, limits: start.limits,
             wakeable: wake, sockets: { unused.removeValue(forKey: $0) }, keep: callbacks.keep)
-        closeUnused()
+        // Of sessions that ended before anybody was told.
+        closeUnused(resetting: false)
         callbacks.events([.started(adopted: engine.list(after: nil, limit: .max), lost: engine.lost)])
         tell(&engine)
         while true {

@@ -77,7 +77,7 @@ final class Relays {
     /// Those whose memory is coming.
     private var arriving: [UInt32: Arriving] = [:]
     /// What engines were given that have not said what they have taken over.
-    private var offered: [UInt32: [SlotName: (client: CInt, upstream: CInt)]] = [:]
+    private var offered: [UInt32: [SlotName]] = [:]
     /// The worker's number.
     private var number: UInt32 = 0
 
@@ -271,9 +271,15 @@ final class Relays {
                             some.flatMap { [$0.client, $0.upstream] })
                     }
                 },
-                released: { slots in
-                    WorkerKeeperLink.say(EstateMessage(.release, number, slots.map { .init($0) }))
-                }))
+                released: { Self.release($0, of: number) }))
+    }
+
+    /// Duplicates of these sessions' sockets need not be kept.
+    private static func release(_ slots: [SlotName], of engine: UInt32) {
+        for first in stride(from: 0, to: slots.count, by: 1_000) {
+            let some = slots[first..<min(first + 1_000, slots.count)]
+            WorkerKeeperLink.say(EstateMessage(.release, engine, some.map { .init($0) }))
+        }
     }
 
     /// The keeper hands on what a worker has left that has died.
@@ -291,13 +297,18 @@ final class Relays {
             guard let left = arriving.removeValue(forKey: message.number) else { return }
             let owner = Arena.owner(of: left.arena)
             let isFault = message.entries.first?.slot == UInt32(Estate.End.fault.rawValue)
-            offered[message.number] = left.sockets
+            offered[message.number] = Array(left.sockets.keys)
             do {
                 try start(
                     message.number, arena: left.arena,
                     after: owner == 0 ? .relinquished : isFault ? .fault(owner: owner) : .killed(owner: owner),
                     left.sockets)
             } catch {
+                for (client, upstream) in left.sockets.values {
+                    SocketReset.close(client)
+                    SocketReset.close(upstream)
+                }
+                Self.release(offered.removeValue(forKey: message.number) ?? [], of: message.number)
                 told(.inherited(0, lost: ["\(error)": left.sockets.count]))
             }
         case .release: break
@@ -306,12 +317,9 @@ final class Relays {
 
     /// An engine has taken over what another worker has left.
     private func inherit(_ adopted: [SessionSummary], _ lost: [LostSession], _ engine: UInt32) {
-        let known = Set(adopted.map(\.slot.slot)).union(lost.map(\.slot))
-        // Sessions that were over when their worker died.
-        for (name, sockets) in offered.removeValue(forKey: engine) ?? [:] where !known.contains(name.slot) {
-            close(sockets.client)
-            close(sockets.upstream)
-        }
+        let offered = offered.removeValue(forKey: engine) ?? []
+        // Sessions that were over when their worker died, and those that are lost.
+        Self.release(Array(Set(offered).subtracting(adopted.map(\.slot))), of: engine)
         guard !adopted.isEmpty || !lost.isEmpty else { return }
         var reasons: [String: Int] = [:]
         for session in lost { reasons["\(session.reason)", default: 0] += 1 }
@@ -340,12 +348,9 @@ final class Relays {
                 told(.left(entry.source, isElsewhere: false))
             case .failed(let error):
                 engines[engine] = nil
-                let sockets = offered.removeValue(forKey: engine) ?? [:]
-                for sockets in sockets.values {
-                    SocketReset.close(sockets.client)
-                    SocketReset.close(sockets.upstream)
-                }
-                if !sockets.isEmpty { told(.inherited(0, lost: ["\(error)": sockets.count])) }
+                let slots = offered.removeValue(forKey: engine) ?? []
+                Self.release(slots, of: engine)
+                if !slots.isEmpty { told(.inherited(0, lost: ["\(error)": slots.count])) }
                 told(.failed("\(error)"))
             case .started(let adopted, let lost): inherit(adopted, lost, engine)
             case .stopped: break
