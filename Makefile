@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
 FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
 
-.PHONY: demo test build release format lint fuzz sanitize bench lab lab-down clean
+.PHONY: demo test soak build release format lint fuzz sanitize bench lab lab-down clean
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
@@ -18,6 +18,11 @@ test: ## every test there is
 	@scripts/bootstrap.sh test
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build --no-parallel 2>&1 | tee .build-test.log || { echo "what failed:"; grep -E '✘|recorded an issue|error:' .build-test.log; exit 1; }
+
+soak: ## what takes longer: ten thousand workers are killed under load
+	@scripts/bootstrap.sh test
+	swift build --build-tests $(SWIFT_FLAGS)
+	BATON_SOAK_DEATHS=10000 swift test --skip-build --no-parallel --filter WorkerDeathTests
 
 build: ## the debug build
 	@scripts/bootstrap.sh build

@@ -77,7 +77,8 @@ let package = Package(
         .target(
             name: "BatonServer",
             dependencies: [
-                "BatonCore", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "SessionEngine", "HostMigration", "BatonNIO",
+                "BatonCore", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "SessionEngine",
+                "HostMigration", "BatonNIO",
                 "SelfSigned",
                 "CLinuxSockets",
                 .product(name: "CoreMetrics", package: "swift-metrics"),

@@ -83,8 +83,8 @@ extension Session {
             place.pointee.output_extent = ARENA_NO_EXTENT
             place.pointee.fragment_extent = ARENA_NO_EXTENT
         }
-        let clientStream = try StreamStart(.client, session.client)
-        let upstreamStream = try StreamStart(.upstream, session.upstream)
+        let clientStream = try StreamStart(session.client)
+        let upstreamStream = try StreamStart(session.upstream)
         SessionFacts.write(
             slot, client: session.client.lastingFacts(), upstream: session.upstream.lastingFacts(), note: session.note,
             arena, &pool)
@@ -122,7 +122,7 @@ private struct StreamStart {
     let isShut: Bool
     let isUnix: Bool
 
-    init(_ side: SessionSide, _ leg: borrowing SessionLeg) throws(BeginError) {
+    init(_ leg: borrowing SessionLeg) throws(BeginError) {
         isUnix = UnixStream.canCarry(leg.descriptor)
         guard !isUnix else {
             // The slot counts by itself.
@@ -133,13 +133,15 @@ private struct StreamStart {
         let failed = stream_position_of(leg.descriptor, &position)
         guard failed == 0 else { throw .noPosition(-failed) }
         var (read, written) = (position.read, position.written)
-        if position.is_closed != 0 {
+        if position.is_closed != 0, leg.isEnding, leg.outgoingCount == 0, position.has_error == 0 {
             // Closed in order, it has had a FIN each way, which the counters count.
-            guard leg.isEnding, leg.outgoingCount == 0, position.has_error == 0 else { throw .failed(side) }
             read &-= 1
             written &-= 1
+            isShut = true
+        } else {
+            // One that has been reset is found so by read(2), behind what came before.
+            isShut = position.is_shut != 0
         }
-        isShut = position.is_closed != 0 || position.is_shut != 0
         // What the leg has had already counts as read in the slot.
         readBase = read &- UInt64(leg.inboundCount)
         writeBase = written

@@ -70,5 +70,6 @@ final class BusyCrowd {
             """, "crowd.yaml")
     }
 
-    private static let program = URL(filePath: #filePath).deletingLastPathComponent().path() + "../../scripts/busy_crowd.py"
+    private static let program =
+        URL(filePath: #filePath).deletingLastPathComponent().path() + "../../scripts/busy_crowd.py"
 }

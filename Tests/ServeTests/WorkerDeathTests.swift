@@ -6,7 +6,7 @@ import Testing
 
 /// A worker that ends, however, is replaced, and what it relayed goes on: no byte is lost or comes twice, and no peer sees a
 /// reset.
-@Suite("A worker's death", .serialized, .timeLimit(.minutes(10)))
+@Suite("A worker's death", .serialized, .timeLimit(.minutes(60)))
 struct WorkerDeathTests {
     /// `make soak` has ten times as many.
     private static let deaths = ProcessInfo.processInfo.environment["BATON_SOAK_DEATHS"].flatMap { Int($0) } ?? 1_000
@@ -14,13 +14,14 @@ struct WorkerDeathTests {
     @Test(
         "relays go on, both ways and whole, through workers that are killed again and again",
         arguments: [
-            (BusyCrowd.Upstream.plain, [String](), deaths * 4 / 10), (.tls, [], deaths * 3 / 10), (.unix, [], deaths / 10),
-            (.plain, ["--move-every", "50"], deaths * 2 / 10),
+            (BusyCrowd.Upstream.plain, [String](), deaths * 4 / 10), (.tls, [], deaths * 3 / 10),
+            (.unix, [], deaths / 10), (.plain, ["--move-every", "50"], deaths * 2 / 10),
         ])
     func killed(kind: BusyCrowd.Upstream, flags: [String], count: Int) throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(kind, count: 200, rate: 4, files: files)
-        let server = try Server(["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"] + flags)
+        let server = try Server(
+            ["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"] + flags)
         try crowd.connect(port: server.port)
         for death in 1...count {
             try server.killWorker()

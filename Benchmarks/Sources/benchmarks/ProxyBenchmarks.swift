@@ -149,7 +149,8 @@ struct ProxyBenchmarks {
             for rival in Proxy.Kind.rivals {
                 rows += [
                     Row(
-                        "handshakes/s, \(name), beside \(rival)", unit: "1/s", isRate: true, Spread(rates[.baton] ?? []),
+                        "handshakes/s, \(name), beside \(rival)", unit: "1/s", isRate: true,
+                        Spread(rates[.baton] ?? []),
                         rival: .init(name: rival.rawValue, spread: Spread(rates[rival] ?? []))),
                     Row(
                         "CPU/handshake, \(name), beside \(rival)", unit: "µs",

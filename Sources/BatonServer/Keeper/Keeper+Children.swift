@@ -84,7 +84,9 @@ extension Keeper {
 
     private func ended(_ child: Child, _ status: CInt) {
         if let channel = child.channel { hear(child, channel) }
-        if let child = children.removeValue(forKey: child.process) { inherit(from: child, ProcessEnding(status: status)) }
+        if let child = children.removeValue(forKey: child.process) {
+            inherit(from: child, ProcessEnding(status: status))
+        }
         if case .worker = child.role, ProcessEnding(status: status) != .exited(0), child.line === service {
             deaths.workers += 1
             tellDeaths()

@@ -56,7 +56,8 @@ extension Keeper {
         heirsDueAt = nil
         guard !estates.isEmpty else { return }
         let workers = children.values.filter { child in
-            if case .worker = child.role { child.line === service && child.channel != nil && !child.isCondemned } else { false }
+            guard case .worker = child.role else { return false }
+            return child.line === service && child.channel != nil && !child.isCondemned
         }
         guard let process = heir ?? workers.map(\.process).max(), let channel = children[process]?.channel else {
             heirsDueAt = MonotonicTime.now + Self.patienceWithHeirs

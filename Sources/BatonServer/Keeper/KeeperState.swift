@@ -152,7 +152,8 @@ extension Keeper {
 
     /// Whether there is one front, of another program than this, and all that was to be sent has been.
     private var canLeave: Bool {
-        guard let serving, fronts.count == 1, estates.isEmpty, service.number != ownLine, service.program.file >= 0 else { return false }
+        guard let serving, fronts.count == 1, estates.isEmpty, service.number != ownLine, service.program.file >= 0
+        else { return false }
         return !serving.channel.hasOutgoing && children.values.allSatisfy { $0.channel?.hasOutgoing != true }
     }
 

@@ -54,7 +54,9 @@ struct RelayNote {
 
     /// Reads what `encoded` wrote. The memory it comes from may be anything after a wild write; `nil` if it is no note.
     init?(_ bytes: [UInt8]) {
-        guard let metadata = try? bytes.withUnsafeBytes({ bytes in try Parcel.decode(bytes).metadata }) else { return nil }
+        guard let metadata = try? bytes.withUnsafeBytes({ bytes in try Parcel.decode(bytes).metadata }) else {
+            return nil
+        }
         self.metadata = metadata
         security = Security(&self.metadata.annotations)
     }

@@ -84,8 +84,11 @@ extension Worker {
             underWay += taken.count
             for relay in taken {
                 // Without another by now it comes back at once.
-                if let path = nextSiblingPath() ?? siblings.first { sender(to: path).send([relay.box]) }
-                else { comeBack([relay.box]) }
+                if let path = nextSiblingPath() ?? siblings.first {
+                    sender(to: path).send([relay.box])
+                } else {
+                    comeBack([relay.box])
+                }
             }
         }
     }

@@ -423,7 +423,8 @@ final class Worker: @unchecked Sendable {
             log.log(
                 level: number > 0 ? .error : .notice, "goes on with what a worker has left that has died",
                 metadata: ["connections": "\(count)", "lost": "\(number)"].merging(
-                    number > 0 ? ["reasons": "\(reasons)"] : [:]) { $1 })
+                    number > 0 ? ["reasons": "\(reasons)"] : [:]
+                ) { $1 })
         case .failed(let reason):
             log.error("connections to upstreams cannot be served", metadata: ["reason": "\(reason)"])
         }
