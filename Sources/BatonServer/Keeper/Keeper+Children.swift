@@ -105,6 +105,7 @@ extension Keeper {
                 children[child.process]?.channel = nil
                 return
             case .message(let message): hear(message, of: child.process)
+            case .shortage: noteShortage()
             }
         }
     }

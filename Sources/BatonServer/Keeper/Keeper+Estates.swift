@@ -18,7 +18,12 @@ extension Keeper {
         case .arena:
             children[process]?.estates[word.number] = Estate(word.number, arena: message.descriptors[0])
         case .keep:
-            let estate = children[process]?.estates[word.number]
+            var estate = children[process]?.estates[word.number]
+            // The last are for a front, which the keeper must be able to start.
+            if let highest = message.descriptors.max(), highest >= DescriptorLimit.reserve.highest {
+                estate = nil
+                noteShortage()
+            }
             for (index, entry) in word.entries.enumerated() {
                 let (client, upstream) = (message.descriptors[2 * index], message.descriptors[2 * index + 1])
                 guard let estate else {

@@ -36,6 +36,7 @@ extension Keeper {
         while true {
             switch front.channel.receive() {
             case .nothing: return
+            case .shortage: noteShortage()
             case .end:
                 // The end of its process tells more, and comes with it.
                 return

@@ -68,6 +68,7 @@ final class Keeper {
     /// The process that shows whether the new program can be executed in this one's place.
     var trial: pid_t?
     private var notifier = ServiceNotifier()
+    private var shortageTold: UInt64?
 
     /// Begins a service.
     ///
@@ -159,6 +160,15 @@ final class Keeper {
         }
         if notifier.hasWaiting { limit = min(limit ?? .max, 100_000_000) }
         return limit.map { CInt(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
+    }
+
+    /// Descriptors are lacking; said once a minute.
+    func noteShortage() {
+        let now = MonotonicTime.now
+        if let shortageTold, now < shortageTold + 60_000_000_000 { return }
+        shortageTold = now
+        log.error(
+            "descriptors are lacking: relays that cannot be kept end with their worker; raise LimitNOFILE= of the unit")
     }
 
     func notify(_ notification: ServiceNotification) { notifier.send(notification) }

@@ -97,6 +97,8 @@ final class KeeperChannel {
         case message(Message)
         /// Nothing has come yet.
         case nothing
+        /// A message has come of which this process had no room for all descriptors; none of them is left.
+        case shortage
         case end
     }
 
@@ -121,7 +123,7 @@ final class KeeperChannel {
         let received = Array(descriptors.prefix(Int(information.descriptor_count)))
         guard count > 0, information.truncated == 0, information.lost_descriptors == 0 else {
             for descriptor in received { close(descriptor) }
-            return .end
+            return count > 0 && information.truncated == 0 ? .shortage : .end
         }
         return .message(Message(bytes: bytes, descriptors: received))
     }

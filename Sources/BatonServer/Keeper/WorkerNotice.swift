@@ -58,7 +58,10 @@ enum WorkerKeeperLink {
             kind == CInt(SOCK_SEQPACKET.rawValue), fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
         else { return ended() }
         startThread("baton-keeper") {
-            while case .message(let message) = KeeperChannel.receive(from: descriptor, waits: true) {
+            while true {
+                let received = KeeperChannel.receive(from: descriptor, waits: true)
+                if case .shortage = received { continue }
+                guard case .message(let message) = received else { break }
                 if let word = EstateMessage(message.bytes, descriptors: message.descriptors.count) {
                     left(word, message.descriptors)
                     continue
