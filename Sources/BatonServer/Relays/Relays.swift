@@ -78,6 +78,8 @@ final class Relays {
     private var arriving: [UInt32: Arriving] = [:]
     /// What engines were given that have not said what they have taken over.
     private var offered: [UInt32: [SlotName]] = [:]
+    /// The memory of engines that have not mapped it yet.
+    private var unmapped: [UInt32: CInt] = [:]
     /// The worker's number.
     private var number: UInt32 = 0
 
@@ -137,10 +139,14 @@ final class Relays {
         let entry = Entry(metadata, in: self.number)
         let number = Session.nextNumber()
         let idleTime = metadata.idleFor / 1_000_000
-        guard let engine = ownEngine(),
-            let note = try? RelayNote(metadata, parcel.info).encoded(),
-            var session = SessionAtRest(number: number, parcel, state, note: note)
-        else { return told(.refused("it is no relay that can be taken", entry.names(.client))) }
+        guard let engine = ownEngine(), let note = try? RelayNote(metadata, parcel.info).encoded() else {
+            // Neither side has ended, so neither may see an end in order.
+            for descriptor in parcel.sockets.takeAll() { SocketReset.close(descriptor) }
+            return told(.refused("there is no engine for it", entry.names(.client)))
+        }
+        guard var session = SessionAtRest(number: number, parcel, state, note: note) else {
+            return told(.refused("it is no relay that can be taken", entry.names(.client)))
+        }
         session.idleLimit = idleLimit(entry.listener)
         session.idleTime = idleTime
         session.moveEvery = moveEvery
@@ -244,6 +250,7 @@ final class Relays {
             WorkerKeeperLink.say(EstateMessage(.arena, number), [arena])
             try start(number, arena: arena)
         } catch {
+            closeArena(of: number)
             told(.failed("\(error)"))
         }
         return engines[number]
@@ -252,12 +259,14 @@ final class Relays {
     private static let mostSlots = 65_536
     private static let extentCount = 16_384
 
-    /// - Parameter arena: stays open, because the engine maps it on its own thread.
+    /// - Parameter arena: is taken over.
     private func start(
         _ number: UInt32, arena: CInt, after former: FormerEnd = .relinquished,
         _ sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
     ) throws(ArenaError) {
         let relays = NIOLoopBound(self, eventLoop: loop)
+        // The engine maps it on its own thread.
+        unmapped[number] = arena
         let owner = UInt64(UInt32(bitPattern: getpid())) << 32 | UInt64(UInt32.random(in: 1...UInt32.max))
         engines[number] = try SessionLoop(
             .init(arena: arena, owner: owner, former: former, sockets: sockets, limits: limits),
@@ -272,6 +281,10 @@ final class Relays {
                     }
                 },
                 released: { Self.release($0, of: number) }))
+    }
+
+    private func closeArena(of engine: UInt32) {
+        if let arena = unmapped.removeValue(forKey: engine) { close(arena) }
     }
 
     /// Duplicates of these sessions' sockets need not be kept.
@@ -304,6 +317,7 @@ final class Relays {
                     after: owner == 0 ? .relinquished : isFault ? .fault(owner: owner) : .killed(owner: owner),
                     left.sockets)
             } catch {
+                closeArena(of: message.number)
                 for (client, upstream) in left.sockets.values {
                     SocketReset.close(client)
                     SocketReset.close(upstream)
@@ -347,12 +361,15 @@ final class Relays {
                 }
                 told(.left(entry.source, isElsewhere: false))
             case .failed(let error):
+                closeArena(of: engine)
                 engines[engine] = nil
                 let slots = offered.removeValue(forKey: engine) ?? []
                 Self.release(slots, of: engine)
                 if !slots.isEmpty { told(.inherited(0, lost: ["\(error)": slots.count])) }
                 told(.failed("\(error)"))
-            case .started(let adopted, let lost): inherit(adopted, lost, engine)
+            case .started(let adopted, let lost):
+                closeArena(of: engine)
+                inherit(adopted, lost, engine)
             case .stopped: break
             }
         }
