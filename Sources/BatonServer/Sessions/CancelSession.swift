@@ -28,7 +28,12 @@ final class CancelSession: Session {
     override func install(in channel: any Channel, _ state: SessionState) throws {
         try super.install(in: channel, state)
         request = state.received
-        try channel.pipeline.syncOperations.addHandler(ClientSide(self))
+        try channel.pipeline.syncOperations.addHandler(
+            UnreadClientHandler(self) { [unowned self] in
+                clientIsGone()
+            } broke: {
+                channel.close(promise: nil)
+            })
     }
 
     override func state() -> SessionState { SessionState(received: request) }
@@ -88,30 +93,6 @@ final class CancelSession: Session {
 
     override func clientEnded(isMoved: Bool) {
         if isMoved { connector?.cancel() }
-    }
-
-    /// Reads nothing: the socket's end is noticed when it is closed.
-    private final class ClientSide: ChannelInboundHandler {
-        typealias InboundIn = ByteBuffer
-
-        private let session: CancelSession
-
-        init(_ session: CancelSession) { self.session = session }
-
-        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if event as? ConnectionEvent == .detached { session.end(isMoved: true) }
-            context.fireUserInboundEventTriggered(event)
-        }
-
-        func channelInactive(context: ChannelHandlerContext) {
-            session.clientIsGone()
-            context.fireChannelInactive()
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            session.worker.note(error, of: session)
-            context.close(promise: nil)
-        }
     }
 
     /// Waits for the end; there is no answer to a CancelRequest.

@@ -28,7 +28,12 @@ final class OpeningSession: Session {
     override func install(in channel: any Channel, _ state: SessionState) throws {
         try super.install(in: channel, state)
         received = state.received
-        try channel.pipeline.syncOperations.addHandler(Handler(self))
+        try channel.pipeline.syncOperations.addHandler(
+            UnreadClientHandler(self) { [unowned self] in
+                end(isMoved: false)
+            } broke: { [unowned self] in
+                breakOff()
+            })
     }
 
     override func begin() {
@@ -150,28 +155,5 @@ final class OpeningSession: Session {
         connector = nil
         try? upstream?.pipeline.syncOperations.connectionHandler().reset(discarding: true)
         upstream = nil
-    }
-
-    private final class Handler: ChannelInboundHandler {
-        typealias InboundIn = ByteBuffer
-
-        private let session: OpeningSession
-
-        init(_ session: OpeningSession) { self.session = session }
-
-        func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-            if event as? ConnectionEvent == .detached { session.end(isMoved: true) }
-            context.fireUserInboundEventTriggered(event)
-        }
-
-        func channelInactive(context: ChannelHandlerContext) {
-            session.end(isMoved: false)
-            context.fireChannelInactive()
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) {
-            session.worker.note(error, of: session)
-            session.breakOff()
-        }
     }
 }
