@@ -181,7 +181,7 @@ extension Front {
         let origin = listener.proxyProtocol == .off ? source?.address : nil
         func refuse(_ reason: RefusalReason, _ why: String) {
             Glibc.close(descriptor)
-            counts.withLock { $0.refusals.count(reason.rawValue) }
+            tally.withLock { $0.refused(reason) }
             refusalLog.say(
                 reason, why, log, ["listener": "\(name)", "peer": "\(source.map { "\($0)" } ?? "")"])
         }

@@ -2,6 +2,7 @@ internal import BatonCore
 internal import Glibc
 internal import Logging
 internal import NIOCore
+internal import Synchronization
 
 extension Front {
     /// Starts the two processes that move connections between hosts: the privileged one, and the one that speaks with other
@@ -47,10 +48,7 @@ extension Front {
     /// They end when nothing is under way in them.
     func endMigration() {
         migration?.link?.channel.close(promise: nil)
-        if let counts = migration?.counts {
-            past.migrations += counts.arrived + counts.departed
-            past.movesFailed += counts.failed
-        }
+        if let counts = migration?.counts { tally.withLock { $0.migrationEnded(counts) } }
         migration = nil
     }
 

@@ -60,15 +60,14 @@ extension Front {
 
     private func delivered(_ delivery: ParcelSender.Delivery, to path: String) {
         dismissed(delivery.handedOver + delivery.lost)
-        counts.withLock { counts in
-            counts.handedOver += delivery.handedOver
-            counts.handoffFailures.add(delivery.failuresByLabel)
+        tally.withLock {
+            $0.delivered(
+                handedOver: delivery.handedOver, returned: delivery.returned.count, failures: delivery.failuresByLabel)
         }
         if delivery.lost > 0 {
             log.warning("connections in doubt were closed", metadata: ["count": "\(delivery.lost)"])
         }
         for box in delivery.returned {
-            past.movesFailed += 1
             guard var parcel = box.take() else { continue }
             let target = parcel.metadata.target
             let stamp = parcel.metadata.annotations[SessionAnnotation.detachedAt] ?? []

@@ -288,33 +288,6 @@ extension Front {
     }
 }
 
-extension Front {
-    /// Everything counted here and before.
-    var totals: WorkerReport {
-        var total = gone
-        for worker in workers { total.add(worker.report) }
-        return total
-    }
-
-    /// Counted by workers that are gone.
-    var gone: WorkerReport {
-        var total = predecessors
-        total.add(past)
-        if let counts = migration?.counts {
-            total.migrations += counts.arrived + counts.departed
-            total.movesFailed += counts.failed
-        }
-        return total
-    }
-
-    /// Counted by this front and those before it.
-    var countsInAll: FrontCounts {
-        var total = predecessorCounts
-        total.add(counts.withLock { $0 })
-        return total
-    }
-}
-
 /// What a thread takes along; closures cannot consume.
 private final class Bequest: Sendable {
     let listener: Mutex<HandoffListener?>

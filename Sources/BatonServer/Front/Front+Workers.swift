@@ -155,7 +155,7 @@ extension Front {
         worker.state = .gone
         worker.link?.channel.close(promise: nil)
         listed(nil, by: worker)
-        past.add(worker.report)
+        tally.withLock { $0.workerEnded(worker.report) }
         workers.removeAll { $0 === worker }
         admission.withLock {
             for (source, number) in worker.sources { $0.release(from: source, count: number) }

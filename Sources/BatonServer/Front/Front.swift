@@ -75,10 +75,6 @@ final class Front: @unchecked Sendable {
     var readiness: EventLoopPromise<Void>?
     var senders: [String: ParcelSender] = [:]
     var successorTurn = 0
-    /// Of workers that are gone.
-    var past = WorkerReport()
-    /// Of the servers before this one.
-    var predecessors: WorkerReport
     var upgradeAttempts = 0
     var upgradeAsked: [JSONLink<ControlResponse>] = []
     /// The server before this one, until it has nothing left: the workers it knows must stay.
@@ -98,12 +94,10 @@ final class Front: @unchecked Sendable {
     var admin: AdminServer?
     var inquiries: [UInt64: Inquiry] = [:]
     var lastInquiry: UInt64 = 0
-    /// Counted here; connections in their handshake are on other loops.
-    let counts = Mutex(FrontCounts())
+    /// Connections in their handshake, which are on other loops, count as well.
+    let tally: Mutex<Tally>
     let refusalLog = RefusalLog()
     let faultLog = FaultLog()
-    /// Counted by the servers before this one.
-    var predecessorCounts = FrontCounts()
     /// The parent of all processes of the server.
     let keeper: KeeperLink
     /// The keeper's process, which is the service's.
@@ -130,7 +124,7 @@ final class Front: @unchecked Sendable {
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
         group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
-        predecessors: WorkerReport, keeper: KeeperLink
+        tally: Tally, keeper: KeeperLink
     ) throws(RuntimeError) {
         self.keeper = keeper
         self.options = options
@@ -139,7 +133,7 @@ final class Front: @unchecked Sendable {
         self.file = file
         self.group = group
         self.control = control
-        self.predecessors = predecessors
+        self.tally = Mutex(tally)
         ticketKeys = keys
         loop = group.next()
         var logger = Logger(label: "baton")
@@ -259,55 +253,5 @@ final class Front: @unchecked Sendable {
         case .retiring(let successor): checkProgress(of: successor)
         case .starting, .serving, .replacing: return
         }
-    }
-
-    // MARK: Counting
-
-    /// Connections in all, those in their handshake included.
-    var connectionCount: Int {
-        workers.reduce(connections.load(ordering: .relaxed)) { $0 + $1.report.connections }
-    }
-
-    /// Lines of the log that could not be written, of all processes.
-    var droppedLogLines: Int { totals.droppedLogLines + ServeLog.droppedLines }
-
-    var status: StatusReport {
-        let total = totals
-        return StatusReport(
-            pid: servicePid, version: BatonVersion.current,
-            uptime: Int((MonotonicTime.now - startedAt) / 1_000_000_000),
-            connections: connectionCount,
-            workers: workers.filter { $0.state != .gone }.map {
-                .init(
-                    pid: $0.pid, number: $0.number, state: $0.stateName, connections: $0.report.connections,
-                    movesIn: $0.report.movesIn,
-                    movesOut: $0.report.movesOut)
-            },
-            moves: .init(
-                handoff: total.movesIn, migration: total.migrations,
-                failed: total.movesFailed),
-            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort,
-            droppedLogLines: droppedLogLines,
-            program: BinaryPath.atStart,
-            frontPid: getpid(), deaths: .init(front: deaths.front, workers: deaths.workers),
-            former: remainder.map { .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers) })
-    }
-}
-
-extension WorkerReport {
-    /// Adds what another counted; connections are not added, because they end with their owner or move.
-    mutating func add(_ other: WorkerReport) {
-        movesIn += other.movesIn
-        movesOut += other.movesOut
-        movesFailed += other.movesFailed
-        failures.add(other.failures)
-        refusals.add(other.refusals)
-        faults.add(other.faults)
-        idleClosed += other.idleClosed
-        inherited += other.inherited
-        lost.add(other.lost)
-        migrations += other.migrations
-        droppedLogLines += other.droppedLogLines
-        pauses.merge(other.pauses)
     }
 }

@@ -207,8 +207,9 @@ final class FrontHandler: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ConnectionEvent.established(let info) as ConnectionEvent:
-            let key = FrontCounts.handshakeKey(version: "\(info.suite.version)", cipher: "\(info.suite)")
-            front.counts.withLock { $0.handshakes.count(key) }
+            front.tally.withLock {
+                $0.handshakeEnded(version: "\(info.suite.version)", cipher: "\(info.suite)")
+            }
             let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
             stage = .done
             // The handler beneath is in the midst of its work.
@@ -293,12 +294,12 @@ final class FrontHandler: ChannelInboundHandler {
     }
 
     private func countFailure(_ reason: String) {
-        front.counts.withLock { $0.handshakeFailures.count(reason) }
+        front.tally.withLock { $0.handshakeFailed(reason) }
     }
 
     private func refuse(_ reason: RefusalReason, _ why: String, _ context: ChannelHandlerContext) {
         stage = .done
-        front.counts.withLock { $0.refusals.count(reason.rawValue) }
+        front.tally.withLock { $0.refused(reason) }
         front.log.info(
             "a connection is refused",
             metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
@@ -315,7 +316,7 @@ final class FrontHandler: ChannelInboundHandler {
         }
         let names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
         if let error = error as? HandshakeError, error.code == .unrecognizedName {
-            front.counts.withLock { $0.refusals.count(RefusalReason.serverName.rawValue) }
+            front.tally.withLock { $0.refused(.serverName) }
             front.refusalLog.say(.serverName, "\(error)", front.log, names)
         } else if let fault = ConnectionFault(error) {
             front.faultLog.say(fault, at: .info, in: front.log, names)

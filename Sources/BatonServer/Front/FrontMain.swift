@@ -99,7 +99,10 @@ package enum FrontMain {
             front = try Front(
                 options, configuration, file: beginning.file, policy: policy,
                 group: MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount), control: control, keys: keys,
-                listening: listening, predecessors: inheritance?.past ?? WorkerReport(), keeper: keeper)
+                listening: listening,
+                tally: Tally(
+                    predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()),
+                keeper: keeper)
         } catch {
             if inherited == nil { control.remove() }
             throw error
@@ -108,7 +111,6 @@ package enum FrontMain {
         front.deaths = given.deaths
         front.lastWorkerNumber = inheritance?.lastWorkerNumber ?? 0
         front.workersAsked = inheritance?.workersAsked
-        front.predecessorCounts = inheritance?.counts ?? FrontCounts()
         front.privilegeLink = privileges
         front.predecessor = predecessor
         front.predecessorKnowsMore = predecessor != nil && inheritance?.version != nil

@@ -106,8 +106,7 @@ extension Front {
         case .ended(let totals, let counts):
             // Its word comes before the end of the link.
             guard predecessor != nil else { return }
-            if let totals { predecessors = totals }
-            if let counts { predecessorCounts = counts }
+            tally.withLock { $0.predecessorEnded(totals, counts) }
             predecessorEnded()
         }
     }
