@@ -32,7 +32,10 @@ public enum ClientHelloReading: Sendable, Equatable {
         var received = 0
         // Headers are walked first and nothing is copied until the message is whole, because the caller asks again with
         // every segment.
-        while let start = reader.bytes(RecordHeader.length), let header = RecordHeader(start) {
+        // What follows the hello is none of its concern: early data (RFC 8446 section 4.2.10) may.
+        while received < ClientHelloReading.announced(in: fragments) ?? 4,
+            let start = reader.bytes(RecordHeader.length), let header = RecordHeader(start)
+        {
             guard header.type == ContentType.handshake.rawValue, header.length > 0 else {
                 self = .notTLS(.malformedHello("record type"))
                 return

@@ -27,6 +27,9 @@ struct ClientHelloTests {
         #expect(hello.suites.contains(0x1301))
         #expect(hello.random == Array(bytes[11..<43]))
         #expect(read(bytes + [1, 2, 3]) == .hello(hello))
+        // A change_cipher_spec and early data (RFC 8446 appendix D.4 and section 4.2.10), and what is no record.
+        #expect(read(bytes + [20, 3, 3, 0, 1, 1] + [23, 3, 3, 0, 3, 7, 7, 7]) == .hello(hello))
+        #expect(read(bytes + Array("GET / HTTP/1.1".utf8)) == .hello(hello))
     }
 
     @Test("cut at any byte needs more, and is whole at the last")
