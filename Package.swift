@@ -131,9 +131,12 @@ let package = Package(
         .executableTarget(
             name: "ArenaOwner", dependencies: ["SessionEngine", "CLinuxSockets"], path: "Tests/ArenaOwner",
             swiftSettings: settings),
+        .target(
+            name: "SampleArena", dependencies: ["BatonCore", "SessionEngine", "TLSRecords"], path: "Tests/SampleArena",
+            swiftSettings: settings),
         .testTarget(
             name: "SessionEngineTests",
-            dependencies: ["BatonCore", "SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner"],
+            dependencies: ["BatonCore", "SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner", "SampleArena"],
             swiftSettings: settings),
         .executableTarget(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),
@@ -214,14 +217,15 @@ let package = Package(
 // libFuzzer targets need a sanitizer, so they exist only for `make fuzz`.
 if ProcessInfo.processInfo.environment["BATON_FUZZ"] != nil {
     package.targets.append(.systemLibrary(name: "CLibFuzzer", path: "Fuzz/CLibFuzzer"))
-    for (name, module) in [
-        ("FuzzRecords", "TLSRecords"), ("FuzzSnapshot", "TLSRecords"), ("FuzzParcel", "Handoff"),
-        ("FuzzClientHello", "TLSHandshake"), ("FuzzFrozenSocket", "HostMigration"),
+    for (name, modules) in [
+        ("FuzzRecords", []), ("FuzzSnapshot", []), ("FuzzParcel", ["Handoff"]), ("FuzzArena", ["SampleArena"]),
+        ("FuzzClientHello", ["TLSHandshake"]), ("FuzzFrozenSocket", ["HostMigration"]),
     ] {
         package.products.append(.executable(name: name, targets: [name]))
         package.targets.append(
             .executableTarget(
-                name: name, dependencies: [.byName(name: module), "BatonCore", "TLSRecords", "CLibFuzzer"],
+                name: name,
+                dependencies: modules.map { .byName(name: $0) } + ["BatonCore", "TLSRecords", "CLibFuzzer"],
                 path: "Fuzz/\(name)",
                 swiftSettings: settings, linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
     }

@@ -127,3 +127,15 @@ package enum ArenaError: Error, Equatable {
     /// The arena has a layout that this program does not know.
     case otherVersion(UInt32)
 }
+
+extension ArenaError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .noMemory(let code): "there is no memory for an arena: \(String(cString: strerror(code)))"
+        case .notAnArena: "the memory holds no arena"
+        case .otherOwner(let owner): "the arena belongs to owner \(owner), which nobody has said to have ended"
+        case .otherVersion(let version):
+            "the arena has layout version \(version), and this program reads \(Arena.version)"
+        }
+    }
+}

@@ -175,9 +175,7 @@ private struct StreamStanding {
 
     /// Whether a leg's place can be that of a stream that has come so far.
     func fits(_ place: UnsafeMutablePointer<arena_leg>) -> Bool {
-        (received == place.pointee.consumed && received <= StreamStanding.longest
-            || StreamStanding.fit(
-                place.pointee.consumed, received, place.pointee.input_base, place.pointee.input_extent))
+        StreamStanding.fit(place.pointee.consumed, received, place.pointee.input_base, place.pointee.input_extent)
             && StreamStanding.fit(
                 written, place.pointee.produced, place.pointee.output_base, place.pointee.output_extent)
     }
@@ -185,11 +183,11 @@ private struct StreamStanding {
     /// More than any stream carries, and far from where a sum would overflow.
     private static let longest: UInt64 = 1 << 62
 
-    /// Whether the bytes from `first` to `last` lie within an extent that begins at `base`.
+    /// Whether the bytes from `first` to `last` lie within an extent that begins at `base`. Without an extent there are none,
+    /// and `base` is where the last one began.
     private static func fit(_ first: UInt64, _ last: UInt64, _ base: UInt64, _ extent: UInt32) -> Bool {
-        guard first <= last, last <= longest else { return false }
-        guard extent != ARENA_NO_EXTENT else { return first == last }
-        return base <= first && last - base <= UInt64(ARENA_EXTENT_SIZE)
+        guard base <= first, first <= last, last <= longest else { return false }
+        return extent == ARENA_NO_EXTENT ? first == last : last - base <= UInt64(ARENA_EXTENT_SIZE)
     }
 }
 

@@ -49,7 +49,7 @@ struct SessionFacts {
 
         func holdsNote(_ state: UnsafeMutablePointer<arena_state>) -> Bool {
             let (offset, count) = (Int(state.pointee.note_offset), Int(state.pointee.note_count))
-            return count == 0 || offset >= factsCount && offset + count <= capacity
+            return offset >= factsCount && offset + count <= capacity
         }
     }
 

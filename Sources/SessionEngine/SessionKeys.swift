@@ -27,7 +27,9 @@ enum SessionKeys {
     static func load(
         _ leg: UnsafeMutablePointer<arena_leg>, facts: UnsafeRawBufferPointer, fragments: UnsafeRawBufferPointer
     ) -> Connection? {
-        guard var snapshot = try? Snapshot(decoding: facts.bytes) else { return nil }
+        guard var snapshot = try? Snapshot(decoding: facts.bytes), snapshot.holdsNoBytes, !snapshot.hasFailed else {
+            return nil
+        }
         let length = DirectionState.secretLength(snapshot.info.suite)
         guard length <= Int(ARENA_SECRET_MAX) else { return nil }
         let flags = leg.pointee.flags
@@ -65,5 +67,12 @@ enum SessionKeys {
         return DirectionState(
             secret: secret, sequence: key.pointee.sequence, explicitNonce: key.pointee.explicit_nonce,
             blocks: key.pointee.blocks)
+    }
+}
+
+extension Snapshot {
+    /// Whether nothing is on its way: what is lies in extents, and there is room for no more.
+    fileprivate var holdsNoBytes: Bool {
+        unreadCount == 0 && inboundCount == 0 && outgoingCount == 0 && fragmentCount == 0
     }
 }

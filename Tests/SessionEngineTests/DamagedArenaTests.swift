@@ -1,4 +1,5 @@
 import Glibc
+import SampleArena
 import SessionEngine
 import TLSRecords
 import Testing
@@ -67,6 +68,64 @@ struct DamagedArenaTests {
             }
         }
         #expect(lost > 100)
+    }
+
+    @Test("is adopted or refused, and what is adopted is sound for the owner after", arguments: 0..<4)
+    func anyByte(part: Int) throws {
+        var adopted = 0
+        var lost = 0
+        for seed in 0..<500 {
+            let (outcome, later) = try ArenaDamage(seed: UInt64(part * 500 + seed)).strike(seed: UInt64(seed))
+            #expect(later == [], "seed \(part * 500 + seed)")
+            switch outcome {
+            case .adopted(let sessions, let others): (adopted, lost) = (adopted + sessions, lost + others)
+            case .refused: break
+            }
+        }
+        #expect(adopted > 500)
+        #expect(lost > 50)
+    }
+
+    @Test(
+        "whose facts hold bytes on their way is refused: they are nowhere but in extents", arguments: [22, 23, 24, 25])
+    func bytesInFacts(tag: UInt8) throws {
+        var image = SampleArena.image
+        let slot = SampleArena.Slot.tls13
+        let snapshot = SampleFacts.snapshot([
+            (1, [2]), (2, [0x13, 0x01]), (3, [UInt8](repeating: 0, count: 32)), (5, [UInt8](repeating: 0, count: 32)),
+            (tag, [UInt8](repeating: 11, count: 300)),
+        ])
+        image.store(SampleFacts.encoded(client: snapshot), at: ArenaImage.facts(slot: slot))
+        image.store(UInt32(snapshot.count + 4), at: ArenaImage.slot(slot) + 68)
+        image.store(UInt32(snapshot.count + 4), at: ArenaImage.leg(slot: slot, state: 1, 2) + 4)
+        #expect(try DamagedArenaTests.lost(image).map(\.slot) == [slot])
+    }
+
+    @Test("whose note would lie among the facts is refused, also if it is empty")
+    func noteAmongFacts() throws {
+        var image = SampleArena.image
+        let slot = SampleArena.Slot.tls13
+        image.store(UInt32(40), at: ArenaImage.leg(slot: slot, state: 1, 2) + 4)
+        #expect(try DamagedArenaTests.lost(image).map(\.slot) == [slot])
+    }
+
+    @Test("whose input would begin behind what has been used of it is refused")
+    func inputBehind() throws {
+        var image = SampleArena.image
+        let place = ArenaImage.leg(slot: SampleArena.Slot.plain, state: 1, 1)
+        image.store(UInt64(1), at: place)
+        image.store(UInt32(6), at: place + 32)
+        #expect(try DamagedArenaTests.lost(image).map(\.slot) == [SampleArena.Slot.plain])
+    }
+
+    private static func lost(_ image: ArenaImage) throws -> [LostSession] {
+        let sockets = try SampleSockets()
+        let memory = try image.memory()
+        defer { close(memory) }
+        let engine = try Engine(taking: Arena(mapping: memory), as: 2, after: .killed(owner: SampleArena.owner)) {
+            sockets.duplicates($0.slot)
+        }
+        return engine.lost
     }
 
     @Test("costs nobody their session but those that it names")

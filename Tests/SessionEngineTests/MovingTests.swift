@@ -1,5 +1,6 @@
 import BatonCore
 import Glibc
+import SampleArena
 import SessionEngine
 import TLSRecords
 import Testing

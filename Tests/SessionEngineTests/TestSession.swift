@@ -1,5 +1,6 @@
 import BatonCore
 import Glibc
+import SampleArena
 import SessionEngine
 import TLSRecords
 
@@ -75,41 +76,6 @@ extension StreamEnd {
         }
         guard poll(&polled, nfds_t(polled.count), milliseconds) > 0 else { return }
         for (index, entry) in polled.enumerated() where entry.revents != 0 { ends[index].end.step(entry.revents) }
-    }
-}
-
-/// Two connected TCP sockets over loopback that do not block.
-enum TCPPair {
-    static func make() throws -> (CInt, CInt) {
-        let stream = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let listener = socket(AF_INET, stream, 0)
-        defer { close(listener) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, length) == 0 && listen(listener, 1) == 0 && getsockname(listener, $0, &length) == 0
-            }
-        }
-        let first = socket(AF_INET, stream, 0)
-        let connected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(first, $0, length) == 0 }
-        }
-        let second = accept(listener, nil, nil)
-        guard bound, connected, second >= 0 else { throw Fault("no TCP pair: errno \(errno)") }
-        for descriptor in [first, second] { _ = fcntl(descriptor, F_SETFL, O_NONBLOCK) }
-        return (first, second)
-    }
-}
-
-extension TCPPair {
-    /// Resets the connection of one end.
-    static func reset(_ descriptor: CInt) {
-        var nobody = sockaddr()
-        nobody.sa_family = sa_family_t(AF_UNSPEC)
-        connect(descriptor, &nobody, socklen_t(MemoryLayout<sockaddr>.size))
     }
 }
 

@@ -1,4 +1,5 @@
 import Glibc
+import SampleArena
 import SessionEngine
 import TLSRecords
 import Testing
