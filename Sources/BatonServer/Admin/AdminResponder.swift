@@ -78,7 +78,7 @@ struct AdminResponder: Sendable {
         let host = (try? Address(authority)) ?? (try? Address(authority + ":80"))
         switch host {
         case .tcp(.ip, _), .tcp(.zoned, _): return true
-        case .tcp(.name(let name), _): return front.policy.withLock { $0.adminNames }.contains(name)
+        case .tcp(.name(let name), _): return front.policy.value.adminNames.contains(name)
         default: return false
         }
     }

@@ -129,7 +129,7 @@ extension Front {
         acceptor.close()
         commands.close()
         pauseAdmin()
-        rotation?.cancel()
+        policy.pauseRotation()
         return loop.makeSucceededVoidFuture()
     }
 
@@ -171,7 +171,7 @@ extension Front {
 
     /// A connection has been accepted. Its limits are decided before anything is made for it. Called on any thread.
     private func accepted(_ descriptor: CInt, from peer: sockaddr_storage, at name: String) {
-        let policy = policy.withLock { $0 }
+        let policy = policy.value
         guard let listener = policy.listeners[name] else {
             Glibc.close(descriptor)
             return

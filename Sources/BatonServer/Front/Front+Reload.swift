@@ -66,7 +66,7 @@ extension Front {
     private func readConfiguration() {
         keeper.notify(.reloading)
         let startedAt = MonotonicTime.now
-        let (options, keys, sockets) = (options, ticketKeys, sockets)
+        let (options, keys, sockets) = (options, policy.ticketKeys, sockets)
         startThread("baton-reload") { [self] in
             let result = Result { try ConfigurationReading(options, keys: keys, sockets: sockets) }
             loop.execute { self.hasRead(result, startedAt) }
@@ -89,8 +89,6 @@ extension Front {
                 listening.abandon()
                 throw error
             }
-            // The keys may have been rotated meanwhile.
-            for context in reading.policy.contexts.values { context.replaceTicketKeys(ticketKeys.copy()) }
             let notReloaded = reading.configuration.keysNotReloaded(since: configuration)
             if !notReloaded.isEmpty {
                 let keys = notReloaded.joined(separator: ", ")
@@ -139,7 +137,7 @@ extension Front {
             metadata: [
                 "certificates": "\(reload.report.certificates)", "duration_ms": "\(reload.report.durationMilliseconds)",
             ])
-        tellOfCertificates()
+        policy.tellOfCertificates()
         endReload(.reloaded(reload.report))
     }
 
@@ -159,14 +157,10 @@ extension Front {
         configuration = changed
         if changed.workers != before.workers { workersAsked = nil }
         file = text
-        logger.withLock { $0.logLevel = changed.logLevel.swiftLog }
+        logger.setLevel(changed.logLevel.swiftLog)
         // Who comes now waits until the listeners have the names of this policy.
         acceptor.close()
-        let former = policy.withLock { policy in
-            let former = policy
-            policy = next
-            return former
-        }
+        let former = policy.replace(with: next)
         admission.withLock {
             $0.total = changed.limits.connections
             $0.perSource = changed.limits.connectionsPerSource

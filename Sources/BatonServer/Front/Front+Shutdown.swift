@@ -83,7 +83,7 @@ extension Front {
     /// Closes the listeners' sockets. The admin address and the control socket are served to the end.
     private func stopAccepting() {
         acceptor.close()
-        rotation?.cancel()
+        policy.pauseRotation()
         let closed = sockets.filter { $0.name != Self.adminName }
         sockets.removeAll { $0.name != Self.adminName }
         depositAndSettle()

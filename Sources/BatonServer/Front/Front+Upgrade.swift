@@ -80,7 +80,7 @@ extension Front {
     func description(past: WorkerReport, hasPrivileges: Bool) -> Inheritance {
         Inheritance(
             listeners: Inheritance.describe(sockets),
-            ticketKeys: ticketKeys.serialised, ticketKeysCreatedAt: ticketKeys.createdAt, past: past,
+            ticketKeys: policy.ticketKeys.serialised, ticketKeysCreatedAt: policy.ticketKeys.createdAt, past: past,
             lastWorkerNumber: lastWorkerNumber,
             counts: countsInAll, workersAsked: workersAsked, version: BatonVersion.current,
             networkArguments: hasPrivileges ? networkArguments : nil)

@@ -41,12 +41,11 @@ final class Front: @unchecked Sendable {
     let options: ServeOptions
     let group: any EventLoopGroup
     let loop: any EventLoop
-    let logger: Mutex<Logger>
+    let logger: SharedLogger
     var configuration: Configuration
     var file: String?
     let control: ControlSocket
-    let policy: Mutex<FrontPolicy>
-    var ticketKeys: TicketKeysBox
+    let policy: CurrentPolicy
     var phase = Phase.starting { didSet { phaseHasChanged() } }
     /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
     var isStopping = false
@@ -90,7 +89,6 @@ final class Front: @unchecked Sendable {
     /// Whether a connection may have come to a worker.
     var hasBegun = false
     var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
-    var rotation: Scheduled<Void>?
     var admin: AdminServer?
     var inquiries: [UInt64: Inquiry] = [:]
     var lastInquiry: UInt64 = 0
@@ -134,24 +132,21 @@ final class Front: @unchecked Sendable {
         self.group = group
         self.control = control
         self.tally = Mutex(tally)
-        ticketKeys = keys
         loop = group.next()
-        var logger = Logger(label: "baton")
-        logger.logLevel = configuration.logLevel.swiftLog
-        self.logger = Mutex(logger)
+        logger = SharedLogger("baton", level: configuration.logLevel.swiftLog)
         let limits = configuration.limits
         admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
-        self.policy = Mutex(policy)
+        self.policy = CurrentPolicy(policy, keys: keys, on: loop, logger)
         sockets = listening.sockets
         self.listening = listening
-        let log = logger
-        acceptor = try Acceptor("baton-accept", reserve: { DescriptorLimit.reserve }) { Self.tell($0, log) }
-        commands = try Acceptor("baton-commands") { Self.tell($0, log) }
+        let logger = logger
+        acceptor = try Acceptor("baton-accept", reserve: { DescriptorLimit.reserve }) { Self.tell($0, logger.current) }
+        commands = try Acceptor("baton-commands") { Self.tell($0, logger.current) }
         ended = loop.makePromise()
     }
 
     /// Connections in their handshake log from other loops, while a reload changes the level.
-    var log: Logger { logger.withLock { $0 } }
+    var log: Logger { logger.current }
 
     // MARK: Starting
 
@@ -220,13 +215,18 @@ final class Front: @unchecked Sendable {
             phase = .serving
             beginListening()
             scheduleRotation()
-            tellOfCertificates()
-            watchCertificates()
+            policy.tellOfCertificates()
+            policy.watchCertificates()
             deposit()
             log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
             keeper.notify(.ready)
             return loop.makeSucceededVoidFuture()
         }
+    }
+
+    /// Rotates ticket keys as the configuration says.
+    func scheduleRotation() {
+        policy.rotateTicketKeys(by: configuration.sessionTickets) { [self] in depositState() }
     }
 
     /// This front is the one that signals are for.
