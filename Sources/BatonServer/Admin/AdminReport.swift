@@ -18,3 +18,13 @@ struct AdminReport: Sendable {
     /// Of workers that are gone, also those of former servers in the line of upgrades.
     var gone: WorkerReport
 }
+
+extension AdminReport {
+    /// Of a server that cannot be asked any more.
+    static var ending: AdminReport {
+        AdminReport(
+            version: BatonVersion.current, phase: "ending", uptime: 0, handshaking: 0, counts: FrontCounts(),
+            workers: [],
+            gone: WorkerReport())
+    }
+}

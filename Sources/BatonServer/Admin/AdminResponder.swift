@@ -10,7 +10,7 @@ struct AdminResponder: Sendable {
     /// Rows of a page of connections, unless asked otherwise; `Listing.mostRows` is the most.
     private static let usualRows = 100
 
-    let front: Front
+    let source: AdminSource
 
     func respond(to request: Request, _ writer: consuming ResponseWriter, _ channel: any Channel) async throws {
         let answer = await answer(request, channel)
@@ -35,10 +35,10 @@ struct AdminResponder: Sendable {
         case "/baton.css": return AdminAnswer(.ok, AdminPage.style, "text/css; charset=utf-8")
         case "/baton.js": return AdminAnswer(.ok, AdminPage.script, "text/javascript; charset=utf-8")
         case "/healthz":
-            let (isHealthy, word) = await front.health()
+            let (isHealthy, word) = await source.health()
             return AdminAnswer(isHealthy ? .ok : .serviceUnavailable, word + "\n")
         case "/metrics":
-            let report = await front.report()
+            let report = await source.report()
             return AdminAnswer(.ok, AdminMetrics.text(report), PrometheusMetrics.contentType)
         case "/api/state": return await overview(request) { $0 }
         case "/api/connections": return await overview(request) { $0.connections }
@@ -59,7 +59,7 @@ struct AdminResponder: Sendable {
                 return AdminAnswer(.badRequest, "after is what the page before gave as next.\n")
             }
         }
-        return json(part(await front.overview(limit: limit, after: after)))
+        return json(part(await source.overview(limit, after)))
     }
 
     private func json(_ value: some Encodable & Sendable) -> AdminAnswer {
@@ -78,7 +78,7 @@ struct AdminResponder: Sendable {
         let host = (try? Address(authority)) ?? (try? Address(authority + ":80"))
         switch host {
         case .tcp(.ip, _), .tcp(.zoned, _): return true
-        case .tcp(.name(let name), _): return front.policy.value.adminNames.contains(name)
+        case .tcp(.name(let name), _): return source.names().contains(name)
         default: return false
         }
     }

@@ -57,8 +57,7 @@ extension Front {
         log.notice(
             "a worker goes on without the front that it had",
             metadata: ["worker": "\(kept.number)", "pid": "\(kept.pid)", "leaves": "\(!kept.isOwn)"])
-        lastReload += 1
-        let turn = lastReload
+        let turn = reloads.nextTurn()
         follow(worker, link) { [self] link in
             switch phase {
             case .finishing: link.send(.finish)

@@ -14,7 +14,9 @@ extension Front {
     /// Does all of listening that can fail. Nothing is accepted before `beginListening`.
     func prepareListening() throws(RuntimeError) {
         try watch(sockets)
-        try commands.add(control.descriptor) { [self] descriptor, _ in loop.execute { self.command(descriptor) } }
+        try commands.add(control.descriptor) { [self] descriptor, _ in
+            loop.execute { self.commandConnections.take(descriptor) }
+        }
     }
 
     /// Gives sockets to whoever accepts at them, under the names that they have now. Nothing is accepted yet at one that is
@@ -29,9 +31,7 @@ extension Front {
             }
             if socket.name == Self.adminName {
                 try commands.add(socket.descriptor) { [self] descriptor, _ in
-                    loop.execute {
-                        if let admin = self.admin { admin.serve(descriptor) } else { Glibc.close(descriptor) }
-                    }
+                    loop.execute { self.admin.take(descriptor) }
                 }
             } else {
                 let name = socket.name
@@ -62,7 +62,7 @@ extension Front {
         for socket in adminSockets {
             log.notice("the admin page is served", metadata: ["admin": "\(socket.place)"])
         }
-        serveAdmin()
+        if !adminSockets.isEmpty { admin.open() }
         acceptor.open()
         commands.open()
     }
@@ -77,12 +77,12 @@ extension Front {
             if socket.name != Self.adminName { tell(socket) }
         }
         if adminSockets != before.filter({ $0.name == Self.adminName }) {
-            pauseAdmin()
+            admin.close()
             for socket in adminSockets {
                 log.notice("the admin page is served", metadata: ["admin": "\(socket.place)"])
             }
         }
-        serveAdmin()
+        if !adminSockets.isEmpty { admin.open() }
         acceptor.open()
     }
 
@@ -128,7 +128,7 @@ extension Front {
     func pauseListening() -> EventLoopFuture<Void> {
         acceptor.close()
         commands.close()
-        pauseAdmin()
+        admin.close()
         policy.pauseRotation()
         return loop.makeSucceededVoidFuture()
     }

@@ -86,7 +86,7 @@ extension Front {
         case .acquainted(let count):
             worker.siblings = count
             becomeReady()
-        case .reconfigured(let turn, let failure): reloadedWorker(worker, turn: turn, failure: failure)
+        case .reconfigured(let turn, let failure): reloads.answered(worker.number, turn: turn, failure: failure)
         case .failed(let why):
             log.error("a worker cannot start", metadata: ["worker": "\(worker.number)", "reason": "\(why)"])
             worker.link?.channel.close(promise: nil)
@@ -101,7 +101,7 @@ extension Front {
                 guard let source = worker.underWay.remove(placement) else { continue }
                 admission.withLock { $0.release(from: source) }
             }
-        case .listing(let listing): listed(listing, by: worker)
+        case .listing(let listing): inquiries.answered(listing, by: worker.number)
         case .migrated(let sweep, let handedOver, let returned, let left):
             drain?.migrated(worker, sweep: sweep, handedOver: handedOver, returned: returned, left: left)
         case .leaving:
@@ -154,7 +154,7 @@ extension Front {
         let before = worker.state
         worker.state = .gone
         worker.link?.channel.close(promise: nil)
-        listed(nil, by: worker)
+        inquiries.ended(worker.number)
         tally.withLock { $0.workerEnded(worker.report) }
         workers.removeAll { $0 === worker }
         admission.withLock {
@@ -163,7 +163,7 @@ extension Front {
         }
         senders[worker.socket] = nil
         drain?.workerEnded(worker)
-        reloadedWorker(worker)
+        reloads.ended(worker.number)
         unlink(worker.socket)
         unlink(worker.socket + ".lock")
         tellSiblings()

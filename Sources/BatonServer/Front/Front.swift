@@ -51,9 +51,7 @@ final class Front: @unchecked Sendable {
     var isStopping = false
     /// Whether what is left is being closed.
     var isClosingRest = false
-    var reloads = ReloadSchedule<JSONLink<ControlResponse>>()
-    var reloadUnderWay: ReloadUnderWay?
-    var lastReload: UInt64 = 0
+    private(set) lazy var reloads = Reloads(on: loop, logger, reloadActions)
     /// The listeners' sockets, and the admin address's.
     var sockets: [ListeningSocket]
     /// What the sockets were prepared by; nil once that is done.
@@ -89,9 +87,13 @@ final class Front: @unchecked Sendable {
     /// Whether a connection may have come to a worker.
     var hasBegun = false
     var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
-    var admin: AdminServer?
-    var inquiries: [UInt64: Inquiry] = [:]
-    var lastInquiry: UInt64 = 0
+    private(set) lazy var admin = AdminAddress(on: loop, logger, adminSource)
+    private(set) lazy var commandConnections = CommandConnections(on: loop, logger) { [self] in
+        answer($0, $1)
+    } ended: { [self] in
+        stopDrain(askedBy: $0)
+    }
+    let inquiries: Inquiries
     /// Connections in their handshake, which are on other loops, count as well.
     let tally: Mutex<Tally>
     let refusalLog = RefusalLog()
@@ -133,6 +135,7 @@ final class Front: @unchecked Sendable {
         self.control = control
         self.tally = Mutex(tally)
         loop = group.next()
+        inquiries = Inquiries(on: loop)
         logger = SharedLogger("baton", level: configuration.logLevel.swiftLog)
         let limits = configuration.limits
         admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
