@@ -228,6 +228,7 @@ struct Turn: ~Copyable {
         _ input: UnsafeRawBufferPointer, _ from: LegIndex, _ to: inout Leg, _ arena: borrowing Arena,
         _ pool: inout ExtentPool
     ) throws(TLSError) -> Outcome {
+        Step.take(input)
         let count = min(input.count, to.longestContent)
         guard let output = outputRoom(to, for: count, arena, &pool) else { return .needsRoom }
         let produced = try to.put(UnsafeRawBufferPointer(rebasing: input[..<count]), at: output)
@@ -260,6 +261,7 @@ struct Turn: ~Copyable {
         switch part {
         case .data(let count):
             let content = UnsafeRawBufferPointer(start: target, count: count)
+            Step.take(content)
             let produced = to.isPlain ? count : try to.putAll(content, at: output)
             from.messages += 1
             note(to)

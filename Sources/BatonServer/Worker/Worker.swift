@@ -188,6 +188,9 @@ final class Worker: @unchecked Sendable {
             scheduleIdleSweep()
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
+            #if DEBUG
+                loop.execute { EngineFault.ready() }
+            #endif
         } catch {
             link?.send(.failed("\(error)"))
         }

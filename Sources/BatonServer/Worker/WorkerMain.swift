@@ -16,6 +16,10 @@ package enum WorkerMain {
         }
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         ServeLog.bootstrap()
+        try FaultPoint.reach("worker")
+        #if DEBUG
+            EngineFault.arm()
+        #endif
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let worker = Worker(loop: group.next())
         Signals().hear { number in
