@@ -1,7 +1,10 @@
 # Many connections at once through a server to an upstream of its own, both sides of all of which send and check what comes.
-# A byte that is lost, comes twice or out of order, a reset and an early end are told.
+# A byte that is lost, comes twice or out of order, a reset and an early end are told. All connect before any of them speaks.
 #
-# busy_crowd.py plain|tls|unix SOCKET CERTIFICATE KEY COUNT RATE, then lines on standard input: connect PORT, pass N, end
+# busy_crowd.py plain|tls|tls12|unix SOCKET CERTIFICATE KEY COUNT RATE, then lines on standard input: connect PORT, pass N,
+# tick N, end
+#
+# Who connects with 0xffffffff in place of a number is none of the crowd, and gets back what it sends.
 import asyncio, random, resource, ssl, sys, time
 kind, path, certificate, key, count, rate = sys.argv[1:4] + sys.argv[4:5] + [int(n) for n in sys.argv[5:7]]
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -9,7 +12,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 # What a stream carries: this again and again, from a place of its own.
 block = random.Random(1).randbytes(1 << 16)
 double = block + block
-ending = asyncio.Event()
+speaking, ending = asyncio.Event(), asyncio.Event()
 ends, pairs = [], {}
 class End:
     """One side of a connection. Both sides are in this process, so each knows how much the other has sent."""
@@ -25,6 +28,7 @@ class End:
         other = self.pair[1 - self.side]
         return other is not None and other.hasSaid and self.had == other.sent and self.fault is None
     async def say(self):
+        await speaking.wait()
         while not ending.is_set():
             count = random.choice((1, 100, 1000, 16384))
             at = (self.mine + self.sent) & 0xffff
@@ -47,15 +51,21 @@ class End:
         try: await asyncio.gather(self.say(), self.hear())
         except Exception as error: self.fault = repr(error)
 tasks = set()
+async def echo(reader, writer):
+    try:
+        while piece := await reader.read(1 << 16): writer.write(piece)
+    except OSError: pass
+    writer.close()
 async def serve(reader, writer):
     number = int.from_bytes(await reader.readexactly(4), 'big')
     writer.write(b'!')
+    if number == 0xffffffff: return await echo(reader, writer)
     await End(number, 1, reader, writer).work()
 async def connect(number, port, gate):
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    if number % 3 == 0: context.maximum_version = ssl.TLSVersion.TLSv1_2
+    if number % 3 == 0 or kind == 'tls12': context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with gate:
         reader, writer = await asyncio.open_connection('127.0.0.1', port, ssl=context, ssl_handshake_timeout=120)
         writer.write(number.to_bytes(4, 'big'))
@@ -64,9 +74,10 @@ async def connect(number, port, gate):
 async def run():
     loop = asyncio.get_running_loop()
     context = None
-    if kind == 'tls':
+    if kind in ('tls', 'tls12'):
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, key)
+        if kind == 'tls12': context.maximum_version = ssl.TLSVersion.TLSv1_2
     if kind == 'unix':
         server = await asyncio.start_unix_server(serve, path, backlog=4096)
         print('UPSTREAM 0', flush=True)
@@ -83,6 +94,7 @@ async def run():
         if words[0] == 'connect':
             gate = asyncio.Semaphore(32)
             await asyncio.gather(*(connect(n, int(words[1]), gate) for n in range(count)))
+            speaking.set()
             await until(lambda: len(ends) == 2 * count and all(end.had for end in ends))
             print('BUSY', sum(all(end and end.had for end in pair) for pair in pairs.values()), 'of', count, faults()[:3], flush=True)
         elif words[0] == 'pass':
@@ -91,6 +103,9 @@ async def run():
             if faults() or not all(end.had > end.mark for end in ends):
                 print('STUCK', sum(end.had == end.mark for end in ends), faults()[:3], flush=True)
             print('PASSED', words[1], flush=True)
+        elif words[0] == 'tick':
+            await asyncio.sleep(1)
+            print('TICK', words[1], flush=True)
         elif words[0] == 'end':
             ending.set()
             await until(lambda: all(end.isWhole() for end in ends))

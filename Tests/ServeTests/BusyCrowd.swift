@@ -7,14 +7,19 @@ final class BusyCrowd {
     /// How the upstream is reached.
     enum Upstream: String, CaseIterable, Sendable {
         case plain, tls, unix
+        /// Both sides speak TLS 1.2 only.
+        case tls12
     }
 
     private let process: PeerProcess
     private let count: Int
     private let kind: Upstream
     private var passes = 0
+    private var ticks = 0
     /// As the configuration writes it.
-    let upstream: String
+    private let upstream: String
+    /// The upstream's; 0: it has none.
+    let port: Int
 
     /// - Parameters:
     ///   - count: connections.
@@ -29,11 +34,11 @@ final class BusyCrowd {
                 "python3", Self.program, kind.rawValue, path, credentials.certificate, credentials.key, "\(count)",
                 "\(rate)",
             ])
-        upstream = kind == .unix ? "unix:\(path)" : "127.0.0.1:\(try process.number(behind: "UPSTREAM "))"
-        if kind == .unix { try process.expect("UPSTREAM 0") }
+        port = try process.number(behind: "UPSTREAM ")
+        upstream = kind == .unix ? "unix:\(path)" : "127.0.0.1:\(port)"
     }
 
-    /// Connects all and waits until each has exchanged something.
+    /// Connects all, has them speak, and waits until each has exchanged something.
     func connect(port: Int) throws {
         try process.send("connect \(port)\n")
         try process.expect("BUSY \(count) of \(count)")
@@ -46,6 +51,13 @@ final class BusyCrowd {
         try process.expect("PASSED \(passes)\n")
     }
 
+    /// Waits for a second, which the crowd counts.
+    func tick() throws {
+        ticks += 1
+        try process.send("tick \(ticks)\n")
+        try process.expect("TICK \(ticks)\n")
+    }
+
     /// Both sides of all end, and have had all that the other one sent.
     func end() throws {
         try process.send("end\n")
@@ -54,21 +66,28 @@ final class BusyCrowd {
         try process.expect("LONGEST ")
     }
 
+    /// What all have received in all.
+    var bytes: Int { (try? process.number(behind: "BYTES ")) ?? 0 }
+
     /// How long the longest wait for a byte was, and what else it has said last.
     var lastLine: String { process.text.split(separator: "\n").last.map(String.init) ?? "" }
 
     /// A configuration with this upstream.
-    func configuration(in files: TemporaryFiles) throws -> String {
+    ///
+    /// - Parameter port: where it is reached, if not at its own port.
+    func configuration(in files: TemporaryFiles, port: Int? = nil) throws -> String {
         try files.write(
             """
             listeners:
               default: {address: "127.0.0.1:0"}
             upstreams:
-              crowd: {addresses: ["\(upstream)"], tls: \(kind == .tls), tls-verify: false}
+              crowd: {addresses: ["\(port.map { "127.0.0.1:\($0)" } ?? upstream)"], tls: \(isTLS), tls-verify: false}
             routes:
               all: {target: crowd}
             """, "crowd.yaml")
     }
+
+    private var isTLS: Bool { kind == .tls || kind == .tls12 }
 
     private static let program =
         URL(filePath: #filePath).deletingLastPathComponent().path() + "../../scripts/busy_crowd.py"

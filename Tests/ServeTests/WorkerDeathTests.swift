@@ -9,7 +9,8 @@ import Testing
 @Suite("A worker's death", .serialized, .timeLimit(.minutes(60)))
 struct WorkerDeathTests {
     /// `make soak` has ten times as many.
-    private static let deaths = ProcessInfo.processInfo.environment["BATON_SOAK_DEATHS"].flatMap { Int($0) } ?? 1_000
+    private static let deaths = soakDeaths ?? 1_000
+    static let soakDeaths = ProcessInfo.processInfo.environment["BATON_SOAK_DEATHS"].flatMap { Int($0) }
 
     @Test(
         "relays go on, both ways and whole, through workers that are killed again and again",
@@ -31,6 +32,29 @@ struct WorkerDeathTests {
         #expect(try server.waitUntil { $0.connections == 200 }.workers.count == 2)
         try crowd.end()
         print("\(count) deaths, upstream \(kind) \(flags): \(crowd.lastLine)")
+    }
+
+    /// `make soak` has a thousand connections and a minute.
+    @Test("hundreds of busy connections live through a worker that is killed every second")
+    func everySecond() throws {
+        let isSoak = Self.soakDeaths != nil
+        let (connections, count) = isSoak ? (1_000, 60) : (300, 10)
+        let files = try TemporaryFiles()
+        let crowd = try BusyCrowd(.tls, count: connections, rate: 1, files: files)
+        let server = try Server(
+            ["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"])
+        try crowd.connect(port: server.port)
+        let start = ContinuousClock.now
+        for _ in 1...count {
+            try server.killWorker()
+            try crowd.tick()
+        }
+        let duration = ContinuousClock.now - start
+        try crowd.pass()
+        let status = try server.waitUntil { $0.connections == connections }
+        #expect(status.deaths?.workers == count && status.workers.count == 2)
+        try crowd.end()
+        print("\(connections) connections, \(count) deaths in \(duration): \(crowd.bytes) bytes, \(crowd.lastLine)")
     }
 }
 
