@@ -39,6 +39,54 @@ struct SilentWorkerTests {
         }
     }
 
+    @Test(
+        "one that stands still for longer than its limit is killed and writes nothing more; its relays go on elsewhere")
+    func fenced() throws {
+        let files = try TemporaryFiles()
+        let crowd = try BusyCrowd(.tls, count: 60, rate: 4, files: files)
+        let server = try Server([
+            "--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m", "--limits.worker-silence",
+            "1s",
+        ])
+        try crowd.connect(port: server.port)
+        for round in 1...3 {
+            let before = try server.waitUntil { $0.workers.count == 2 && $0.workers.allSatisfy { $0.state == "ready" } }
+            let worker = try #require(before.workers.max { $0.connections < $1.connections })
+            kill(worker.pid, SIGSTOP)
+            try server.log("it is killed", count: round)
+            // It may be on its way; whether it goes on or is dead, one owner writes.
+            kill(worker.pid, SIGCONT)
+            _ = try server.waitUntil { report in !report.workers.contains { $0.pid == worker.pid } }
+            // It has been waited for.
+            #expect(kill(worker.pid, SIGCONT) == -1 && errno == ESRCH)
+            try crowd.pass()
+        }
+        let status = try server.waitUntil { $0.connections == 60 }
+        #expect(status.deaths?.workers == 3)
+        try crowd.end()
+    }
+
+    @Test("one that goes on at about the moment at which it would be killed loses no byte, whichever comes first")
+    func late() throws {
+        let files = try TemporaryFiles()
+        let crowd = try BusyCrowd(.plain, count: 30, rate: 4, files: files)
+        let server = try Server([
+            "--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m", "--limits.worker-silence",
+            "1s",
+        ])
+        try crowd.connect(port: server.port)
+        for _ in 1...6 {
+            let before = try server.waitUntil { $0.workers.count == 2 && $0.workers.allSatisfy { $0.state == "ready" } }
+            let worker = try #require(before.workers.max { $0.connections < $1.connections })
+            kill(worker.pid, SIGSTOP)
+            try crowd.tick()
+            kill(worker.pid, SIGCONT)
+            try crowd.pass()
+        }
+        _ = try server.waitUntil { $0.connections == 30 }
+        try crowd.end()
+    }
+
     @Test("another takes the place of the only worker")
     func replaced() throws {
         let server = try Server(["--upstream", "echo", "--limits.worker-silence", "off"], workers: 1)
