@@ -94,7 +94,7 @@ extension Engine {
     private mutating func extract(_ index: Int) throws(ExtractError) -> SessionParcel {
         let slot = arena.slot(index)
         let record = SessionRecord(slot, working: working)
-        guard sessions[index].mayLeave(record) else { throw .ending }
+        guard sessions[index].wake(slot, arena), sessions[index].mayLeave(record) else { throw .ending }
         let now = Engine.now
         let atRest = sessions[index].depart(
             record, note: SessionFacts.note(slot, record.state, arena),
@@ -134,14 +134,16 @@ extension Engine {
     package mutating func setIdleLimit(_ number: UInt64, _ milliseconds: UInt32) {
         guard let index = slots[number] else { return }
         arena.slot(Int(index)).pointee.idle_limit = milliseconds
+        sweepSoon()
     }
 
     package mutating func setLimits(_ limits: SessionLimits, moveEvery: UInt32) {
+        let hasOthers = limits != self.limits
         self.limits = limits
         for index in slots.values.map(Int.init) where isTaken(index) {
             arena.slot(index).pointee.move_every = moveEvery
             sessions[index].messagesLeft = moveEvery
-            turn(index, readable: nil)
+            if hasOthers { turn(index, readable: nil) }
         }
     }
 

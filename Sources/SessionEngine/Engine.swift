@@ -28,7 +28,12 @@ package struct Engine: ~Copyable {
     /// Sessions of which a side only has to take its last bytes, or to end: they are looked at again and again.
     private var closing: [Int] = []
     private var nextLook: UInt64 = 0
+    private var lastSweep: UInt64 = 0
+    /// When something can be due; `.max`: never.
     private var nextSweep: UInt64 = 0
+    private var nextTidying: UInt64 = 0
+    /// Whether sessions have gone to rest whose memory the allocator still has.
+    private var hasRested = false
     var limits: SessionLimits
     var events: [SessionEvent] = []
     private var released: [SlotName] = []
@@ -37,6 +42,9 @@ package struct Engine: ~Copyable {
 
     /// How many sessions live.
     package var sessionCount: Int { slots.count }
+
+    /// How many have given back all that their slots have, because nothing comes.
+    package var restingCount: Int { taken.indices.count { isTaken($0) && sessions[$0].isResting } }
 
     /// Takes an arena over and with it the sessions that live in it.
     ///
@@ -152,6 +160,7 @@ package struct Engine: ~Copyable {
         slots[session.number] = Int32(index)
         (sessions + index).initialize(to: session)
         taken[index] = true
+        sweepSoon()
     }
 
     private mutating func remove(_ index: Int) {
@@ -166,12 +175,10 @@ package struct Engine: ~Copyable {
         let turn = Turn(
             record: SessionRecord(slot, working: working), plaintext: plaintext, now: now, limits: limits)
         let before = sessions[index].passed
+        if sessions[index].isResting { sweepSoon() }
         let isOver = sessions[index].work(turn, readable: readable, arena: arena, pool: &pool)
         let wasRefused = pool.takeRefusal()
-        if sessions[index].passed != before {
-            slot.pointee.activity = now
-            sessions[index].isResting = false
-        }
+        if sessions[index].passed != before { slot.pointee.activity = now }
         if isOver {
             end(index)
             return
@@ -231,6 +238,7 @@ package struct Engine: ~Copyable {
         explicit_bzero(working, MemoryLayout<arena_state>.size)
         freeSlots.append(Int32(index))
         released.append(SlotName(slot: index, generation: slot.pointee.generation))
+        sweepSoon()
     }
 
     // MARK: Time
@@ -244,10 +252,14 @@ package struct Engine: ~Copyable {
 
     private static let sweepInterval: UInt64 = 250
     private static let restAfter: UInt64 = 2_000
+    private static let tidyInterval: UInt64 = 5_000
+
+    /// Something may be due earlier than the last sweep has found.
+    mutating func sweepSoon() { nextSweep = min(nextSweep, lastSweep + Engine.sweepInterval) }
 
     private func untilNextTime(atMost milliseconds: Int32) -> Int32 {
-        guard sessionCount > 0, milliseconds != 0 else { return milliseconds }
         let next = closing.isEmpty ? nextSweep : min(nextSweep, nextLook)
+        guard milliseconds != 0, next < .max else { return milliseconds }
         let now = Engine.now
         let left = Int32(clamping: next > now ? next - now : 0)
         return milliseconds < 0 ? left : min(left, milliseconds)
@@ -260,10 +272,7 @@ package struct Engine: ~Copyable {
             nextLook = now + UInt64(min(50, 2 + closing.count / 16))
             lookAtClosing(now)
         }
-        if now >= nextSweep {
-            nextSweep = now + Engine.sweepInterval
-            sweep(now)
-        }
+        if now >= nextSweep { sweep(now) }
     }
 
     private mutating func lookAtClosing(_ now: UInt64) {
@@ -280,22 +289,41 @@ package struct Engine: ~Copyable {
         }
     }
 
-    /// Ends sessions that have been idle for too long, and lets the others rest.
+    /// Ends sessions that have been idle for too long, lets others rest, and finds out when that can be due again. Nothing
+    /// wakes the thread of an engine whose sessions all rest and have no limit.
     private mutating func sweep(_ now: UInt64) {
+        var next = UInt64.max
         for index in taken.indices where isTaken(index) {
             let slot = arena.slot(index)
             let idle = now &- min(now, slot.pointee.activity)
             let limit = slot.pointee.idle_limit
             if limit > 0, idle >= UInt64(limit) {
                 // What the kernel still delivers is a sign of life too.
-                if sessions[index].peersHaveTakenMore() {
-                    slot.pointee.activity = now
-                } else {
+                guard sessions[index].peersHaveTakenMore() else {
                     cutOff(index, .idle)
+                    continue
                 }
+                slot.pointee.activity = now
             } else if idle >= Engine.restAfter, !sessions[index].isResting {
                 sessions[index].rest()
+                hasRested = true
             }
+            let activity = min(now, slot.pointee.activity)
+            if limit > 0 { next = min(next, activity + UInt64(limit)) }
+            if !sessions[index].isResting { next = min(next, activity + Engine.restAfter) }
         }
+        if now >= nextTidying { tidy(now) }
+        if hasRested || pool.isWarm { next = min(next, nextTidying) }
+        lastSweep = now
+        nextSweep = max(next, now + Engine.sweepInterval)
+    }
+
+    /// Gives memory back to the system that nothing has needed for a while.
+    private mutating func tidy(_ now: UInt64) {
+        nextTidying = now + Engine.tidyInterval
+        pool.cool(arena)
+        guard hasRested else { return }
+        hasRested = false
+        arena_trim_heap()
     }
 }

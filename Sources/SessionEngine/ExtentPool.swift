@@ -14,6 +14,9 @@ struct ExtentPool: ~Copyable {
     private(set) var returns: UInt64 = 0
     private var hasRefused = false
 
+    /// How many of the warm ones, those given back first, have not been taken since `cool` was called.
+    private var unusedCount = 0
+
     private static let mostWarm = 64
 
     /// - Parameter used: the extents that live sessions name.
@@ -38,7 +41,11 @@ struct ExtentPool: ~Copyable {
             refuse()
             return nil
         }
-        if let extent = warm.popLast() ?? cold.popLast() { return extent }
+        if let extent = warm.popLast() {
+            unusedCount = min(unusedCount, warm.count)
+            return extent
+        }
+        if let extent = cold.popLast() { return extent }
         next += 1
         return next - 1
     }
@@ -53,6 +60,17 @@ struct ExtentPool: ~Copyable {
             arena.discard(extent..<extent + 1)
             cold.append(extent)
         }
+    }
+
+    /// Whether free extents hold memory.
+    var isWarm: Bool { !warm.isEmpty }
+
+    /// Gives the memory back of the free extents that have not been used since this was called last.
+    mutating func cool(_ arena: borrowing Arena) {
+        for extent in warm.prefix(unusedCount) { arena.discard(extent..<extent + 1) }
+        cold += warm.prefix(unusedCount)
+        warm.removeFirst(unusedCount)
+        unusedCount = warm.count
     }
 
     /// Notes that somebody has to wait.

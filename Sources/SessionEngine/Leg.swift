@@ -7,8 +7,10 @@ internal import TLSRecords
 struct Leg: ~Copyable {
     let index: LegIndex
     let descriptor: CInt
-    /// `nil`: the leg is plain.
-    var connection: Connection?
+    /// There is no TLS.
+    let isPlain: Bool
+    /// The connection, in memory of its own; `nil`: the leg is plain, or rests.
+    private var held: UnsafeMutablePointer<Connection>?
     /// How many bytes read(2) has given.
     var received: UInt64
     /// How many bytes write(2) has taken.
@@ -38,7 +40,13 @@ struct Leg: ~Copyable {
     init(_ index: LegIndex, descriptor: CInt, _ standing: consuming LegStanding) {
         self.index = index
         self.descriptor = descriptor
-        connection = standing.connection.take()
+        if let connection = standing.connection.take() {
+            isPlain = false
+            held = .allocate(capacity: 1)
+            held!.initialize(to: connection)
+        } else {
+            isPlain = true
+        }
         received = standing.received
         written = standing.written
         isShut = standing.isShut
@@ -47,7 +55,19 @@ struct Leg: ~Copyable {
         waitsForPeer = standing.hasFailed
     }
 
-    deinit { if !isTaken { close(descriptor) } }
+    deinit {
+        if let held {
+            held.deinitialize(count: 1)
+            held.deallocate()
+        }
+        if !isTaken { close(descriptor) }
+    }
+
+    /// The connection of a leg that is not plain and does not rest.
+    var connection: Connection {
+        _read { yield held!.pointee }
+        _modify { yield &held!.pointee }
+    }
 
     /// Whether nothing more is done.
     var isDone: Bool { isReset || isShut && (isSpent || !waitsForPeer) }
@@ -63,8 +83,28 @@ struct Leg: ~Copyable {
         return messages
     }
 
-    /// Gives back what an idle connection does not need.
-    mutating func rest() { if connection != nil { connection!.releaseIdleMemory() } }
+    /// Gives the connection back, of which the slot has all that counts, or only what it does not need while it is idle.
+    mutating func rest(keepingConnection: Bool) {
+        guard let held else { return }
+        guard !keepingConnection else { return held.pointee.releaseIdleMemory() }
+        held.deinitialize(count: 1)
+        held.deallocate()
+        self.held = nil
+    }
+
+    /// Makes the connection anew that has been given back.
+    ///
+    /// - Returns: whether the slot has it.
+    mutating func wake(_ slot: UnsafeMutablePointer<arena_slot>, _ arena: borrowing Arena) -> Bool {
+        guard !isPlain, held == nil else { return true }
+        let state = arena_state_at(slot, arena_current(slot))
+        guard let facts = try? SessionFacts(slot, state, arena),
+            let connection = SessionKeys.load(arena_leg_at(state, index.rawValue), facts: facts.of(index), arena)
+        else { return false }
+        held = .allocate(capacity: 1)
+        held!.initialize(to: connection)
+        return true
+    }
 
     /// The leg with all that is on its way. The socket is the caller's from here on.
     mutating func depart(_ record: borrowing SessionRecord, _ arena: borrowing Arena) -> SessionLeg {
@@ -80,8 +120,10 @@ struct Leg: ~Copyable {
         leg.isInputClosed = place.pointee.flags & ARENA_LEG_READ_CLOSED != 0
         leg.isOutputClosed = place.pointee.flags & ARENA_LEG_ENDING != 0
         leg.isShut = isShut
-        if let connection = connection.take() {
-            var snapshot = connection.suspend()
+        if let held {
+            var snapshot = held.move().suspend()
+            held.deallocate()
+            self.held = nil
             snapshot.appendInbound(input)
             snapshot.prependOutgoing(ByteQueue(copying: output))
             leg.snapshot = consume snapshot
@@ -99,32 +141,27 @@ struct Leg: ~Copyable {
         return UnsafeRawBufferPointer(start: arena.extent(extent) + Int(offset), count: Int(count))
     }
 
-    var isPlain: Bool {
-        switch connection {
-        case .none: true
-        case .some: false
-        }
-    }
-
     /// The most content that one record of this leg carries, or that is passed on at once.
-    var longestContent: Int { connection.longestContent }
+    var longestContent: Int { isPlain ? 16_384 : connection.longestContent }
 
     /// Whether there is TLS and its peer waits for a KeyUpdate.
-    var owesKeyUpdate: Bool { connection.owesKeyUpdate }
+    var owesKeyUpdate: Bool { !isPlain && connection.owesKeyUpdate }
 
     /// Bytes that this leg has to say by itself.
-    var answersCount: Int { connection.outgoingCount }
+    var answersCount: Int { isPlain ? 0 : connection.outgoingCount }
 
     /// Lends the part of a handshake message that has come.
-    func withFragments<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R { connection.withFragments(body) }
+    func withFragments<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        isPlain ? body(UnsafeRawBufferPointer(start: nil, count: 0)) : connection.withFragments(body)
+    }
 
     /// Writes `content` to `output` as this leg's peer expects it, and returns its length.
     mutating func put(_ content: UnsafeRawBufferPointer, at output: UnsafeMutableRawPointer) throws(TLSError) -> Int {
-        guard connection != nil else {
+        guard !isPlain else {
             output.copyMemory(from: content.baseAddress!, byteCount: content.count)
             return content.count
         }
-        return try connection!.seal(content, to: output)
+        return try connection.seal(content, to: output)
     }
 
     /// Writes content in records as long as the leg's peer takes them, and returns their length.
@@ -200,34 +237,4 @@ struct LegStanding: ~Copyable {
     var isReset = false
     /// The peer has broken the protocol.
     var hasFailed = false
-}
-
-extension Optional where Wrapped == Connection {
-    fileprivate var longestContent: Int {
-        switch self {
-        case .none: 16_384
-        case .some(let connection): connection.longestContent
-        }
-    }
-
-    fileprivate var owesKeyUpdate: Bool {
-        switch self {
-        case .none: false
-        case .some(let connection): connection.owesKeyUpdate
-        }
-    }
-
-    fileprivate var outgoingCount: Int {
-        switch self {
-        case .none: 0
-        case .some(let connection): connection.outgoingCount
-        }
-    }
-
-    fileprivate borrowing func withFragments<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
-        switch self {
-        case .none: body(UnsafeRawBufferPointer(start: nil, count: 0))
-        case .some(let connection): connection.withFragments(body)
-        }
-    }
 }

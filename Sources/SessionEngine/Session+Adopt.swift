@@ -98,10 +98,7 @@ extension LegStanding {
         }
         var connection: Connection?
         if place.pointee.flags & ARENA_LEG_TLS != 0 {
-            let fragments = UnsafeRawBufferPointer(
-                start: place.pointee.fragment_count > 0 ? arena.extent(place.pointee.fragment_extent) : nil,
-                count: Int(place.pointee.fragment_count))
-            connection = SessionKeys.load(place, facts: facts.of(index), fragments: fragments)
+            connection = SessionKeys.load(place, facts: facts.of(index), arena)
             guard connection != nil else { throw .impossible }
         }
         self.init(

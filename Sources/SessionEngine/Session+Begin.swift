@@ -212,13 +212,13 @@ extension Leg {
             failure = error
         }
         if end {
-            if connection != nil {
-                connection!.close()
-                place.pointee.produced += UInt64(connection!.takeAnswers(to: output + Int(place.pointee.produced)))
+            if !isPlain {
+                connection.close()
+                place.pointee.produced += UInt64(connection.takeAnswers(to: output + Int(place.pointee.produced)))
             }
             place.pointee.flags |= ARENA_LEG_ENDING
         }
-        if connection != nil { SessionKeys.store(connection!, in: place) }
+        if !isPlain { SessionKeys.store(connection, in: place) }
         if let failure { throw failure }
     }
 }

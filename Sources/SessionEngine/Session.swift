@@ -65,6 +65,11 @@ struct Session: ~Copyable {
     mutating func work(
         _ turn: borrowing Turn, readable: LegIndex?, arena: borrowing Arena, pool: inout ExtentPool
     ) -> Bool {
+        guard wake(turn.record.slot, arena) else {
+            reset()
+            blame(.protocolError(.client, nil))
+            return true
+        }
         for leg in LegIndex.both where turn.isFoundBroken(leg == .client ? client.isReset : upstream.isReset, leg) {
             if leg == .client { turn.breakOff(&client) } else { turn.breakOff(&upstream) }
         }
@@ -113,11 +118,22 @@ struct Session: ~Copyable {
         return messagesLeft == 0
     }
 
-    /// Gives back the memory that an idle session does not need.
+    /// Gives back the memory that an idle session does not need: what its slot has, it makes anew at its next turn.
     mutating func rest() {
-        client.rest()
-        upstream.rest()
+        // Of a side that has failed or been reset its connection knows more than the slot.
+        let isWhole = !isClosing && outcome == nil && !client.isReset && !upstream.isReset
+        client.rest(keepingConnection: !isWhole)
+        upstream.rest(keepingConnection: !isWhole)
         isResting = true
+    }
+
+    /// Makes anew what has been given back.
+    ///
+    /// - Returns: whether the slot says what it has said.
+    mutating func wake(_ slot: UnsafeMutablePointer<arena_slot>, _ arena: borrowing Arena) -> Bool {
+        guard isResting else { return true }
+        isResting = false
+        return client.wake(slot, arena) && upstream.wake(slot, arena)
     }
 
     /// Whether the kernel has delivered bytes since this was asked last, which no write(2) showed.

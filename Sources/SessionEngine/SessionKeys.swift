@@ -25,8 +25,11 @@ enum SessionKeys {
 
     /// The connection that `facts` and a leg's place describe; `nil` if they contradict.
     static func load(
-        _ leg: UnsafeMutablePointer<arena_leg>, facts: UnsafeRawBufferPointer, fragments: UnsafeRawBufferPointer
+        _ leg: UnsafeMutablePointer<arena_leg>, facts: UnsafeRawBufferPointer, _ arena: borrowing Arena
     ) -> Connection? {
+        let (extent, count) = (leg.pointee.fragment_extent, leg.pointee.fragment_count)
+        guard count <= ARENA_EXTENT_SIZE, count == 0 || extent < UInt32(arena.extentCount) else { return nil }
+        let fragments = UnsafeRawBufferPointer(start: count > 0 ? arena.extent(extent) : nil, count: Int(count))
         guard var snapshot = try? Snapshot(decoding: facts.bytes), snapshot.holdsNoBytes, !snapshot.hasFailed else {
             return nil
         }

@@ -246,12 +246,12 @@ struct Turn: ~Copyable {
         guard mayOpen(from, to, &pool), let output = outputRoom(to, for: Connection.longestRecord, arena, &pool) else {
             return .needsRoom
         }
-        from.connection!.noteTime(now)
+        from.connection.noteTime(now)
         // Plaintext for a plain leg is made where it stays.
         let target = to.isPlain ? output : plaintext.baseAddress!
         let part: Connection.OpenedPart
         do {
-            part = try from.connection!.open(UnsafeRawBufferPointer(rebasing: input[..<length]), to: target)
+            part = try from.connection.open(UnsafeRawBufferPointer(rebasing: input[..<length]), to: target)
         } catch {
             fail(&from, to.index, error, arena, &pool)
             return .needsInput
@@ -285,14 +285,14 @@ struct Turn: ~Copyable {
     private func answer(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
         guard leg.answersCount > 0 else { return }
         let output = outputRoom(leg, for: 0, arena, &pool)!
-        record.leg(leg.index).pointee.produced += UInt64(leg.connection!.takeAnswers(to: output))
+        record.leg(leg.index).pointee.produced += UInt64(leg.connection.takeAnswers(to: output))
         note(leg)
     }
 
     /// The other side has ended in order: so does this one, behind its output, in which there is room.
     private func end(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
         if !leg.isPlain {
-            leg.connection!.close()
+            leg.connection.close()
             answer(&leg, arena, &pool)
         }
         record.leg(leg.index).pointee.flags |= ARENA_LEG_ENDING
@@ -342,7 +342,7 @@ struct Turn: ~Copyable {
             guard place.pointee.flags & ARENA_LEG_RESETTING == 0, leg.owesKeyUpdate,
                 outputRoom(leg, for: 0, arena, &pool) != nil
             else { break }
-            leg.connection!.sendOwedKeyUpdate()
+            leg.connection.sendOwedKeyUpdate()
             answer(&leg, arena, &pool)
             record.publish()
         }
@@ -482,6 +482,6 @@ struct Turn: ~Copyable {
     /// Takes over into the working state where a leg's TLS stands.
     private func note(_ leg: borrowing Leg) {
         guard !leg.isPlain else { return }
-        SessionKeys.store(leg.connection!, in: record.leg(leg.index))
+        SessionKeys.store(leg.connection, in: record.leg(leg.index))
     }
 }
