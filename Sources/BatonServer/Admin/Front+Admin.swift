@@ -6,11 +6,6 @@ internal import Synchronization
 
 /// What is told at the admin address.
 extension Front {
-    /// The listening socket's name, which no listener can have.
-    static let adminName = "/admin"
-
-    var adminSockets: [ListeningSocket] { sockets.filter { $0.name == Self.adminName } }
-
     /// What the admin address asks.
     var adminSource: AdminSource {
         AdminSource(
@@ -33,7 +28,7 @@ extension Front {
         AdminReport(
             version: BatonVersion.current, phase: phase.name,
             uptime: Double(MonotonicTime.now - startedAt) / 1e9,
-            handshaking: connections.load(ordering: .relaxed), counts: countsInAll,
+            handshaking: admission.present, counts: countsInAll,
             workers: workers.map { .init(number: $0.number, state: $0.stateName, report: $0.report) },
             droppedLogLines: droppedLogLines, gone: gone)
     }
@@ -80,7 +75,7 @@ private struct FrontView: Sendable {
         phase = front.phase.name
         status = front.status
         pids = Dictionary(front.workers.map { ($0.number, $0.pid) }) { first, _ in first }
-        handshaking = front.connections.load(ordering: .relaxed)
+        handshaking = front.admission.present
         let counts = front.countsInAll
         handshakes = counts.handshakes.values.reduce(0, +)
         handshakeFailures = counts.handshakeFailures.values.reduce(0, +)

@@ -186,11 +186,11 @@ final class Drain: @unchecked Sendable {
         case .moving:
             if isDryRun { return end() }
             step = .steering
-            order(.steerNewcomers(front.servicePorts))
+            order(.steerNewcomers(front.listening.ports))
         case .following:
             // Whoever is in the handshake here came before the rule.
             let hasMore =
-                front.connections.load(ordering: .relaxed) > 0 || tally.moved > movedBeforeSweep
+                front.admission.present > 0 || tally.moved > movedBeforeSweep
                 || front.workers.contains { !$0.underWay.isEmpty }
             let now = MonotonicTime.now
             if hasMore { quietSince = now }

@@ -29,9 +29,4 @@ extension Front {
     func stopDrain(askedBy id: ObjectIdentifier) {
         if let drain, ObjectIdentifier(drain.asked.channel) == id { drain.stop() }
     }
-
-    /// The TCP ports that are listened to.
-    var servicePorts: [UInt16] {
-        Array(Set(sockets.filter { $0.name != Self.adminName }.compactMap(\.place.port))).sorted()
-    }
 }

@@ -21,7 +21,7 @@ extension Front {
         _ box: DetachedConnection, target: Target?, source: IPAddress?, since: UInt64, avoiding avoided: String? = nil
     ) {
         if case .worker(let path)? = target {
-            admission.withLock { $0.release(from: source) }
+            admission.release(from: source)
             return sender(to: path).send([box])
         }
         switch phase {
@@ -30,7 +30,7 @@ extension Front {
             let paths = others.isEmpty ? successor.workers : others
             successorTurn = (successorTurn + 1) % max(1, paths.count)
             if paths.indices.contains(successorTurn) {
-                admission.withLock { $0.release(from: source) }
+                admission.release(from: source)
                 return sender(to: paths[successorTurn]).send([box])
             }
         case .starting, .serving, .replacing, .finishing:
@@ -59,7 +59,7 @@ extension Front {
     }
 
     private func delivered(_ delivery: ParcelSender.Delivery, to path: String) {
-        dismissed(delivery.handedOver + delivery.lost)
+        admission.dismiss(delivery.handedOver + delivery.lost)
         tally.withLock {
             $0.delivered(
                 handedOver: delivery.handedOver, returned: delivery.returned.count, failures: delivery.failuresByLabel)
@@ -75,7 +75,7 @@ extension Front {
             let source = parcel.metadata.source?.address
             let placement = parcel.metadata.takePlacement() ?? 0
             let isCounted = workers.first { $0.socket == path }?.underWay.remove(placement) != nil
-            if !isCounted { admission.withLock { $0.adopt(from: source) } }
+            if !isCounted { admission.adopt(from: source) }
             retry(
                 DetachedConnection(parcel), target: target, source: source, since: since,
                 reason: delivery.reason ?? "the worker did not take it", from: path)
@@ -91,7 +91,7 @@ extension Front {
             let worker = bound.value
             worker.isSweepDue = false
             let overdue = worker.underWay.removeOverdue(at: MonotonicTime.now)
-            admission.withLock { for source in overdue { $0.release(from: source) } }
+            admission.release(from: overdue)
             if !overdue.isEmpty {
                 log.warning(
                     "connections in doubt are counted no more",
@@ -109,7 +109,7 @@ extension Front {
             log.error(
                 "a connection is closed, because nobody takes it",
                 metadata: ["target": "\(target.map { "\($0)" } ?? "undecided")", "reason": "\(reason)"])
-            return dismissed(from: source)
+            return admission.dismiss(from: source)
         }
         log.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
         loop.scheduleTask(in: .milliseconds(50)) { [self] in

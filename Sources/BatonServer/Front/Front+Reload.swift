@@ -41,14 +41,8 @@ extension Front {
     }
 
     private func apply(_ reading: ConfigurationReading, turn: UInt64) throws -> ReloadReport {
-        let listening = try PreparedListening(reading.plan, backlog: reading.configuration.backlog)
-        do {
-            try watch(listening.opened)
-        } catch {
-            for socket in listening.opened { unwatch(socket) }
-            listening.abandon()
-            throw error
-        }
+        let prepared = try PreparedListening(reading.plan, backlog: reading.configuration.backlog)
+        try listening.prepare(prepared)
         let notReloaded = reading.configuration.keysNotReloaded(since: configuration)
         if !notReloaded.isEmpty {
             let keys = notReloaded.joined(separator: ", ")
@@ -57,14 +51,14 @@ extension Front {
         let report = ReloadReport(
             pid: getpid(), file: options.configurationPath, listeners: reading.configuration.listeners.count,
             certificates: reading.configuration.certificates.count,
-            opened: listening.opened.map { "\($0.place)" }, closed: listening.surplus.map { "\($0.place)" },
+            opened: prepared.opened.map { "\($0.place)" }, closed: prepared.surplus.map { "\($0.place)" },
             notReloaded: notReloaded, durationMilliseconds: 0)
-        apply(reading.configuration, reading.file, reading.policy, listening, turn: turn)
+        apply(reading.configuration, reading.file, reading.policy, prepared, turn: turn)
         return report
     }
 
     private func apply(
-        _ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ listening: PreparedListening, turn: UInt64
+        _ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ prepared: PreparedListening, turn: UInt64
     ) {
         let rotates = changed.sessionTickets != configuration.sessionTickets
         let before = configuration
@@ -73,13 +67,10 @@ extension Front {
         file = text
         logger.setLevel(changed.logLevel.swiftLog)
         // Who comes now waits until the listeners have the names of this policy.
-        acceptor.close()
+        listening.pauseConnections()
         let former = policy.replace(with: next)
-        admission.withLock {
-            $0.total = changed.limits.connections
-            $0.perSource = changed.limits.connectionsPerSource
-        }
-        replaceSockets(listening)
+        admission.setLimits(changed.limits)
+        replaceSockets(prepared)
         for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags, turn: turn)) }
         adjustWorkerCount()
         if rotates { scheduleRotation() }

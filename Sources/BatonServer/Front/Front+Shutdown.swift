@@ -16,7 +16,7 @@ extension Front {
         guard !isStopping else { return closeRest() }
         isStopping = true
         // At some steps of an upgrade nobody accepts here, and a delay would only keep waiting who connects.
-        let delay = acceptor.isOpen ? configuration.shutdownDelay.timeAmount : .zero
+        let delay = listening.isAccepting ? configuration.shutdownDelay.timeAmount : .zero
         log.notice(
             "stopping",
             metadata: [
@@ -82,11 +82,7 @@ extension Front {
 
     /// Closes the listeners' sockets. The admin address and the control socket are served to the end.
     private func stopAccepting() {
-        acceptor.close()
         policy.pauseRotation()
-        let closed = sockets.filter { $0.name != Self.adminName }
-        sockets.removeAll { $0.name != Self.adminName }
-        depositAndSettle()
-        for socket in closed { closeForGood(socket) }
+        listening.closeListeners { depositAndSettle() }
     }
 }

@@ -7,7 +7,7 @@ internal import Synchronization
 extension Front {
     /// Connections in all, those in their handshake included.
     var connectionCount: Int {
-        workers.reduce(connections.load(ordering: .relaxed)) { $0 + $1.report.connections }
+        workers.reduce(admission.present) { $0 + $1.report.connections }
     }
 
     /// Everything counted here and before.
@@ -41,7 +41,7 @@ extension Front {
             moves: .init(
                 handoff: total.movesIn, migration: total.migrations,
                 failed: total.movesFailed),
-            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: acceptor.isShort,
+            pause: .init(total.pauses), refused: countsInAll.refusals, isShort: listening.isShort,
             droppedLogLines: droppedLogLines,
             program: BinaryPath.atStart,
             frontPid: getpid(), deaths: .init(front: deaths.front, workers: deaths.workers),

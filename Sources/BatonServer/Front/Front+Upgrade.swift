@@ -167,7 +167,7 @@ extension Front {
         switch action {
         case .stopAccepting:
             // Commands and the admin address are answered here until the new server answers them.
-            acceptor.close()
+            listening.pauseConnections()
             loop.execute { self.advance(bound.value, .paused) }
         case .tellToAccept: successor.tell(.accept)
         case .handOver: handOver(to: successor)
@@ -242,7 +242,7 @@ extension Front {
     /// Whether an upgrade has come as far as it can, from what is left here.
     func checkProgress(of successor: Successor) {
         progress(successor)
-        guard connections.load(ordering: .relaxed) == 0 else { return }
+        guard admission.present == 0 else { return }
         if workers.isEmpty { return advance(successor, .settled) }
         let now = MonotonicTime.now
         let areSilent = workers.allSatisfy { worker in

@@ -99,7 +99,7 @@ extension Front {
             change(changes, of: worker)
             for placement in placed {
                 guard let source = worker.underWay.remove(placement) else { continue }
-                admission.withLock { $0.release(from: source) }
+                admission.release(from: source)
             }
         case .listing(let listing): inquiries.answered(listing, by: worker.number)
         case .migrated(let sweep, let handedOver, let returned, let left):
@@ -157,10 +157,8 @@ extension Front {
         inquiries.ended(worker.number)
         tally.withLock { $0.workerEnded(worker.report) }
         workers.removeAll { $0 === worker }
-        admission.withLock {
-            for (source, number) in worker.sources { $0.release(from: source, count: number) }
-            for source in worker.underWay.removeAll() { $0.release(from: source) }
-        }
+        for (source, number) in worker.sources { admission.release(from: source, count: number) }
+        admission.release(from: worker.underWay.removeAll())
         senders[worker.socket] = nil
         drain?.workerEnded(worker)
         reloads.ended(worker.number)
@@ -218,12 +216,10 @@ extension Front {
         for (text, number) in changes {
             let source = IPAddress(text)
             worker.change(source, by: number)
-            admission.withLock {
-                if number > 0 {
-                    $0.adopt(from: source, count: number)
-                } else {
-                    $0.release(from: source, count: -number)
-                }
+            if number > 0 {
+                admission.adopt(from: source, count: number)
+            } else {
+                admission.release(from: source, count: -number)
             }
         }
     }

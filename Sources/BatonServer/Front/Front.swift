@@ -52,14 +52,7 @@ final class Front: @unchecked Sendable {
     /// Whether what is left is being closed.
     var isClosingRest = false
     private(set) lazy var reloads = Reloads(on: loop, logger, reloadActions)
-    /// The listeners' sockets, and the admin address's.
-    var sockets: [ListeningSocket]
-    /// What the sockets were prepared by; nil once that is done.
-    var listening: PreparedListening?
-    /// Accepts at the listeners' sockets.
-    let acceptor: Acceptor
-    /// Accepts commands and what is asked at the admin address, with the descriptors that the other one leaves.
-    let commands: Acceptor
+    let listening: Listening
     var workers: [WorkerHandle] = []
     var lastWorkerNumber = 0
     /// Counts connections given to workers; no other server of the line has the same numbers.
@@ -94,10 +87,7 @@ final class Front: @unchecked Sendable {
         stopDrain(askedBy: $0)
     }
     let inquiries: Inquiries
-    /// Connections in their handshake, which are on other loops, count as well.
-    let tally: Mutex<Tally>
-    let refusalLog = RefusalLog()
-    let faultLog = FaultLog()
+    let tally: SharedTally
     /// The parent of all processes of the server.
     let keeper: KeeperLink
     /// The keeper's process, which is the service's.
@@ -114,10 +104,7 @@ final class Front: @unchecked Sendable {
     var drain: Drain?
     /// Whether a successor has the sockets.
     var isReplaced = false
-    /// Connections in this process, those on their way to a worker included.
-    let connections = Atomic<Int>(0)
-    /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
-    let admission: Mutex<ConnectionLimits>
+    let admission: Admission
     let startedAt = MonotonicTime.now
     let ended: EventLoopPromise<Void>
 
@@ -133,19 +120,15 @@ final class Front: @unchecked Sendable {
         self.file = file
         self.group = group
         self.control = control
-        self.tally = Mutex(tally)
+        self.tally = SharedTally(tally)
         loop = group.next()
         inquiries = Inquiries(on: loop)
         logger = SharedLogger("baton", level: configuration.logLevel.swiftLog)
-        let limits = configuration.limits
-        admission = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
+        admission = Admission(configuration.limits)
         self.policy = CurrentPolicy(policy, keys: keys, on: loop, logger)
-        sockets = listening.sockets
-        self.listening = listening
-        let logger = logger
-        acceptor = try Acceptor("baton-accept", reserve: { DescriptorLimit.reserve }) { Self.tell($0, logger.current) }
-        commands = try Acceptor("baton-commands") { Self.tell($0, logger.current) }
+        self.listening = try Listening(listening, control: control.descriptor, logger)
         ended = loop.makePromise()
+        admission.whenEmpty { [self] in loop.execute { self.endIfDone() } }
     }
 
     /// Connections in their handshake log from other loops, while a reload changes the level.
@@ -216,6 +199,7 @@ final class Front: @unchecked Sendable {
             }
             hasBegun = true
             phase = .serving
+            tellOfShortfalls()
             beginListening()
             scheduleRotation()
             policy.tellOfCertificates()
@@ -249,7 +233,7 @@ final class Front: @unchecked Sendable {
     func endIfDone() {
         switch phase {
         case .finishing:
-            guard workers.isEmpty, drain == nil, connections.load(ordering: .relaxed) == 0 else { return }
+            guard workers.isEmpty, drain == nil, admission.present == 0 else { return }
             // As long as the one before has connections, this one answers for it.
             guard predecessor == nil else { return }
             ended.succeed()

@@ -32,7 +32,7 @@ final class FrontHandler: ChannelInboundHandler {
         case from(IPAddress?)
     }
 
-    private let front: Front
+    private let intake: Intake
     private let listener: String
     private let policy: FrontPolicy
     private var stage = Stage.done
@@ -48,8 +48,9 @@ final class FrontHandler: ChannelInboundHandler {
     /// - Parameters:
     ///   - source: where the connection comes from; nil: a Unix socket.
     ///   - origin: the source by which it has been admitted.
-    init(_ front: Front, listener: String, _ policy: FrontPolicy, source: Endpoint?, admittedFrom origin: IPAddress?) {
-        self.front = front
+    init(_ intake: Intake, listener: String, _ policy: FrontPolicy, source: Endpoint?, admittedFrom origin: IPAddress?)
+    {
+        self.intake = intake
         self.listener = listener
         self.policy = policy
         self.source = source
@@ -108,7 +109,7 @@ final class FrontHandler: ChannelInboundHandler {
                 try handler.startTLS(handshake, received: bytes)
             }
         } catch {
-            front.log.error(
+            intake.log.error(
                 "a handshake cannot begin", metadata: ["listener": "\(listener)", "reason": "\(error)"])
             context.close(promise: nil)
         }
@@ -167,9 +168,7 @@ final class FrontHandler: ChannelInboundHandler {
                 source = ends.source
                 destination = ends.destination
                 do throws(ConnectionLimits.Refusal) {
-                    try front.admission.withLock { admission throws(ConnectionLimits.Refusal) in
-                        try admission.attribute(to: ends.source.address)
-                    }
+                    try intake.admission.attribute(to: ends.source.address)
                     counted = .from(ends.source.address)
                 } catch {
                     counted = .from(nil)
@@ -207,7 +206,7 @@ final class FrontHandler: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case ConnectionEvent.established(let info) as ConnectionEvent:
-            front.tally.withLock {
+            intake.tally.withLock {
                 $0.handshakeEnded(version: "\(info.suite.version)", cipher: "\(info.suite)")
             }
             let hello = Router.Hello(serverName: info.serverName, applicationProtocol: info.applicationProtocol)
@@ -265,10 +264,10 @@ final class FrontHandler: ChannelInboundHandler {
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
             let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
-            front.place(DetachedConnection(parcel), target: target, source: origin)
+            intake.place(DetachedConnection(parcel), target, origin)
         } catch {
             counted = before
-            front.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
+            intake.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
         }
     }
@@ -294,13 +293,13 @@ final class FrontHandler: ChannelInboundHandler {
     }
 
     private func countFailure(_ reason: String) {
-        front.tally.withLock { $0.handshakeFailed(reason) }
+        intake.tally.withLock { $0.handshakeFailed(reason) }
     }
 
     private func refuse(_ reason: RefusalReason, _ why: String, _ context: ChannelHandlerContext) {
         stage = .done
-        front.tally.withLock { $0.refused(reason) }
-        front.log.info(
+        intake.tally.withLock { $0.refused(reason) }
+        intake.log.info(
             "a connection is refused",
             metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
         context.close(promise: nil)
@@ -316,12 +315,12 @@ final class FrontHandler: ChannelInboundHandler {
         }
         let names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
         if let error = error as? HandshakeError, error.code == .unrecognizedName {
-            front.tally.withLock { $0.refused(.serverName) }
-            front.refusalLog.say(.serverName, "\(error)", front.log, names)
+            intake.tally.withLock { $0.refused(.serverName) }
+            intake.refusalLog.say(.serverName, "\(error)", intake.log, names)
         } else if let fault = ConnectionFault(error) {
-            front.faultLog.say(fault, at: .info, in: front.log, names)
+            intake.faultLog.say(fault, at: .info, in: intake.log, names)
         } else {
-            front.log.debug("a connection failed", metadata: names.merging(["reason": "\(error)"]) { $1 })
+            intake.log.debug("a connection failed", metadata: names.merging(["reason": "\(error)"]) { $1 })
         }
         context.close(promise: nil)
     }
@@ -332,7 +331,7 @@ final class FrontHandler: ChannelInboundHandler {
         detectionTimer?.cancel()
         switch counted {
         case .no: break
-        case .from(let origin): front.dismissed(from: origin)
+        case .from(let origin): intake.admission.dismiss(from: origin)
         }
         counted = .no
         context.fireChannelInactive()

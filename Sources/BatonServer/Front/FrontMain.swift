@@ -205,8 +205,9 @@ extension PreparedListening {
         _ configuration: Configuration, inherited: [ListeningSocket], _ activated: [ActivatedSocket]
     ) throws -> PreparedListening {
         let given = activated.map { socket in
-            let name = socket.name == "admin" ? Front.adminName : socket.name
-            let address = name == Front.adminName ? configuration.admin : configuration.listeners[name]?.address
+            let name = socket.name == "admin" ? ListeningSocket.adminName : socket.name
+            let address =
+                name == ListeningSocket.adminName ? configuration.admin : configuration.listeners[name]?.address
             return ListeningSocket(
                 name: name, address: address ?? .tcp(.any, port: 0), descriptor: socket.descriptor, place: socket.place,
                 isActivated: !socket.isOwn)

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import Synchronization
 
 /// What the server has counted in all: the servers before this front, this front, and processes of this front's that are
 /// gone. Workers and the migration process count for themselves as long as they live; what they have told last is added
@@ -73,6 +74,15 @@ struct Tally {
         if let migration { total.add(migration) }
         return total
     }
+}
+
+/// A tally that connections in their handshake count in as well, which are on other loops.
+final class SharedTally: Sendable {
+    private let tally: Mutex<Tally>
+
+    init(_ tally: Tally) { self.tally = Mutex(tally) }
+
+    func withLock<Value: Sendable>(_ body: (inout Tally) -> Value) -> Value { tally.withLock { body(&$0) } }
 }
 
 extension WorkerReport {

@@ -50,7 +50,7 @@ package enum KeeperMain {
         let sockets = try PreparedListening.prepare(configuration, inherited: [], activated).sockets
         if let account { for socket in sockets where !socket.isActivated { socket.give(to: account) } }
         let named = sockets.map { socket in
-            let name = socket.name == Front.adminName ? "admin" : socket.name
+            let name = socket.name == ListeningSocket.adminName ? "admin" : socket.name
             return (
                 name: socket.isActivated ? name : ActivatedSocket.ownPrefix + name, descriptor: socket.descriptor
             )

@@ -21,7 +21,7 @@ struct ListeningPlan: Sendable {
     init(_ configuration: Configuration, having sockets: [ListeningSocket]) throws(RuntimeError) {
         surplus = sockets
         var wanted = configuration.listeners.sorted { $0.key < $1.key }.map { ($0.key, $0.value.address) }
-        if let admin = configuration.admin { wanted.append((Front.adminName, admin)) }
+        if let admin = configuration.admin { wanted.append((ListeningSocket.adminName, admin)) }
         // What has not been changed stays before others choose: a port the kernel chose has no other mark.
         let changed = wanted.filter { !keepUnchanged($0.0, $0.1) }
         var open: [Missing] = []
@@ -37,7 +37,7 @@ struct ListeningPlan: Sendable {
     }
 
     /// The key of a listener's address in the configuration.
-    static func key(_ name: String) -> String { name == Front.adminName ? "admin" : "listeners.\(name)" }
+    static func key(_ name: String) -> String { name == ListeningSocket.adminName ? "admin" : "listeners.\(name)" }
 
     /// A listener of the same name and address keeps all that it has. A name may lead elsewhere now.
     private mutating func keepUnchanged(_ name: String, _ address: Address) -> Bool {

@@ -4,6 +4,9 @@ internal import Glibc
 
 /// A bound socket of a listener, which may have several. It can be handed to a successor.
 struct ListeningSocket: Sendable, Hashable {
+    /// The name of the admin address's sockets, which no listener can have.
+    static let adminName = "/admin"
+
     /// The listener's name.
     var name: String
     /// The listener's address, as it is configured.
@@ -107,6 +110,8 @@ struct ListeningSocket: Sendable, Hashable {
 
     /// Gives it to the user that the server becomes: only sockets of one user share a port.
     func give(to account: Account) { _ = fchown(descriptor, account.user, account.group) }
+
+    var isAdmin: Bool { name == Self.adminName }
 
     /// Whether who connects to `place` reaches it: not if its file has been removed.
     var isReachable: Bool {
