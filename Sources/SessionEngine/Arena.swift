@@ -8,6 +8,8 @@ internal import Glibc
 package struct Arena: ~Copyable, @unchecked Sendable {
     /// The layout that this program reads and writes.
     package static let version = UInt32(ARENA_VERSION)
+    /// Bytes of one piece of memory for bytes on their way.
+    package static let extentSize = Int(ARENA_EXTENT_SIZE)
 
     package let slotCount: Int
     package let extentCount: Int

@@ -51,6 +51,7 @@ extension Engine {
         let index = Int(freeSlots.removeLast())
         let slot = arena.slot(index)
         arena_set_phase(slot, UInt32(ARENA_UNSETTLED))
+        Step.pass()
         slot.pointee.activity = Engine.now &- min(Engine.now, session.idleTime)
         do throws(BeginError) {
             place(try Session(beginning: index, &session, in: arena, pool: &pool))

@@ -252,7 +252,7 @@ package struct Engine: ~Copyable {
 
     private static let sweepInterval: UInt64 = 250
     private static let restAfter: UInt64 = 2_000
-    private static let tidyInterval: UInt64 = 5_000
+    private static let tidyInterval: UInt64 = 2_000
 
     /// Something may be due earlier than the last sweep has found.
     mutating func sweepSoon() { nextSweep = min(nextSweep, lastSweep + Engine.sweepInterval) }

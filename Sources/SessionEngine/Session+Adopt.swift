@@ -27,7 +27,9 @@ extension Session {
         let upstreamStanding = try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &taken)
         used = taken
         // A secret that its owner replaced and did not live to remove is left nowhere (RFC 8446 section 7.2).
+        Step.pass()
         arena_state_at(slot, 1 - current).pointee = state.pointee
+        Step.pass()
         slot.pointee.activity = min(slot.pointee.activity, Engine.now)
         self.init(
             slot: index, number: slot.pointee.session, client: Leg(.client, descriptor: client, clientStanding),

@@ -1,4 +1,3 @@
-import CLinuxSockets
 import Glibc
 import SessionEngine
 import TLSRecords
@@ -155,39 +154,9 @@ final class Crowd {
 
     /// - Parameter step: the one at which the owner kills itself.
     private func start(dyingAt step: Int? = nil) throws {
-        var pair: [CInt] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
-            throw Fault("no socket pair: errno \(errno)")
-        }
-        let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
-        defer { close(null) }
-        var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("ArenaOwner"), nil]
-        defer { free(arguments[0]) }
-        let pid = baton_spawn(Crowd.program, &arguments, null, pair[1], 0)
-        close(pair[1])
-        guard pid > 0 else { throw Fault("cannot start \(Crowd.program): errno \(-pid)") }
-        owner = (pid, pair[0])
-        try tell([UInt32(Arena.owner(of: memory)), step.map(UInt32.init) ?? .max], [memory])
-        for first in stride(from: 0, to: sockets.count, by: 100) {
-            let some = sockets[first..<min(first + 100, sockets.count)]
-            try tell(some.map { UInt32($0.slot) }, some.flatMap { [$0.client, $0.upstream] })
-        }
-        try tell([.max], [])
+        let started = try OwnerProcess(memory, dyingAt: step, sockets)
+        owner = (started.pid, started.channel)
     }
-
-    private func tell(_ words: [UInt32], _ descriptors: [CInt]) throws {
-        let failed = words.withUnsafeBytes {
-            baton_send_message(owner!.channel, $0.baseAddress, $0.count, nil, 0, descriptors, Int32(descriptors.count))
-        }
-        guard failed == 0 else { throw Fault("the owner cannot be told: errno \(-failed)") }
-    }
-
-    /// Beside the test bundle, where the build puts it.
-    private static let program: String = {
-        let bundle = CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? ""
-        return bundle.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-            + "/ArenaOwner"
-    }()
 }
 
 struct Fault: Error, CustomStringConvertible {

@@ -49,6 +49,15 @@ final class Place {
         }
     }
 
+    /// Another owner has the arena from here on, because `owner` was killed; 0: it has relinquished it.
+    func succeed(afterKilled owner: UInt64) throws {
+        owners += 1
+        let (session, slot) = (session, slot)
+        engine = try Engine(
+            taking: Arena(mapping: memory), as: owners, after: owner == 0 ? .relinquished : .killed(owner: owner)
+        ) { $0.slot == slot ? session.duplicates : nil }
+    }
+
     /// Works on both sides until `isDone`, and a new owner takes over after every `life` steps.
     func run(life: Int = .max, until isDone: () -> Bool) throws -> Bool {
         let deadline = ContinuousClock.now + .seconds(30)
