@@ -13,8 +13,7 @@ package struct Arena: ~Copyable, @unchecked Sendable {
 
     package let slotCount: Int
     package let extentCount: Int
-    /// Slots from here on have never been written when the arena is mapped. To read one takes memory for it.
-    let usedSlotCount: Int
+    private let descriptor: CInt
     private let base: UnsafeMutableRawPointer
     private let size: Int
 
@@ -56,8 +55,14 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         var status = stat()
         let size = Arena.size(Int(header.slot_count), Int(header.extent_count))
         guard fstat(descriptor, &status) == 0, status.st_size == size else { throw .notAnArena }
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw .noMemory(errno) }
         let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, descriptor, 0)
-        guard let mapped, mapped != MAP_FAILED else { throw .noMemory(errno) }
+        guard let mapped, mapped != MAP_FAILED else {
+            let code = errno
+            close(copy)
+            throw .noMemory(code)
+        }
         madvise(mapped, size, MADV_DONTDUMP)
         // The kernel stores in the header while it works for an owner that may be dying: nothing may be in its way then.
         mlock(mapped, Int(ARENA_HEADER_SIZE))
@@ -65,9 +70,14 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         self.size = size
         slotCount = Int(header.slot_count)
         extentCount = Int(header.extent_count)
+        self.descriptor = copy
+    }
+
+    /// Slots from here on have never been written. To read one takes memory for it.
+    func usedSlotCount() -> Int {
         let end = Arena.extents(slotCount)
         let written = Arena.endOfData(descriptor, before: end) - Int(ARENA_HEADER_SIZE)
-        usedSlotCount = min(slotCount, max(0, written + Int(ARENA_SLOT_SIZE) - 1) / Int(ARENA_SLOT_SIZE))
+        return min(slotCount, max(0, written + Int(ARENA_SLOT_SIZE) - 1) / Int(ARENA_SLOT_SIZE))
     }
 
     /// Where the last written page before `end` ends.
@@ -84,7 +94,10 @@ package struct Arena: ~Copyable, @unchecked Sendable {
         }
     }
 
-    deinit { munmap(base, size) }
+    deinit {
+        munmap(base, size)
+        close(descriptor)
+    }
 
     var header: UnsafeMutablePointer<arena_header> { base.assumingMemoryBound(to: arena_header.self) }
 

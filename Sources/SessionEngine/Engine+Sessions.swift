@@ -40,7 +40,7 @@ extension Engine {
         _ session: consuming SessionAtRest, _ parcel: SessionParcel
     ) throws(BeginError) -> Int {
         do throws(BeginError) {
-            guard slots[session.number] == nil else { throw .numberInUse }
+            guard slots[session.number] == nil, backlog.slot(of: session.number) == nil else { throw .numberInUse }
             guard !freeSlots.isEmpty else { throw .noRoom }
             let needs = try SessionNeeds(session)
             guard pool.available >= needs.extents + pool.reserve else { throw .noRoom }
@@ -74,8 +74,8 @@ extension Engine {
         var left: [(UInt64, ExtractError)] = []
         for number in numbers {
             do throws(ExtractError) {
-                guard let index = slots[number] else { throw .unknown }
-                parcels.append(try extract(Int(index)))
+                guard let index = find(number) else { throw .unknown }
+                parcels.append(try extract(index))
             } catch {
                 left.append((number, error))
             }
@@ -85,6 +85,7 @@ extension Engine {
 
     /// Takes out at most `count` sessions, whichever.
     package mutating func extract(upTo count: Int) -> [SessionParcel] {
+        takeOverAll()
         var parcels: [SessionParcel] = []
         for index in slots.values where parcels.count < count {
             if let parcel = try? extract(Int(index)) { parcels.append(parcel) }
@@ -110,37 +111,41 @@ extension Engine {
     // MARK: Words
 
     /// At most `limit` sessions whose numbers are above `number`, in the order of their numbers; `nil`: from the first.
+    /// Those that have not been taken over yet are not among them.
     package func list(after number: UInt64?, limit: Int) -> [SessionSummary] {
         let numbers = slots.keys.filter { key in number.map { key > $0 } ?? true }.sorted().prefix(limit)
+        return numbers.map { summary(of: Int(slots[$0]!)) }
+    }
+
+    func summary(of index: Int) -> SessionSummary {
         let now = Engine.now
-        return numbers.map { number in
-            let index = Int(slots[number]!)
-            let slot = arena.slot(index)
-            return SessionSummary(
-                number: number, slot: SlotName(slot: index, generation: slot.pointee.generation),
-                note: SessionFacts.note(slot, arena_state_at(slot, arena_current(slot)), arena),
-                counts: sessions[index].counts, idleTime: now &- min(now, slot.pointee.activity))
-        }
+        let slot = arena.slot(index)
+        return SessionSummary(
+            number: sessions[index].number, slot: SlotName(slot: index, generation: slot.pointee.generation),
+            note: SessionFacts.note(slot, arena_state_at(slot, arena_current(slot)), arena),
+            counts: sessions[index].counts, idleTime: now &- min(now, slot.pointee.activity),
+            handovers: slot.pointee.handovers)
     }
 
     /// Replaces a session's note.
     ///
     /// - Returns: whether there is such a session and room for the note.
     package mutating func setNote(_ number: UInt64, _ note: [UInt8]) -> Bool {
-        guard let index = slots[number], note.count <= SessionAtRest.longestNote else { return false }
-        let record = SessionRecord(arena.slot(Int(index)), working: working)
+        guard let index = find(number), note.count <= SessionAtRest.longestNote else { return false }
+        let record = SessionRecord(arena.slot(index), working: working)
         return SessionFacts.replace(note, record, arena, &pool)
     }
 
     package mutating func setIdleLimit(_ number: UInt64, _ milliseconds: UInt32) {
-        guard let index = slots[number] else { return }
-        arena.slot(Int(index)).pointee.idle_limit = milliseconds
+        guard let index = find(number) else { return }
+        arena.slot(index).pointee.idle_limit = milliseconds
         sweepSoon()
     }
 
     package mutating func setLimits(_ limits: SessionLimits, moveEvery: UInt32) {
         let hasOthers = limits != self.limits
         self.limits = limits
+        self.moveEvery = moveEvery
         for index in slots.values.map(Int.init) where isTaken(index) {
             arena.slot(index).pointee.move_every = moveEvery
             sessions[index].messagesLeft = moveEvery
@@ -152,11 +157,12 @@ extension Engine {
 
     /// Resets both sides of sessions at once.
     package mutating func reset(_ numbers: [UInt64]) {
-        for number in numbers { if let index = slots[number] { cutOff(Int(index), .closed) } }
+        for number in numbers { if let index = find(number) { cutOff(index, .closed) } }
     }
 
     /// Resets both sides of all sessions at once.
     package mutating func resetAll() {
+        takeOverAll()
         for index in Array(slots.values) { cutOff(Int(index), .closed) }
     }
 }

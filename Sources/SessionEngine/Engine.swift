@@ -9,7 +9,7 @@ internal import TLSRecords
 package struct Engine: ~Copyable {
     let arena: Arena
     private let owner: UInt64
-    private let epoll: CInt
+    let epoll: CInt
     private let wake: CInt?
     let keep: ([SessionSockets]) -> Void
     var pool: ExtentPool
@@ -36,12 +36,21 @@ package struct Engine: ~Copyable {
     private var hasRested = false
     var limits: SessionLimits
     var events: [SessionEvent] = []
-    private var released: [SlotName] = []
+    var released: [SlotName] = []
     /// Why each session that could not be taken over was not.
     package internal(set) var lost: [LostSession] = []
+    private var hasArena = true
+    /// Sessions that are taken over later.
+    var backlog: Backlog
+    var isTakingOver = true
+    let portion: Int
+    /// When sessions were served first, on the monotonic clock in nanoseconds.
+    var beganAt: UInt64 = 0
+    /// What sessions get that are taken over later; `nil`: they keep what they have.
+    var moveEvery: UInt32?
 
     /// How many sessions live.
-    package var sessionCount: Int { slots.count }
+    package var sessionCount: Int { slots.count + backlog.count }
 
     /// How many have given back all that their slots have, because nothing comes.
     package var restingCount: Int { taken.indices.count { isTaken($0) && sessions[$0].isResting } }
@@ -52,51 +61,78 @@ package struct Engine: ~Copyable {
     ///   - owner: a number that no other owner has or had.
     ///   - former: how the owner before ended.
     ///   - wake: an eventfd(2) at which `step` returns. It is not read.
+    ///   - portion: how many sessions are taken over at once, beside those that something has happened to.
     ///   - sockets: gives the sockets of a live slot, which are the engine's from then on.
     ///   - keep: is called with the sockets of sessions that are about to live.
     package init(
         taking arena: consuming Arena, as owner: UInt64, after former: FormerEnd = .relinquished,
-        limits: SessionLimits = SessionLimits(), wakeable wake: CInt? = nil,
+        limits: SessionLimits = SessionLimits(), wakeable wake: CInt? = nil, portion: Int = .max,
         sockets: (SlotName) -> (client: CInt, upstream: CInt)? = { _ in nil },
         keep: @escaping ([SessionSockets]) -> Void = { _ in }
     ) throws(ArenaError) {
-        let poll = epoll_create1(Int32(O_CLOEXEC))
-        guard poll >= 0 else { throw .noMemory(errno) }
-        if let wake {
-            var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: .max))
-            epoll_ctl(poll, EPOLL_CTL_ADD, wake, &event)
+        var preparation = try ArenaPreparation(arena, wakeable: wake)
+        if preparation.owner == former.owner {
+            for index in 0..<preparation.arena.usedSlotCount() {
+                let slot = preparation.arena.slot(index)
+                guard arena_phase(slot) != ARENA_FREE else { continue }
+                let name = SlotName(slot: index, generation: slot.pointee.generation)
+                if let (client, upstream) = sockets(name) { preparation.add(name, client: client, upstream: upstream) }
+            }
         }
-        guard arena.pass(from: former.owner, to: owner) else {
-            close(poll)
-            throw .otherOwner(arena_owner(arena.header))
+        try self.init(
+            taking: preparation, as: owner, after: former, limits: limits, portion: portion, keep: keep)
+    }
+
+    /// As above, of an arena that has been prepared. Its sockets are closed if another has it.
+    package init(
+        taking preparation: consuming ArenaPreparation, as owner: UInt64, after former: FormerEnd = .relinquished,
+        limits: SessionLimits = SessionLimits(), portion: Int = .max,
+        keep: @escaping ([SessionSockets]) -> Void = { _ in }
+    ) throws(ArenaError) {
+        guard preparation.arena.pass(from: former.owner, to: owner) else {
+            let other = preparation.owner
+            preparation.abandon()
+            throw .otherOwner(other)
         }
-        epoll = poll
-        self.wake = wake
+        let sockets = preparation.sockets
+        epoll = preparation.epoll
+        wake = preparation.wake
+        arena = preparation.arena
         self.owner = owner
         self.limits = limits
+        self.portion = portion
         self.keep = keep
         sessions = .allocate(capacity: arena.slotCount)
         taken = Array(repeating: false, count: arena.slotCount)
         working = .allocate(capacity: 1)
         working.initialize(to: arena_state())
         plaintext = .allocate(byteCount: Connection.longestRecord, alignment: 64)
-        let claims = Engine.claims(arena)
+        let usedSlots = 0..<arena.usedSlotCount()
+        let claims = Engine.claims(arena, usedSlots)
         pool = ExtentPool(arena, used: claims)
-        self.arena = arena
-        UnixStream.settle(self.arena)
-        adopt(after: former, claims, sockets)
+        backlog = Backlog(claims: claims)
+        UnixStream.settle(arena)
+        takeOver(usedSlots, after: former, sockets)
     }
 
-    /// Relinquishes the arena: its sessions stay as they are, for the next owner.
+    /// Relinquishes the arena: its sessions stay as they are, for the next owner. Nothing can be done with the engine after
+    /// that; it only lets go of what was its own.
+    package mutating func relinquish() {
+        guard hasArena else { return }
+        hasArena = false
+        _ = arena.pass(from: owner, to: 0)
+    }
+
     deinit {
+        if hasArena { _ = arena.pass(from: owner, to: 0) }
         for index in taken.indices where taken[index] { (sessions + index).deinitialize(count: 1) }
         sessions.deallocate()
         explicit_bzero(working, MemoryLayout<arena_state>.size)
         working.deallocate()
         explicit_bzero(plaintext.baseAddress!, plaintext.count)
         plaintext.deallocate()
+        backlog.closeAll()
         close(epoll)
-        _ = arena.pass(from: owner, to: 0)
     }
 
     /// What has happened since this was asked last.
@@ -124,18 +160,23 @@ package struct Engine: ~Copyable {
     ///
     /// - Parameter milliseconds: how long to wait for something to happen; -1: as long as it takes.
     package mutating func step(waiting milliseconds: Int32) {
-        let isAwaited = !starved.isEmpty && pool.returns != returnsSeen
+        let isAwaited = backlog.count > 0 || !starved.isEmpty && pool.returns != returnsSeen
         let count = epoll_wait(
             epoll, &reports, Int32(reports.count), isAwaited ? 0 : untilNextTime(atMost: milliseconds))
         for number in 0..<max(0, Int(count)) {
             let report = reports[number]
             guard report.data.u64 != .max else { continue }
             let index = Int(report.data.u64 >> 1)
-            guard isTaken(index) else { continue }
+            guard isTaken(index) else {
+                // What it is ready for it says again, if the session can go on with that.
+                if backlog.contains(index) { takeOver(index, isAwaited: true) }
+                continue
+            }
             let leg: LegIndex = report.data.u64 & 1 == 0 ? .client : .upstream
             let isReadable = report.events & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
             turn(index, readable: isReadable ? leg : nil)
         }
+        takeOverPortion()
         feedStarved()
         lookAtTime()
     }

@@ -31,7 +31,7 @@ struct Leg: ~Copyable {
     var messages: UInt32 = 0
     private var isTaken = false
     /// What epoll(7) is asked for; 0: it does not know of the socket.
-    private var interest: UInt32 = 0
+    private var interest: UInt32
     /// `nil`: the socket is TCP.
     private var unix: UnixStream?
     /// The peer takes nothing more, and may have said something before.
@@ -53,6 +53,7 @@ struct Leg: ~Copyable {
         hasEnded = standing.hasEnded
         isReset = standing.isReset
         waitsForPeer = standing.hasFailed
+        interest = standing.interest
     }
 
     deinit {
@@ -219,10 +220,19 @@ struct Leg: ~Copyable {
     /// again and again; and so must one be that is closed, because others may hold the socket.
     mutating func watch(for wanted: UInt32, at slot: Int, in epoll: CInt) {
         guard wanted != interest else { return }
-        var event = epoll_event(events: wanted, data: epoll_data_t(u64: UInt64(slot) << 1 | UInt64(index.rawValue)))
         let change = wanted == 0 ? EPOLL_CTL_DEL : interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD
-        epoll_ctl(epoll, change, descriptor, &event)
+        Leg.watch(descriptor, index, at: slot, for: wanted, change, in: epoll)
         interest = wanted
+    }
+
+    /// What epoll(7) is asked for of a socket whose session has not been taken over yet.
+    static let firstInterest = EPOLLIN.rawValue
+
+    static func watch(
+        _ descriptor: CInt, _ index: LegIndex, at slot: Int, for wanted: UInt32, _ change: Int32, in epoll: CInt
+    ) {
+        var event = epoll_event(events: wanted, data: epoll_data_t(u64: UInt64(slot) << 1 | UInt64(index.rawValue)))
+        epoll_ctl(epoll, change, descriptor, &event)
     }
 }
 
@@ -237,4 +247,6 @@ struct LegStanding: ~Copyable {
     var isReset = false
     /// The peer has broken the protocol.
     var hasFailed = false
+    /// What epoll(7) is asked for already.
+    var interest: UInt32 = 0
 }

@@ -8,7 +8,8 @@ extension Session {
     /// The slot is another process's work, which may have died of a wild write: each number is checked before it is used.
     ///
     /// - Parameters:
-    ///   - descriptors: of the two legs; they are the session's from here on, and the caller's if there is an error.
+    ///   - descriptors: of the two legs, which epoll(7) has been asked for; they are the session's from here on, and the
+    ///     caller's if there is an error.
     ///   - used: the extents of the sessions adopted before. This one's are added.
     init(
         adopting index: Int, client: CInt, upstream: CInt, in arena: borrowing Arena, used: inout Set<UInt32>
@@ -20,12 +21,12 @@ extension Session {
         let flags = (arena_leg_at(state, 0).pointee.flags, arena_leg_at(state, 1).pointee.flags)
         guard Session.arePossible(flags.0, flags.1), Session.arePossible(flags.1, flags.0) else { throw .impossible }
         let facts = try SessionFacts(slot, state, arena)
-        var taken = used
-        let lasting = state.pointee.lasting_extent
-        guard lasting == ARENA_NO_EXTENT || taken.insert(lasting).inserted else { throw .impossible }
-        let clientStanding = try LegStanding(adopting: .client, client, slot, state, facts, arena, &taken)
-        let upstreamStanding = try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &taken)
-        used = taken
+        var extents: [UInt32] = []
+        if state.pointee.lasting_extent != ARENA_NO_EXTENT { extents.append(state.pointee.lasting_extent) }
+        let clientStanding = try LegStanding(adopting: .client, client, slot, state, facts, arena, &extents)
+        let upstreamStanding = try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &extents)
+        guard Set(extents).count == extents.count, used.isDisjoint(with: extents) else { throw .impossible }
+        used.formUnion(extents)
         // A secret that its owner replaced and did not live to remove is left nowhere (RFC 8446 section 7.2).
         Step.pass()
         arena_state_at(slot, 1 - current).pointee = state.pointee
@@ -83,7 +84,7 @@ extension LegStanding {
     fileprivate init(
         adopting index: LegIndex, _ descriptor: CInt, _ slot: UnsafeMutablePointer<arena_slot>,
         _ state: UnsafeMutablePointer<arena_state>, _ facts: SessionFacts, _ arena: borrowing Arena,
-        _ used: inout Set<UInt32>
+        _ extents: inout [UInt32]
     ) throws(AdoptionError) {
         let place = arena_leg_at(state, index.rawValue)
         let found =
@@ -96,7 +97,8 @@ extension LegStanding {
         else { throw .impossible }
         for extent in [place.pointee.input_extent, place.pointee.output_extent, place.pointee.fragment_extent]
         where extent != ARENA_NO_EXTENT {
-            guard extent < UInt32(arena.extentCount), used.insert(extent).inserted else { throw .impossible }
+            guard extent < UInt32(arena.extentCount) else { throw .impossible }
+            extents.append(extent)
         }
         var connection: Connection?
         if place.pointee.flags & ARENA_LEG_TLS != 0 {
@@ -105,7 +107,7 @@ extension LegStanding {
         }
         self.init(
             connection: connection, received: found.received, written: found.written, isShut: found.isShut,
-            isReset: found.isReset, hasFailed: place.pointee.flags & ARENA_LEG_FAILED != 0)
+            isReset: found.isReset, hasFailed: place.pointee.flags & ARENA_LEG_FAILED != 0, interest: Leg.firstInterest)
     }
 }
 

@@ -171,6 +171,7 @@ struct Session: ~Copyable {
         atRest.idleLimit = record.slot.pointee.idle_limit
         atRest.moveEvery = record.slot.pointee.move_every
         atRest.idleTime = idleTime
+        atRest.handovers = record.slot.pointee.handovers
         return atRest
     }
 }

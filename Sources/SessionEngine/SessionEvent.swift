@@ -2,16 +2,24 @@ package import TLSRecords
 
 /// What an engine tells of its sessions, each thing once.
 package enum SessionEvent: Sendable {
-    /// The engine has its arena: the sessions that it has taken over, and those that it could not.
-    case started(adopted: [SessionSummary], lost: [LostSession])
+    /// The engine has its arena.
+    case started
+    /// The engine has taken a session over.
+    ///
+    /// - Parameter servedAt: when that could be served again, on the monotonic clock in nanoseconds.
+    case adopted(SessionSummary, servedAt: UInt64)
+    /// The engine could not take over a session.
+    case lost(LostSession)
+    /// Nothing is left to take over.
+    case settled
     /// The engine could not have its arena. Nothing more comes.
     case failed(ArenaError)
     /// The session is over and its sockets are closed.
     case ended(UInt64, SessionOutcome)
     /// The client has sent as much as `moveEvery` says.
     case due(UInt64)
-    /// The engine has relinquished its arena. Nothing more comes.
-    case stopped
+    /// The engine has relinquished its arena at this moment, on the monotonic clock in nanoseconds. Nothing more comes.
+    case stopped(at: UInt64)
 }
 
 /// A side of a session.
@@ -42,6 +50,8 @@ package struct SessionSummary: Sendable, Equatable {
     package var counts: SessionCounts
     /// Milliseconds since the last byte.
     package var idleTime: UInt64
+    /// How often the session has come to another owner with its arena, in order.
+    package var handovers: UInt32 = 0
 }
 
 /// Bytes on the wire since the session came into its slot, with those that came with it.
@@ -88,6 +98,30 @@ package enum FormerEnd: Sendable, Equatable {
     case killed(owner: UInt64)
     /// It trapped, got a fault signal, or was killed because it did not answer.
     case fault(owner: UInt64)
+
+    /// The same, without the owner's number.
+    package enum Kind: Sendable, Equatable {
+        case relinquished
+        case killed
+        case fault
+    }
+
+    var kind: Kind {
+        switch self {
+        case .relinquished: .relinquished
+        case .killed: .killed
+        case .fault: .fault
+        }
+    }
+
+    /// - Parameter owner: of the arena; 0: it was relinquished, whatever became of its owner since.
+    init(_ kind: Kind, owner: UInt64) {
+        switch kind {
+        case .relinquished: self = .relinquished
+        case .killed: self = owner == 0 ? .relinquished : .killed(owner: owner)
+        case .fault: self = owner == 0 ? .relinquished : .fault(owner: owner)
+        }
+    }
 
     var owner: UInt64 {
         switch self {

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import CSessionArena
 internal import Glibc
 internal import Synchronization
@@ -33,13 +34,14 @@ package final class SessionLoop: Sendable {
         package var arena: CInt
         /// A number that no other owner has or had; not 0.
         package var owner: UInt64
-        package var former: FormerEnd
+        /// How the owner before has ended; `nil`: it has not, and `take` says when.
+        package var former: FormerEnd?
         /// The sockets of sessions that live in the arena; they are the engine's from then on.
         package var sockets: [SlotName: (client: CInt, upstream: CInt)]
         package var limits: SessionLimits
 
         package init(
-            arena: CInt, owner: UInt64, former: FormerEnd = .relinquished,
+            arena: CInt, owner: UInt64, former: FormerEnd? = .relinquished,
             sockets: [SlotName: (client: CInt, upstream: CInt)] = [:], limits: SessionLimits = SessionLimits()
         ) {
             self.arena = arena
@@ -50,6 +52,14 @@ package final class SessionLoop: Sendable {
         }
     }
 
+    /// What is done before the engine has its arena.
+    private enum Order {
+        case add([SlotName: (client: CInt, upstream: CInt)])
+        case remove([SlotName])
+        case answer(@Sendable () -> Void)
+        case take(FormerEnd.Kind)
+    }
+
     private struct Command {
         let work: @Sendable (inout Engine) -> Void
         /// What is done in its place if the loop has ended.
@@ -58,6 +68,9 @@ package final class SessionLoop: Sendable {
 
     private struct Queue {
         var commands: [Command] = []
+        var orders: [Order] = []
+        /// The engine does not have its arena yet.
+        var isWaiting = true
         /// The thread has been woken for these, and need not be again.
         var isAwake = false
         var isStopping = false
@@ -69,21 +82,36 @@ package final class SessionLoop: Sendable {
     private let wake: CInt
     private let callbacks: Callbacks
 
-    /// Starts the thread. `SessionEvent.started` or `.failed` is the first event.
+    /// Maps the arena and starts the thread. `SessionEvent.started` or `.failed` is the first event.
+    ///
+    /// - Throws: if the arena cannot be mapped. The sockets stay the caller's then.
     package init(_ start: Start, _ callbacks: Callbacks) throws(ArenaError) {
         self.callbacks = callbacks
         wake = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
         guard wake >= 0 else { throw .noMemory(errno) }
-        let work = Unmanaged.passRetained(Work { [self] in run(start) })
+        let preparation: ArenaPreparation
+        do throws(ArenaError) {
+            preparation = try ArenaPreparation(Arena(mapping: start.arena), wakeable: wake)
+        } catch {
+            close(wake)
+            throw error
+        }
+        let box = Mutex<ArenaPreparation?>(preparation)
+        queue.withLock { queue in
+            if !start.sockets.isEmpty { queue.orders.append(.add(start.sockets)) }
+            if let former = start.former { queue.orders.append(.take(former.kind)) }
+        }
+        let work = Unmanaged.passRetained(Work(box) { [self] in run($0, start) })
         var thread = pthread_t()
         let failed = pthread_create(
             &thread, nil,
             { pointer in
-                Unmanaged<Work>.fromOpaque(pointer!).takeRetainedValue().body()
+                Unmanaged<Work>.fromOpaque(pointer!).takeRetainedValue().begin()
                 return nil
             }, work.toOpaque())
         guard failed == 0 else {
-            work.release()
+            work.takeRetainedValue().abandon()
+            close(wake)
             throw .noMemory(failed)
         }
         pthread_detach(thread)
@@ -181,75 +209,156 @@ package final class SessionLoop: Sendable {
     /// another owner. `SessionEvent.stopped` is the last event.
     package func stop() {
         queue.withLock { $0.isStopping = true }
-        submit { _ in }
+        rouse()
+    }
+
+    // MARK: Before the engine has its arena
+
+    /// These sessions live, or will. Their sockets are the loop's from here on.
+    package func expect(_ sockets: [SlotName: (client: CInt, upstream: CInt)]) {
+        guard order(.add(sockets)) else {
+            for (client, upstream) in sockets.values {
+                close(client)
+                close(upstream)
+            }
+            return
+        }
+    }
+
+    /// These sessions are over.
+    package func forget(_ slots: [SlotName]) { _ = order(.remove(slots)) }
+
+    /// Calls `answer` when everything is prepared that has been said before.
+    package func prepared(_ answer: @escaping @Sendable () -> Void) { _ = order(.answer(answer)) }
+
+    /// The owner before has ended, or relinquished the arena: this engine takes it.
+    package func take(after end: FormerEnd.Kind) { _ = order(.take(end)) }
+
+    /// - Returns: whether the engine does not have its arena yet.
+    private func order(_ order: Order) -> Bool {
+        let isWaiting = queue.withLock { queue in
+            if queue.isWaiting { queue.orders.append(order) }
+            return queue.isWaiting
+        }
+        if isWaiting { rouse() }
+        return isWaiting
     }
 
     // MARK: The thread
 
     private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+        private let preparation: Mutex<ArenaPreparation?>
+        private let body: @Sendable (consuming ArenaPreparation) -> Void
+
+        init(
+            _ preparation: consuming sending Mutex<ArenaPreparation?>,
+            _ body: @escaping @Sendable (consuming ArenaPreparation) -> Void
+        ) {
+            self.preparation = preparation
+            self.body = body
+        }
+
+        func begin() { if let preparation = preparation.withLock({ $0.take() }) { body(preparation) } }
+        func abandon() { preparation.withLock { $0.take() }?.abandon() }
+    }
+
+    private func rouse() {
+        let mustWake = queue.withLock { queue in
+            defer { queue.isAwake = true }
+            return !queue.hasEnded && !queue.isAwake
+        }
+        guard mustWake else { return }
+        var one: UInt64 = 1
+        _ = write(wake, &one, 8)
     }
 
     /// - Parameter refuse: called in place of `work` if the loop has ended, on this thread or its own.
     private func submit(
         _ work: @escaping @Sendable (inout Engine) -> Void, orElse refuse: @escaping @Sendable () -> Void = {}
     ) {
-        let (hasEnded, mustWake) = queue.withLock { queue in
-            guard !queue.hasEnded else { return (true, false) }
-            queue.commands.append(Command(work: work, refuse: refuse))
-            defer { queue.isAwake = true }
-            return (false, !queue.isAwake)
+        let hasEnded = queue.withLock { queue in
+            if !queue.hasEnded { queue.commands.append(Command(work: work, refuse: refuse)) }
+            return queue.hasEnded
         }
-        if hasEnded { refuse() }
-        if mustWake {
-            var one: UInt64 = 1
-            _ = write(wake, &one, 8)
-        }
+        if hasEnded { refuse() } else { rouse() }
     }
 
-    private func run(_ start: Start) {
+    private func run(_ preparation: consuming ArenaPreparation, _ start: Start) {
         do throws(ArenaError) {
-            try work(start)
-            callbacks.events([.stopped])
+            try work(preparation, start)
         } catch {
             drop()
             callbacks.events([.failed(error)])
         }
     }
 
+    /// Refuses what has come since, and what comes.
     private func drop() {
-        let commands = queue.withLock { queue in
-            defer { queue.commands = [] }
+        let (commands, orders) = queue.withLock { queue in
+            defer { (queue.commands, queue.orders) = ([], []) }
             queue.hasEnded = true
-            return queue.commands
+            queue.isWaiting = false
+            return (queue.commands, queue.orders)
         }
         for command in commands { command.refuse() }
+        for case .add(let sockets) in orders {
+            for (client, upstream) in sockets.values {
+                close(client)
+                close(upstream)
+            }
+        }
     }
 
-    private func work(_ start: Start) throws(ArenaError) {
-        var unused = start.sockets
-        func closeUnused(resetting: Bool) {
-            for (client, upstream) in unused.values {
-                for descriptor in [client, upstream] {
-                    if resetting { stream_reset(descriptor) }
-                    close(descriptor)
+    /// Prepares the arena until it is to be taken.
+    ///
+    /// - Returns: how the owner before has ended; `nil`: the loop is to end, and has nothing.
+    private func wait(_ preparation: inout ArenaPreparation) -> FormerEnd.Kind? {
+        while true {
+            let (orders, isStopping) = queue.withLock { queue in
+                defer {
+                    queue.orders = []
+                    queue.isAwake = false
+                }
+                if queue.isStopping { queue.isWaiting = false }
+                for case .take in queue.orders { queue.isWaiting = false }
+                return (queue.orders, queue.isStopping)
+            }
+            var former: FormerEnd.Kind?
+            for order in orders {
+                switch order {
+                case .add(let sockets):
+                    for (name, pair) in sockets { preparation.add(name, client: pair.client, upstream: pair.upstream) }
+                case .remove(let slots): for name in slots { preparation.remove(name) }
+                case .answer(let answer): answer()
+                case .take(let kind): former = kind
                 }
             }
-            unused = [:]
+            if former != nil { return former }
+            if isStopping { return nil }
+            var polled = pollfd(fd: wake, events: Int16(POLLIN), revents: 0)
+            _ = poll(&polled, 1, -1)
+            var count: UInt64 = 0
+            _ = read(wake, &count, 8)
         }
-        // Of an arena that could not be had.
-        defer { closeUnused(resetting: true) }
+    }
+
+    /// How many sessions are taken over at once.
+    private static let portion = 64
+
+    private func work(_ preparation: consuming ArenaPreparation, _ start: Start) throws(ArenaError) {
+        guard let kind = wait(&preparation) else {
+            preparation.abandon()
+            drop()
+            callbacks.events([.stopped(at: MonotonicTime.now)])
+            return
+        }
+        let former = FormerEnd(kind, owner: preparation.owner)
         var engine = try Engine(
-            taking: Arena(mapping: start.arena), as: start.owner, after: start.former, limits: start.limits,
-            wakeable: wake, sockets: { unused.removeValue(forKey: $0) }, keep: callbacks.keep)
-        // Of sessions that ended before anybody was told.
-        closeUnused(resetting: false)
-        callbacks.events([.started(adopted: engine.list(after: nil, limit: .max), lost: engine.lost)])
+            taking: preparation, as: start.owner, after: former, limits: start.limits, portion: Self.portion,
+            keep: callbacks.keep)
+        callbacks.events([.started])
         tell(&engine)
         while true {
-            engine.step(waiting: -1)
-            tell(&engine)
             // Before the commands are taken, so that one that comes after them wakes the loop again.
             var count: UInt64 = 0
             _ = read(wake, &count, 8)
@@ -266,8 +375,15 @@ package final class SessionLoop: Sendable {
                 // A slot's former sockets are released before it is said to have others.
                 tell(&engine)
             }
-            if isStopping { return }
+            if isStopping { break }
+            engine.step(waiting: -1)
+            tell(&engine)
         }
+        engine.relinquish()
+        callbacks.events([.stopped(at: MonotonicTime.now)])
+        // To let go of thousands of sessions takes longer than to hand them over, and is nothing that the next owner should
+        // have to wait for.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
     }
 
     private func tell(_ engine: inout Engine) {

@@ -13,10 +13,14 @@ struct LoopTests {
 
         func note(_ words: String) { told.withLock { $0.append(words) } }
 
-        func has(_ words: String) -> Bool {
+        func has(_ words: String) -> Bool { wait { $0 == words } }
+
+        func begins(_ words: String) -> Bool { wait { $0.hasPrefix(words) } }
+
+        private func wait(_ isMeant: (String) -> Bool) -> Bool {
             let deadline = ContinuousClock.now + .seconds(30)
             while ContinuousClock.now < deadline {
-                if told.withLock({ $0.contains(words) }) { return true }
+                if told.withLock({ $0.contains(where: isMeant) }) { return true }
                 sched_yield()
             }
             return false
@@ -32,7 +36,10 @@ struct LoopTests {
             events: { events in
                 for event in events {
                     switch event {
-                    case .started(let adopted, _): record.note("started with \(adopted.map(\.number))")
+                    case .started: record.note("started")
+                    case .adopted(let session, _): record.note("adopted \(session.number)")
+                    case .lost(let session): record.note("lost \(session.number)")
+                    case .settled: break
                     case .ended(let number, let why): record.note("\(number) ended \(why)")
                     case .due(let number): record.note("\(number) due")
                     case .failed(let error): record.note("failed \(error)")
@@ -43,7 +50,7 @@ struct LoopTests {
             keep: { sockets in record.note("keep \(sockets.map(\.slot.slot))") },
             released: { slots in record.note("released \(slots.map(\.slot))") })
         let loop = try SessionLoop(.init(arena: memory, owner: 1), callbacks)
-        #expect(record.has("started with []"))
+        #expect(record.has("started"))
         let pairs = try (0..<4).map { _ in try TCPPair.make() }
         defer { for pair in pairs { close(pair.0) } }
         let parcels: [SessionParcel] = (0..<2).map { index in
@@ -55,7 +62,7 @@ struct LoopTests {
         }
         loop.begin(parcels) { refused in record.note("begun but \(refused.count)") }
         #expect(record.has("begun but 0"))
-        #expect(record.told.withLock { $0 } == ["started with []", "keep [0, 1]", "begun but 0"])
+        #expect(record.told.withLock { $0 } == ["started", "keep [0, 1]", "begun but 0"])
         #expect(send(pairs[0].0, "hello", 5, 0) == 5)
         var bytes = [UInt8](repeating: 0, count: 5)
         var poller = pollfd(fd: pairs[1].0, events: Int16(POLLIN), revents: 0)
@@ -101,5 +108,103 @@ struct LoopTests {
         #expect(record.has("ended(1"))
         loop.stop()
         #expect(record.has("stopped"))
+    }
+
+    @Test("prepares an arena while its owner works, and has it when that relinquishes it")
+    func preparation() throws {
+        let memory = try Arena.make(slotCount: 8, extentCount: 16)
+        defer { close(memory) }
+        let (former, heir) = (Record(), Record())
+        let sockets = Mutex<[SlotName: (client: CInt, upstream: CInt)]>([:])
+        let old = try SessionLoop(
+            .init(arena: memory, owner: 1),
+            .init(
+                events: { for event in $0 { former.note("\(event)") } },
+                keep: { kept in
+                    sockets.withLock {
+                        for session in kept { $0[session.slot] = (dup(session.client), dup(session.upstream)) }
+                    }
+                }))
+        let pairs = try (0..<6).map { _ in try TCPPair.make() }
+        defer { for pair in pairs { close(pair.0) } }
+        func begin(_ numbers: Range<Int>) {
+            old.begin(
+                numbers.map { index in
+                    SessionParcel(
+                        SessionAtRest(
+                            number: UInt64(index), client: SessionLeg(descriptor: pairs[2 * index].1),
+                            upstream: SessionLeg(descriptor: pairs[2 * index + 1].1), note: []))
+                }) { refused in former.note("begun \(numbers) but \(refused.count)") }
+        }
+        func pass(_ index: Int, _ byte: UInt8) -> Bool {
+            var (byte, received) = (byte, UInt8(0))
+            guard send(pairs[2 * index].0, &byte, 1, 0) == 1 else { return false }
+            var poller = pollfd(fd: pairs[2 * index + 1].0, events: Int16(POLLIN), revents: 0)
+            return poll(&poller, 1, 30_000) == 1 && recv(pairs[2 * index + 1].0, &received, 1, 0) == 1
+                && received == byte
+        }
+        begin(0..<2)
+        #expect(former.has("begun 0..<2 but 0"))
+        let new = try SessionLoop(
+            .init(arena: memory, owner: 2, former: nil, sockets: sockets.withLock { $0 }),
+            .init(events: { for event in $0 { heir.note("\(event)".split(separator: "(").first.map(String.init)!) } }))
+        new.prepared { heir.note("prepared") }
+        #expect(heir.has("prepared"))
+        // The owner goes on: a session comes, and another goes.
+        #expect(pass(0, 1) && pass(1, 2))
+        let before = sockets.withLock { Set($0.keys) }
+        begin(2..<3)
+        #expect(former.has("begun 2..<3 but 0"))
+        new.expect(sockets.withLock { all in all.filter { !before.contains($0.key) } })
+        old.extract([1]) { parcels, _ in
+            for parcel in parcels {
+                guard let session = parcel.take() else { continue }
+                close(session.client.descriptor)
+                close(session.upstream.descriptor)
+            }
+            former.note("out")
+        }
+        #expect(former.has("out"))
+        new.forget([SlotName(slot: 1, generation: 1)])
+        new.prepared { heir.note("prepared again") }
+        #expect(heir.has("prepared again") && pass(0, 3) && pass(2, 4))
+        #expect(!heir.told.withLock { $0.contains("started") })
+
+        old.stop()
+        #expect(former.begins("stopped"))
+        new.take(after: .relinquished)
+        #expect(heir.has("settled"))
+        #expect(heir.told.withLock { $0.filter { $0 == "adopted" }.count == 2 })
+        #expect(pass(0, 5) && pass(2, 6))
+        new.list(after: nil, limit: 9) { heir.note("list \($0.map(\.number)) \($0.map(\.handovers))") }
+        #expect(heir.has("list [0, 2] [1, 1]"))
+        new.stop()
+        #expect(heir.has("stopped"))
+        for (client, upstream) in sockets.withLock({ $0.values }) {
+            close(client)
+            close(upstream)
+        }
+    }
+
+    @Test("has nothing of an arena that its owner keeps, and closes no connection when it is not to have it")
+    func withdrawal() throws {
+        let place = try Place(client: .aes128GCM, upstream: nil, total: 1 << 20)
+        let record = Record()
+        let name = SlotName(slot: place.slot, generation: 1)
+        func heir(_ owner: UInt64) throws -> SessionLoop {
+            try SessionLoop(
+                .init(arena: place.memory, owner: owner, former: nil, sockets: [name: place.session.duplicates]),
+                .init(events: { for event in $0 { record.note("\(owner) \("\(event)".prefix(6))") } }))
+        }
+        let withdrawn = try heir(8)
+        withdrawn.prepared { record.note("prepared") }
+        #expect(record.has("prepared"))
+        withdrawn.stop()
+        #expect(record.has("8 stoppe"))
+        let mistaken = try heir(9)
+        mistaken.take(after: .relinquished)
+        #expect(record.has("9 failed"))
+        #expect(try place.run { place.ends.allSatisfy { $0.end.isDone } })
+        #expect(place.lost == [])
     }
 }

@@ -25,7 +25,10 @@ final class Place {
     }
 
     var ends: [StreamEnd.Box] { [session.peer, session.backend] }
-    var lost: [AdoptionError] { engine.lost }
+    var lost: [AdoptionError] {
+        engine?.takeOverAll()
+        return engine.lost
+    }
     var sessionCount: Int { engine.sessionCount }
 
     func step() { engine!.step(waiting: 0) }
@@ -44,7 +47,10 @@ final class Place {
         owners += 1
         let former: FormerEnd = faulty ? .fault(owner: 0) : .relinquished
         let (session, slot) = (session, slot)
-        engine = try Engine(taking: Arena(mapping: memory), as: owners, after: former) {
+        // One owner in two takes sessions over when something happens to them.
+        engine = try Engine(
+            taking: Arena(mapping: memory), as: owners, after: former, portion: owners % 2 == 0 ? 1 : .max
+        ) {
             $0.slot == slot ? session.duplicates : nil
         }
     }

@@ -5,6 +5,7 @@ internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import SessionEngine
 internal import Synchronization
 
 extension Front {
@@ -135,7 +136,7 @@ extension Front {
             log.notice(
                 "the new server is ready; handing over",
                 metadata: ["pid": "\(successor.process.pid)", "connections": "\(connectionCount)"])
-            advance(successor, .ready(announces: program != nil))
+            prepareHandOver(to: successor)
         case .accepting: advance(successor, .accepting)
         case .failed(let why): advance(successor, .refused(why))
         case .workers(let paths):
@@ -202,12 +203,34 @@ extension Front {
         // way in them goes to its workers.
         migration?.link?.send(.workers(successor.workers))
         endMigration()
-        for worker in workers {
-            worker.state = .draining
-            worker.link?.send(.drain(to: successor.workers))
-        }
+        for worker in workers { worker.state = .draining }
         progress(successor)
-        loop.execute { self.endIfDone() }
+        let bound = NIOLoopBound(successor, eventLoop: loop)
+        let rest: @Sendable () -> Void = { [self] in handOverRest(to: bound.value) }
+        guard handsMemoryOver(to: successor) else { return loop.execute(rest) }
+        keeper.handOver(workers.map(\.process)) { [loop] in loop.execute(rest) }
+    }
+
+    /// Whether the new server's workers can go on with what these have in memory.
+    private func handsMemoryOver(to successor: Successor) -> Bool {
+        keeperHandsOver && successor.program?.arenaVersion == Arena.version
+    }
+
+    /// Before this server stops to accept, the new one's workers prepare for what they are to get, while these go on with it.
+    private func prepareHandOver(to successor: Successor) {
+        let bound = NIOLoopBound(successor, eventLoop: loop)
+        let ready: @Sendable () -> Void = { [self] in
+            advance(bound.value, .ready(announces: bound.value.program != nil))
+        }
+        guard handsMemoryOver(to: successor) else { return ready() }
+        keeper.prepareHandOver(of: workers.map(\.process)) { [loop] in loop.execute(ready) }
+    }
+
+    /// Connections that are not in memory that has been handed over go one by one.
+    private func handOverRest(to successor: Successor) {
+        guard case .retiring(let present) = phase, present === successor else { return }
+        for worker in workers { worker.link?.send(.drain(to: successor.workers)) }
+        endIfDone()
     }
 
     /// The new server has failed before anything was handed over.

@@ -90,6 +90,8 @@ final class Front: @unchecked Sendable {
     let tally: SharedTally
     /// The parent of all processes of the server.
     let keeper: KeeperLink
+    /// Whether it knows how to hand memory over.
+    var keeperHandsOver = false
     /// The keeper's process, which is the service's.
     var servicePid: Int32 = 0
     var deaths = ProcessDeaths()

@@ -108,6 +108,7 @@ package enum FrontMain {
             throw error
         }
         front.servicePid = given.pid
+        front.keeperHandsOver = given.handsOver
         front.deaths = given.deaths
         front.lastWorkerNumber = inheritance?.lastWorkerNumber ?? 0
         front.workersAsked = inheritance?.workersAsked

@@ -1,6 +1,7 @@
 internal import BatonCore
 internal import Glibc
 internal import NIOCore
+internal import SessionEngine
 
 /// What a new server says to the one it replaces.
 enum SuccessorMessage: Codable, Sendable {
@@ -35,8 +36,12 @@ struct RunningProgram: Codable, Sendable {
     var version: String
     /// Its file, with every link followed.
     var file: String
+    /// The version of `SessionEngine.Arena` that it reads.
+    var arenaVersion: UInt32?
 
-    static var current: RunningProgram { RunningProgram(version: BatonVersion.current, file: BinaryPath.atStart) }
+    static var current: RunningProgram {
+        RunningProgram(version: BatonVersion.current, file: BinaryPath.atStart, arenaVersion: Arena.version)
+    }
 }
 
 /// The server that is to replace this one, as this one sees it. Used on the front's loop.

@@ -17,6 +17,18 @@ final class Estate {
         case killed = 1
         /// By a fault of its own, or because it did not answer.
         case fault = 2
+        /// It lives, and has relinquished it.
+        case yielded = 3
+    }
+
+    /// It is to go to another worker while its owner lives.
+    struct Bequest {
+        /// The process.
+        let heir: UInt32
+        /// Whether the heir has everything, and waits.
+        var isPrepared = false
+        /// Whether the owner is to give it up as soon as the heir is prepared.
+        var isDue = false
     }
 
     /// The number that the worker and the keeper call it by; no other estate of the service has it.
@@ -24,6 +36,11 @@ final class Estate {
     let arena: CInt
     private var sockets: [UInt32: Sockets] = [:]
     var end = End.killed
+    /// When it was relinquished, on the monotonic clock in nanoseconds.
+    var yieldedAt: UInt64 = 0
+    var bequest: Bequest?
+    /// Whether there are sessions whose sockets could not be kept: they would be lost if it changed hands.
+    private(set) var isIncomplete = false
 
     init(_ number: UInt32, arena: CInt) {
         self.number = number
@@ -44,6 +61,8 @@ final class Estate {
     func keep(_ kept: Sockets) {
         if let former = sockets.updateValue(kept, forKey: kept.slot) { close(former) }
     }
+
+    func noteMissing() { isIncomplete = true }
 
     /// A session is over. A later one in its slot stays.
     func release(_ slot: UInt32, _ generation: UInt64) {

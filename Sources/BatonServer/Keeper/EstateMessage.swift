@@ -2,14 +2,25 @@
 /// is about sessions for each of them its slot and generation.
 struct EstateMessage: Equatable {
     enum Kind: UInt8 {
-        /// From a worker, with the arena that it has made. To a worker, with one that another has left.
+        /// From a worker, with the arena that it has made. To a worker, with one that is to be its own.
         case arena = 2
         /// With two sockets of each session.
         case keep = 3
-        /// From a worker: sessions are over.
+        /// Sessions are over.
         case release = 4
-        /// To a worker: the estate is there as a whole. The only entry is how its last owner ended.
+        /// To a worker: the estate is its own. The only entry is how its last owner ended (`Estate.End`) and when, in nanoseconds
+        /// of the monotonic clock, or 0.
         case begin = 5
+        /// To a worker that is to have an estate: asks for `prepared`.
+        case prepare = 6
+        /// From a worker: it can begin with the estate at once. The only entry's slot is 0 if it cannot.
+        case prepared = 7
+        /// To a worker that is to have an estate: it does not get it.
+        case withdraw = 8
+        /// To a worker: another is prepared to go on with its estate.
+        case yield = 9
+        /// From a worker: it has relinquished the estate. The only entry's generation is when.
+        case yielded = 10
     }
 
     struct Entry: Equatable {
@@ -62,7 +73,7 @@ struct EstateMessage: Equatable {
             switch kind {
             case .arena: 1
             case .keep: 2 * entries.count
-            case .release, .begin: 0
+            case .release, .begin, .prepare, .prepared, .withdraw, .yield, .yielded: 0
             }
         guard descriptors == expected else { return nil }
     }

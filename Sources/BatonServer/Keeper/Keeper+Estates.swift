@@ -14,40 +14,51 @@ extension Keeper {
             for descriptor in message.descriptors { close(descriptor) }
             return
         }
+        let estate = children[process]?.estates[word.number]
         switch word.kind {
         case .arena:
             children[process]?.estates[word.number] = Estate(word.number, arena: message.descriptors[0])
-        case .keep:
-            var estate = children[process]?.estates[word.number]
-            // The last are for a front, which the keeper must be able to start.
-            if let highest = message.descriptors.max(), highest >= DescriptorLimit.reserve.highest {
-                estate = nil
-                noteShortage()
-            }
-            for (index, entry) in word.entries.enumerated() {
-                let (client, upstream) = (message.descriptors[2 * index], message.descriptors[2 * index + 1])
-                guard let estate else {
-                    close(client)
-                    close(upstream)
-                    continue
-                }
-                estate.keep(
-                    .init(slot: entry.slot, generation: entry.generation, client: client, upstream: upstream))
-            }
+        case .keep: keep(word, message.descriptors, in: estate)
         case .release:
-            let estate = children[process]?.estates[word.number]
             for entry in word.entries { estate?.release(entry.slot, entry.generation) }
-        case .begin: break
+            if let estate, let bequest = estate.bequest { children[bequest.heir]?.channel?.send(bytes: message.bytes) }
+        case .prepared: prepared(word, by: process)
+        case .yielded: yielded(word, by: process)
+        case .begin, .prepare, .withdraw, .yield: break
+        }
+    }
+
+    private func keep(_ word: EstateMessage, _ descriptors: [CInt], in estate: Estate?) {
+        var estate = estate
+        // The last are for a front, which the keeper must be able to start.
+        if let highest = descriptors.max(), highest >= DescriptorLimit.reserve.highest {
+            estate?.noteMissing()
+            estate = nil
+            noteShortage()
+        }
+        guard let estate else {
+            for descriptor in descriptors { close(descriptor) }
+            return
+        }
+        for (index, entry) in word.entries.enumerated() {
+            estate.keep(
+                .init(
+                    slot: entry.slot, generation: entry.generation, client: descriptors[2 * index],
+                    upstream: descriptors[2 * index + 1]))
+        }
+        if let bequest = estate.bequest {
+            children[bequest.heir]?.channel?.send(bytes: word.encoded, lending: descriptors)
         }
     }
 
     /// A worker has ended, and all that it said has been heard.
     func inherit(from child: Child, _ ending: ProcessEnding) {
         // Who ends in order has ended its relays, or given them away, and said so.
-        for estate in child.estates.values where !estate.isEmpty {
-            estate.end = child.isCondemned || ending.isFault ? .fault : .killed
-            estates.append(estate)
+        for estate in child.estates.values {
+            let isFault = child.isCondemned || ending.isFault
+            leave(estate, isFault ? .fault : .killed)
         }
+        withdrawBequests(to: child.process)
         guard !estates.isEmpty else { return }
         heirsDueAt = heirsDueAt ?? MonotonicTime.now + Self.patienceWithHeirs
         // One of a program that has been replaced is not started again.
@@ -69,22 +80,33 @@ extension Keeper {
             return
         }
         for estate in estates {
-            channel.send(bytes: EstateMessage(.arena, estate.number).encoded, lending: [estate.arena])
-            let all = estate.all
-            for first in stride(from: 0, to: all.count, by: EstateMessage.mostSessions) {
-                let some = all[first..<min(first + EstateMessage.mostSessions, all.count)]
-                channel.send(
-                    bytes: EstateMessage(
-                        .keep, estate.number, some.map { .init(slot: $0.slot, generation: $0.generation) }
-                    ).encoded, lending: some.flatMap { [$0.client, $0.upstream] })
-            }
-            channel.send(
-                bytes: EstateMessage(
-                    .begin, estate.number, [.init(slot: UInt32(estate.end.rawValue), generation: 0)]
-                ).encoded)
-            children[process]?.estates[estate.number] = estate
+            describe(estate, to: channel)
+            begin(estate, at: process)
         }
         estates = []
+    }
+
+    /// Sends all that there is of an estate.
+    func describe(_ estate: Estate, to channel: KeeperChannel) {
+        channel.send(bytes: EstateMessage(.arena, estate.number).encoded, lending: [estate.arena])
+        let all = estate.all
+        for first in stride(from: 0, to: all.count, by: EstateMessage.mostSessions) {
+            let some = all[first..<min(first + EstateMessage.mostSessions, all.count)]
+            channel.send(
+                bytes: EstateMessage(
+                    .keep, estate.number, some.map { .init(slot: $0.slot, generation: $0.generation) }
+                ).encoded, lending: some.flatMap { [$0.client, $0.upstream] })
+        }
+    }
+
+    /// A worker that has been sent all of an estate is its owner from here on.
+    func begin(_ estate: Estate, at process: UInt32) {
+        estate.bequest = nil
+        children[process]?.estates[estate.number] = estate
+        children[process]?.channel?.send(
+            bytes: EstateMessage(
+                .begin, estate.number, [.init(slot: UInt32(estate.end.rawValue), generation: estate.yieldedAt)]
+            ).encoded)
     }
 }
 

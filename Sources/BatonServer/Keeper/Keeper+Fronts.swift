@@ -80,6 +80,8 @@ extension Keeper {
             front.leaves = true
             if front !== serving { front.line.clear() }
         case (.wait(let turn), nil): front.channel.send(KeeperEvent.done(turn: turn))
+        case (.prepare(let turn, let workers), nil): prepare(workers, turn, for: front)
+        case (.handOver(let turn, let workers), nil): handOver(workers, turn, for: front)
         case (.notify(let notification), nil):
             notify(notification)
             // Somebody has told the front itself.
@@ -112,6 +114,7 @@ extension Keeper {
             }
         case .successor, .serving, .former: break
         }
+        front.channel.send(KeeperEvent.handsOver)
         front.channel.send(
             KeeperEvent.welcome(pid: getpid(), isRestored: front.role == .restored, deaths))
     }

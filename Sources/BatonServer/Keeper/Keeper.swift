@@ -61,6 +61,8 @@ final class Keeper {
     var estates: [Estate] = []
     /// When somebody gets that, on the monotonic clock in nanoseconds.
     var heirsDueAt: UInt64?
+    /// What fronts have asked for of estates, and have not been answered.
+    var handovers: [Handover] = []
     /// Whether the workers end without a front.
     var waitsForWorkers = false
     /// A line whose program has refused to take the keeper's place.
@@ -149,13 +151,14 @@ final class Keeper {
             startFront(.restored)
         }
         if let due = heirsDueAt, MonotonicTime.now >= due { giveEstates() }
+        answerHandovers()
         notifier.flush()
     }
 
     /// Milliseconds until something is due; -1: nothing is.
     private var patience: CInt {
         var limit: UInt64?
-        for due in [restartAt, heirsDueAt].compactMap({ $0 }) {
+        for due in [restartAt, heirsDueAt, handovers.map(\.dueAt).min()].compactMap({ $0 }) {
             limit = min(limit ?? .max, due > MonotonicTime.now ? due - MonotonicTime.now : 0)
         }
         if notifier.hasWaiting { limit = min(limit ?? .max, 100_000_000) }

@@ -17,6 +17,8 @@ final class KeeperLink: @unchecked Sendable {
         var signals: [CInt] = []
         /// The keeper's process, which is the service's.
         var pid: Int32 = 0
+        /// Whether the keeper knows how to hand memory over.
+        var handsOver = false
     }
 
     /// Who hears what the keeper says later, on a thread of the link's.
@@ -29,7 +31,7 @@ final class KeeperLink: @unchecked Sendable {
     private struct Turns {
         var last: UInt32 = 0
         var waiting: [UInt32: Start] = [:]
-        var settling: [UInt32: DispatchSemaphore] = [:]
+        var settling: [UInt32: @Sendable () -> Void] = [:]
         /// Of processes.
         var endings: [UInt32: ProcessEnding] = [:]
         var watchers: [UInt32: @Sendable (ProcessEnding) -> Void] = [:]
@@ -78,6 +80,7 @@ final class KeeperLink: @unchecked Sendable {
                 given.deaths = deaths
                 if isRestored, let state { given.left = (kept, state) }
                 return given
+            case (.handsOver, _): given.handsOver = true
             case (.signal(let number), _):
                 // Nothing is there yet to be ended in order.
                 if Signals.stops(number) { ProcessExit.leave(128 + number) }
@@ -106,7 +109,7 @@ final class KeeperLink: @unchecked Sendable {
                     continue
                 case (.failed(let turn, let code), _): settle(turn, .failure(SystemCode(code)))
                 case (.ended(let process, let status), _): ended(process, ProcessEnding(status: status))
-                case (.done(let turn), _): turns.withLock { $0.settling.removeValue(forKey: turn) }?.signal()
+                case (.done(let turn), _): turns.withLock { $0.settling.removeValue(forKey: turn) }?()
                 case (.signal(let number), _): receivers.signal(number)
                 case (.deaths(let deaths), _): receivers.deaths(deaths)
                 default: break
@@ -188,12 +191,32 @@ final class KeeperLink: @unchecked Sendable {
     /// Waits until the keeper has done all that it was told.
     func settle() {
         let done = DispatchSemaphore(value: 0)
+        ask({ .wait(turn: $0) }, done: { done.signal() })
+        done.wait()
+    }
+
+    /// Has what these workers keep in memory prepared at those of the front that is to replace this one.
+    ///
+    /// - Parameter done: called when it is, or cannot be, or takes too long, on a thread of the link's.
+    func prepareHandOver(of workers: [UInt32], done: @escaping @Sendable () -> Void) {
+        ask({ .prepare(turn: $0, workers: workers) }, done: done)
+    }
+
+    /// Has these workers give up what they keep in memory, for those of the front that has replaced this one.
+    ///
+    /// - Parameter done: called when these have it, as far as that can be, on a thread of the link's.
+    func handOver(_ workers: [UInt32], done: @escaping @Sendable () -> Void) {
+        ask({ .handOver(turn: $0, workers: workers) }, done: done)
+    }
+
+    private func ask(_ request: (UInt32) -> KeeperRequest, done: @escaping @Sendable () -> Void) {
         let turn = turns.withLock { turns in
             turns.last &+= 1
             turns.settling[turns.last] = done
             return turns.last
         }
-        if send(.wait(turn: turn)) == 0 { done.wait() }
+        guard send(request(turn)) != 0 else { return }
+        turns.withLock { $0.settling.removeValue(forKey: turn) }?()
     }
 
     /// A signal of the service has been passed on to this front's own.

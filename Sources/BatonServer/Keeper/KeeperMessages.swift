@@ -46,6 +46,10 @@ enum KeeperRequest: Codable, Sendable, Equatable {
     case wait(turn: UInt32)
     /// For the service manager.
     case notify(ServiceNotification)
+    /// Has what these workers keep in memory prepared at those of the front that is to replace this one. Asks for `done`.
+    case prepare(turn: UInt32, workers: [UInt32])
+    /// Has these workers give that up, and those of the front that has replaced this one go on with it. Asks for `done`.
+    case handOver(turn: UInt32, workers: [UInt32])
 }
 
 /// What the keeper says to a front, with at most one descriptor.
@@ -72,6 +76,8 @@ enum KeeperEvent: Codable, Sendable, Equatable {
     /// The service has got this signal.
     case signal(Int32)
     case deaths(ProcessDeaths)
+    /// The keeper knows `prepare` and `handOver`. It comes before `welcome`.
+    case handsOver
 }
 
 /// A worker that outlives its front.

@@ -27,8 +27,14 @@ final class Relays {
         case refused(String, Logger.Metadata)
         /// The engine has no memory to work in.
         case failed(String)
-        /// What a worker has left that has died: so many relays go on here, and these are lost, by the reason.
-        case inherited(Int, lost: [String: Int])
+        /// These have come from a worker that lives, with their memory, and stood still for so long, in nanoseconds.
+        case came(pauses: [UInt64])
+        /// So many have gone to another worker with their memory.
+        case went(Int)
+        /// What a worker has left is served: so many relays go on here, and these are lost, by the reason.
+        ///
+        /// - Parameter hasDied: whether that worker has died.
+        case inherited(Int, lost: [String: Int], hasDied: Bool)
     }
 
     private struct Entry {
@@ -38,9 +44,11 @@ final class Relays {
         /// The sweep of a drain that has last asked for it.
         let sweep: [UInt8]?
         /// The number of its engine.
-        let engine: UInt32
+        var engine: UInt32
         /// It is being taken out.
         var isLeaving = false
+        /// An engine has refused it.
+        var isRefused = false
 
         init(_ metadata: ParcelMetadata, in engine: UInt32) {
             self.engine = engine
@@ -71,39 +79,30 @@ final class Relays {
     private var configuration = Configuration()
     private let told: (Event) -> Void
     private var entries: [UInt64: Entry] = [:]
-    /// One for this worker's own relays, and one for the memory of each that has died. They are called by the number of the
-    /// worker that has made the memory.
-    private var engines: [UInt32: SessionLoop] = [:]
-    /// Those whose memory is coming.
-    private var arriving: [UInt32: Arriving] = [:]
-    /// What engines were given that have not said what they have taken over.
-    private var offered: [UInt32: [SlotName]] = [:]
-    /// The memory of engines that have not mapped it yet.
-    private var unmapped: [UInt32: CInt] = [:]
-    /// The worker's number.
-    private var number: UInt32 = 0
-
-    /// Memory that a dead worker has left, as far as it has come.
-    private struct Arriving {
-        let arena: CInt
-        var sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
-    }
+    private lazy var engines = RelayEngines(on: loop) { [unowned self] events, engine in heard(events, engine) }
+    /// Those that wait for an engine to begin in.
+    private var waiting: [(box: ParcelBox, state: SessionState)] = []
+    /// What each engine has taken over so far.
+    private var inherited: [UInt32: (count: Int, lost: [String: Int])] = [:]
 
     init(on loop: any EventLoop, told: @escaping (Event) -> Void) {
         self.loop = loop
         self.told = told
     }
 
-    /// What a worker has left that has died goes on before that; relays of this one's own begin after it.
+    /// What another worker has left may be here before that; relays of this one's own begin after it.
     func start(worker number: Int, _ configuration: Configuration) {
-        self.number = UInt32(truncatingIfNeeded: number)
+        engines.start(worker: UInt32(truncatingIfNeeded: number))
+        isStarted = true
         use(configuration)
     }
+
+    private var isStarted = false
 
     // MARK: Which there are
 
     /// Those that are here, and those that are being taken out.
-    var count: Int { entries.count }
+    var count: Int { entries.count + waiting.count }
 
     func isHere(_ number: UInt64) -> Bool { entries[number]?.isLeaving == false }
 
@@ -119,13 +118,18 @@ final class Relays {
 
     /// At most `limit` whose numbers are above `number`, in their order.
     func list(after number: UInt64, limit: Int, _ answer: @escaping ([(UInt64, RelayNote)]) -> Void) {
-        guard limit > 0, !engines.isEmpty, !entries.isEmpty else { return answer([]) }
-        let found = NIOLoopBound(Gathering<(UInt64, RelayNote)>(from: engines.count, answer), eventLoop: loop)
-        for engine in engines.values {
+        let all = engines.all
+        guard limit > 0, !all.isEmpty, !entries.isEmpty else { return answer([]) }
+        let found = NIOLoopBound(Gathering<(UInt64, RelayNote)>(from: all.count, answer), eventLoop: loop)
+        for engine in all {
             engine.list(after: number, limit: limit) { [loop] summaries in
                 loop.execute {
                     found.value.add(
-                        summaries.compactMap { summary in RelayNote(summary.note).map { (summary.number, $0) } })
+                        summaries.compactMap { summary in
+                            guard var note = RelayNote(summary.note) else { return nil }
+                            note.metadata.moves &+= summary.handovers
+                            return (summary.number, note)
+                        })
                 }
             }
         }
@@ -135,14 +139,35 @@ final class Relays {
 
     /// Makes a relay of a parcel with two connections.
     func begin(_ parcel: consuming Parcel, _ state: SessionState) {
-        let metadata = parcel.metadata
-        let entry = Entry(metadata, in: self.number)
-        let number = Session.nextNumber()
-        let idleTime = metadata.idleFor / 1_000_000
-        guard let engine = ownEngine(), let note = try? RelayNote(metadata, parcel.info).encoded() else {
+        switch engines.home() {
+        case .engine(let number, let engine): begin(parcel, state, in: number, engine)
+        case .coming:
+            waiting.append((ParcelBox(parcel), state))
+            guard waiting.count == 1 else { return }
+            engines.awaitHome { [self] in
+                let all = waiting
+                waiting = []
+                for (box, state) in all { if let parcel = box.take() { begin(parcel, state) } }
+            }
+        case .none(let reason):
+            let names = Entry(parcel.metadata, in: 0).names(.client)
             // Neither side has ended, so neither may see an end in order.
             for descriptor in parcel.sockets.takeAll() { SocketReset.close(descriptor) }
-            return told(.refused("there is no engine for it", entry.names(.client)))
+            told(.failed(reason))
+            told(.refused("there is no engine for it", names))
+        }
+    }
+
+    private func begin(
+        _ parcel: consuming Parcel, _ state: SessionState, in engineNumber: UInt32, _ engine: SessionLoop
+    ) {
+        let metadata = parcel.metadata
+        let entry = Entry(metadata, in: engineNumber)
+        let number = Session.nextNumber()
+        let idleTime = metadata.idleFor / 1_000_000
+        guard let note = try? RelayNote(metadata, parcel.info).encoded() else {
+            for descriptor in parcel.sockets.takeAll() { SocketReset.close(descriptor) }
+            return told(.refused("what is known of it is too long", entry.names(.client)))
         }
         guard var session = SessionAtRest(number: number, parcel, state, note: note) else {
             return told(.refused("it is no relay that can be taken", entry.names(.client)))
@@ -152,8 +177,12 @@ final class Relays {
         session.moveEvery = moveEvery
         entries[number] = entry
         told(.arrived(entry.source))
+        begin(SessionParcel(session), in: engine)
+    }
+
+    private func begin(_ parcel: SessionParcel, in engine: SessionLoop) {
         let relays = NIOLoopBound(self, eventLoop: loop)
-        engine.begin([SessionParcel(session)]) { [loop] failed in
+        engine.begin([parcel]) { [loop] failed in
             guard !failed.isEmpty else { return }
             loop.execute {
                 for (parcel, error) in failed { relays.value.refused(parcel, error) }
@@ -162,6 +191,15 @@ final class Relays {
     }
 
     private func refused(_ parcel: SessionParcel, _ error: BeginError) {
+        if var entry = entries[parcel.number], !entry.isRefused, error == .noRoom || error == .stopped,
+            case .engine(let number, let engine) = engines.home(otherThan: entry.engine)
+        {
+            // What another worker has made may be smaller than what this one makes, or has gone to a third.
+            entry.isRefused = true
+            entry.engine = number
+            entries[parcel.number] = entry
+            return begin(parcel, in: engine)
+        }
         if let session = parcel.take() {
             SocketReset.close(session.client.descriptor)
             SocketReset.close(session.upstream.descriptor)
@@ -200,20 +238,22 @@ final class Relays {
         told(.left(entry.source, isElsewhere: true))
         guard let session = parcel.take(), let note = RelayNote(session.note) else { return nil }
         var metadata = note.metadata
+        metadata.moves &+= session.handovers
         metadata.idleFor = session.idleTime * 1_000_000
         metadata.stampDetached()
         return Taken(number: parcel.number, box: ParcelBox(session.parcel(metadata)))
     }
 
     /// Ends all. Neither side of a relay has ended when it does, so neither may see an end in order.
-    func closeAll() { for engine in engines.values { engine.resetAll() } }
+    func closeAll() { for engine in engines.all { engine.resetAll() } }
 
     /// Ends all at once.
     func abandon(_ done: @escaping () -> Void) {
-        guard !engines.isEmpty else { return done() }
+        let all = engines.all
+        guard !all.isEmpty else { return done() }
         closeAll()
-        let found = NIOLoopBound(Gathering<Int>(from: engines.count) { _ in done() }, eventLoop: loop)
-        for engine in engines.values {
+        let found = NIOLoopBound(Gathering<Int>(from: all.count) { _ in done() }, eventLoop: loop)
+        for engine in all {
             engine.count { [loop] _ in loop.execute { found.value.add([]) } }
         }
     }
@@ -223,14 +263,15 @@ final class Relays {
     /// What holds from now on.
     func use(_ configuration: Configuration) {
         self.configuration = configuration
-        for (number, engine) in engines {
-            engine.setLimits(limits, moveEvery: moveEvery)
-            engine.setIdleLimits(
-                entries.filter { $0.value.engine == number }.map { ($0.key, idleLimit($0.value.listener)) })
-        }
+        engines.use(configuration)
+        let parts = Dictionary(grouping: entries.keys) { entries[$0]!.engine }
+        for (engine, numbers) in parts { setIdleLimits(of: numbers, in: engine) }
     }
 
-    private var limits: SessionLimits { SessionLimits(bufferSize: configuration.limits.bufferSize) }
+    private func setIdleLimits(of numbers: [UInt64], in engine: UInt32) {
+        let limits = numbers.map { ($0, idleLimit(entries[$0]?.listener)) }
+        if !limits.isEmpty { engines[engine]?.setIdleLimits(limits) }
+    }
 
     private var moveEvery: UInt32 { UInt32(clamping: configuration.moveEvery) }
 
@@ -239,118 +280,32 @@ final class Relays {
         return UInt32(clamping: limit.components.seconds * 1_000 + limit.components.attoseconds / 1_000_000_000_000_000)
     }
 
-    // MARK: Engines
+    // MARK: What engines tell
 
-    /// The engine of this worker's own relays. It is made when there is the first.
-    private func ownEngine() -> SessionLoop? {
-        if let engine = engines[number] { return engine }
-        do {
-            let arena = try Arena.make(
-                slotCount: min(configuration.limits.connections, Self.mostSlots), extentCount: Self.extentCount)
-            WorkerKeeperLink.say(EstateMessage(.arena, number), [arena])
-            try start(number, arena: arena)
-        } catch {
-            closeArena(of: number)
-            told(.failed("\(error)"))
-        }
-        return engines[number]
-    }
-
-    private static let mostSlots = 65_536
-    private static let extentCount = 16_384
-
-    /// - Parameter arena: is taken over.
-    private func start(
-        _ number: UInt32, arena: CInt, after former: FormerEnd = .relinquished,
-        _ sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
-    ) throws(ArenaError) {
-        let relays = NIOLoopBound(self, eventLoop: loop)
-        // The engine maps it on its own thread.
-        unmapped[number] = arena
-        let owner = UInt64(UInt32(bitPattern: getpid())) << 32 | UInt64(UInt32.random(in: 1...UInt32.max))
-        engines[number] = try SessionLoop(
-            .init(arena: arena, owner: owner, former: former, sockets: sockets, limits: limits),
-            .init(
-                events: { [loop] events in loop.execute { relays.value.heard(events, number) } },
-                keep: { sessions in
-                    for first in stride(from: 0, to: sessions.count, by: EstateMessage.mostSessions) {
-                        let some = sessions[first..<min(first + EstateMessage.mostSessions, sessions.count)]
-                        WorkerKeeperLink.say(
-                            EstateMessage(.keep, number, some.map { .init($0) }),
-                            some.flatMap { [$0.client, $0.upstream] })
-                    }
-                },
-                released: { Self.release($0, of: number) }))
-    }
-
-    private func closeArena(of engine: UInt32) {
-        if let arena = unmapped.removeValue(forKey: engine) { close(arena) }
-    }
-
-    /// Duplicates of these sessions' sockets need not be kept.
-    private static func release(_ slots: [SlotName], of engine: UInt32) {
-        for first in stride(from: 0, to: slots.count, by: 1_000) {
-            let some = slots[first..<min(first + 1_000, slots.count)]
-            WorkerKeeperLink.say(EstateMessage(.release, engine, some.map { .init($0) }))
-        }
-    }
-
-    /// The keeper hands on what a worker has left that has died.
+    /// The keeper hands on what another worker has, or had.
     ///
     /// - Parameter descriptors: are taken over.
-    func hear(_ message: EstateMessage, _ descriptors: [CInt]) {
-        switch message.kind {
-        case .arena: arriving[message.number] = Arriving(arena: descriptors[0])
-        case .keep:
-            for (index, entry) in message.entries.enumerated() {
-                let name = SlotName(slot: Int(entry.slot), generation: entry.generation)
-                arriving[message.number]?.sockets[name] = (descriptors[2 * index], descriptors[2 * index + 1])
-            }
-        case .begin:
-            guard let left = arriving.removeValue(forKey: message.number) else { return }
-            let owner = Arena.owner(of: left.arena)
-            let isFault = message.entries.first?.slot == UInt32(Estate.End.fault.rawValue)
-            offered[message.number] = Array(left.sockets.keys)
-            do {
-                try start(
-                    message.number, arena: left.arena,
-                    after: owner == 0 ? .relinquished : isFault ? .fault(owner: owner) : .killed(owner: owner),
-                    left.sockets)
-            } catch {
-                closeArena(of: message.number)
-                for (client, upstream) in left.sockets.values {
-                    SocketReset.close(client)
-                    SocketReset.close(upstream)
-                }
-                Self.release(offered.removeValue(forKey: message.number) ?? [], of: message.number)
-                told(.inherited(0, lost: ["\(error)": left.sockets.count]))
-            }
-        case .release: break
-        }
-    }
-
-    /// An engine has taken over what another worker has left.
-    private func inherit(_ adopted: [SessionSummary], _ lost: [LostSession], _ engine: UInt32) {
-        let offered = offered.removeValue(forKey: engine) ?? []
-        // Sessions that were over when their worker died, and those that are lost.
-        Self.release(Array(Set(offered).subtracting(adopted.map(\.slot))), of: engine)
-        guard !adopted.isEmpty || !lost.isEmpty else { return }
-        var reasons: [String: Int] = [:]
-        for session in lost { reasons["\(session.reason)", default: 0] += 1 }
-        for session in adopted {
-            // One whose note cannot be read goes on all the same.
-            let entry = Entry(RelayNote(session.note)?.metadata ?? ParcelMetadata(), in: engine)
-            entries[session.number] = entry
-            told(.arrived(entry.source))
-        }
-        told(.inherited(adopted.count, lost: reasons))
-        if number > 0 { use(configuration) }
-    }
+    func hear(_ message: EstateMessage, _ descriptors: [CInt]) { engines.hear(message, descriptors) }
 
     private func heard(_ events: [SessionEvent], _ engine: UInt32) {
         var due: [UInt64] = []
+        var adopted: [UInt64] = []
+        var pauses: [UInt64] = []
         for event in events {
             switch event {
+            case .started: inherited[engine] = (0, [:])
+            case .adopted(let session, let moment):
+                // One whose note cannot be read goes on all the same.
+                let entry = Entry(RelayNote(session.note)?.metadata ?? ParcelMetadata(), in: engine)
+                entries[session.number] = entry
+                adopted.append(session.number)
+                inherited[engine]?.count += 1
+                if let yieldedAt = engines.origin(of: engine)?.yieldedAt {
+                    pauses.append(moment > yieldedAt ? moment - yieldedAt : 0)
+                }
+                told(.arrived(entry.source))
+            case .lost(let session): inherited[engine]?.lost["\(session.reason)", default: 0] += 1
+            case .settled: tellInherited(engine)
             case .due(let number): due.append(number)
             case .ended(let number, let outcome):
                 guard let entry = entries.removeValue(forKey: number) else { continue }
@@ -361,19 +316,31 @@ final class Relays {
                 }
                 told(.left(entry.source, isElsewhere: false))
             case .failed(let error):
-                closeArena(of: engine)
-                engines[engine] = nil
-                let slots = offered.removeValue(forKey: engine) ?? []
-                Self.release(slots, of: engine)
-                if !slots.isEmpty { told(.inherited(0, lost: ["\(error)": slots.count])) }
+                if let offered = engines.origin(of: engine)?.offered, offered > 0 {
+                    inherited[engine] = (0, ["\(error)": offered])
+                    tellInherited(engine)
+                }
                 told(.failed("\(error)"))
-            case .started(let adopted, let lost):
-                closeArena(of: engine)
-                inherit(adopted, lost, engine)
-            case .stopped: break
+            case .stopped: leave(engine)
             }
         }
+        if isStarted { setIdleLimits(of: adopted, in: engine) }
+        if !pauses.isEmpty { told(.came(pauses: pauses)) }
         if !due.isEmpty { told(.due(due)) }
+    }
+
+    private func tellInherited(_ engine: UInt32) {
+        guard let (count, lost) = inherited.removeValue(forKey: engine), count > 0 || !lost.isEmpty else { return }
+        told(.inherited(count, lost: lost, hasDied: engines.origin(of: engine)?.yieldedAt == nil))
+    }
+
+    /// What an engine had is another worker's.
+    private func leave(_ engine: UInt32) {
+        inherited[engine] = nil
+        let gone = entries.filter { $0.value.engine == engine }
+        for number in gone.keys { entries[number] = nil }
+        if !gone.isEmpty { told(.went(gone.count)) }
+        for entry in gone.values { told(.left(entry.source, isElsewhere: true)) }
     }
 }
 
@@ -393,12 +360,6 @@ private final class Gathering<Element> {
         left -= 1
         if left == 0 { done(found) }
     }
-}
-
-extension EstateMessage.Entry {
-    fileprivate init(_ name: SlotName) { self.init(slot: UInt32(name.slot), generation: name.generation) }
-
-    fileprivate init(_ session: SessionSockets) { self.init(session.slot) }
 }
 
 extension Parcel {

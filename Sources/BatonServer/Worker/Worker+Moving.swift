@@ -30,10 +30,7 @@ extension Worker {
             guard var parcel = box.take() else { continue }
             parcel.metadata.moves &+= 1
             if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
-            if let pause = parcel.metadata.takePause() {
-                report.pauses.record(nanoseconds: pause)
-                recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
-            }
+            if let pause = parcel.metadata.takePause() { note(pause: pause) }
             serve(parcel)
         }
         reportSoon()

@@ -417,20 +417,39 @@ final class Worker: @unchecked Sendable {
         case .refused(let reason, let names):
             refused(.noRoom)
             log.warning("a connection cannot be served", metadata: names.merging(["reason": "\(reason)"]) { $1 })
-        case .inherited(let count, let lost):
-            let number = lost.values.reduce(0, +)
-            report.inherited += count
-            report.lost.add(lost)
+        case .inherited(let count, let lost, let hasDied): noteInherited(count, lost, hasDied: hasDied)
+        case .came(let pauses):
+            report.movesIn += pauses.count
+            for pause in pauses { note(pause: pause) }
             reportSoon()
-            let reasons = lost.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-            log.log(
-                level: number > 0 ? .error : .notice, "goes on with what a worker has left that has died",
-                metadata: ["connections": "\(count)", "lost": "\(number)"].merging(
-                    number > 0 ? ["reasons": "\(reasons)"] : [:]
-                ) { $1 })
+        case .went(let count):
+            report.movesOut += count
+            reportSoon()
         case .failed(let reason):
             log.error("connections to upstreams cannot be served", metadata: ["reason": "\(reason)"])
         }
+    }
+
+    /// What another worker has left is served here.
+    private func noteInherited(_ count: Int, _ lost: [String: Int], hasDied: Bool) {
+        let number = lost.values.reduce(0, +)
+        if hasDied { report.inherited += count }
+        report.lost.add(lost)
+        reportSoon()
+        let reasons = lost.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        log.log(
+            level: number > 0 ? .error : .notice,
+            hasDied
+                ? "goes on with what a worker has left that has died" : "goes on with what a worker has handed over",
+            metadata: ["connections": "\(count)", "lost": "\(number)"].merging(
+                number > 0 ? ["reasons": "\(reasons)"] : [:]
+            ) { $1 })
+    }
+
+    /// A connection has stood still for so long, in nanoseconds, while it came here.
+    func note(pause: UInt64) {
+        report.pauses.record(nanoseconds: pause)
+        recentPauses.append(RecentPause(endedAt: MonotonicTime.now, duration: pause))
     }
 
     // MARK: Making channels

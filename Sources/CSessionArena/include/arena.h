@@ -100,7 +100,8 @@ struct arena_slot {
     uint32_t move_every;  // what the client sends until the session is due to move; 0: it never is
     uint64_t taken[2];    // of a leg on a Unix socket: what write(2) has taken of its output
     uint32_t unix_legs;   // a bit for each leg that is on a Unix socket
-    uint32_t reserved[3];
+    uint32_t handovers;   // how often the session has come to another owner with the arena, in order
+    uint32_t reserved[2];
     struct arena_state states[2];
     uint8_t facts[ARENA_FACTS_MAX];  // what does not change: for each leg, a snapshot without traffic secrets; and the note
 };
@@ -140,6 +141,7 @@ _Static_assert(offsetof(struct arena_slot, generation) == 16 && offsetof(struct 
 _Static_assert(offsetof(struct arena_slot, kind) == 64 && offsetof(struct arena_slot, states) == 120, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, activity) == 72 && offsetof(struct arena_slot, idle_limit) == 80, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, taken) == 88 && offsetof(struct arena_slot, unix_legs) == 104, "arena_slot");
+_Static_assert(offsetof(struct arena_slot, handovers) == 108, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, facts) == 1000 && sizeof(struct arena_slot) == ARENA_SLOT_SIZE, "arena_slot");
 _Static_assert(offsetof(struct arena_header, version) == 8 && offsetof(struct arena_header, owner) == 24, "arena_header");
 _Static_assert(offsetof(struct arena_header, sending) == 64 && sizeof(struct arena_header) == 144, "arena_header");

@@ -1,0 +1,301 @@
+internal import BatonConfiguration
+internal import BatonCore
+internal import Glibc
+internal import HostMigration
+internal import NIOCore
+internal import SessionEngine
+
+/// The engines of a worker. Each has one arena, which the keeper knows as an estate and both call by its number: the worker's
+/// own, and those that have come to it from another worker that has died or been replaced. Used on the worker's event loop
+/// only.
+final class RelayEngines {
+    /// How an engine has come to what its arena holds.
+    struct Origin {
+        /// When the owner before has relinquished it, on the monotonic clock in nanoseconds; `nil`: that has died.
+        let yieldedAt: UInt64?
+        fileprivate(set) var offered = 0
+    }
+
+    /// What new relays go to.
+    enum Home {
+        case engine(UInt32, SessionLoop)
+        /// An arena with room for them is on its way.
+        case coming
+        /// There is no memory for one.
+        case none(String)
+    }
+
+    /// An arena that is not this worker's yet.
+    private struct Arrival {
+        /// The engine that waits for it, or why there is none.
+        let engine: Result<SessionLoop, ArenaError>
+        /// Of sessions that no engine waits for.
+        var sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
+        var offered: Set<SlotName> = []
+
+        var hasEngine: Bool { if case .success = engine { true } else { false } }
+    }
+
+    /// How long new relays wait for an arena that is on its way. It is not kept waiting for longer than its sessions are, unless
+    /// its owner does not answer.
+    private static let patience = TimeAmount.milliseconds(250)
+
+    private let loop: any EventLoop
+    private let heard: ([SessionEvent], UInt32) -> Void
+    private var engines: [UInt32: SessionLoop] = [:]
+    private var origins: [UInt32: Origin] = [:]
+    private var arriving: [UInt32: Arrival] = [:]
+    private var home: UInt32?
+    /// The worker's number, by which its first own arena is called.
+    private var number: UInt32 = 0
+    private var ownCount: UInt32 = 0
+    private var waiting: [() -> Void] = []
+    private var limits = SessionLimits()
+    private var moveEvery: UInt32 = 0
+    private var slotCount = 0
+
+    private static let mostSlots = 65_536
+    private static let extentCount = 16_384
+    /// Numbers of workers are below this; what is above counts the arenas of one.
+    private static let ownNumbers: UInt32 = 1 << 24
+
+    init(on loop: any EventLoop, heard: @escaping ([SessionEvent], UInt32) -> Void) {
+        self.loop = loop
+        self.heard = heard
+    }
+
+    func start(worker number: UInt32) { self.number = number }
+
+    func use(_ configuration: Configuration) {
+        limits = SessionLimits(bufferSize: configuration.limits.bufferSize)
+        moveEvery = UInt32(clamping: configuration.moveEvery)
+        slotCount = min(configuration.limits.connections, Self.mostSlots)
+        for engine in engines.values { engine.setLimits(limits, moveEvery: moveEvery) }
+    }
+
+    var all: [SessionLoop] { Array(engines.values) }
+
+    subscript(number: UInt32) -> SessionLoop? { engines[number] }
+
+    func origin(of number: UInt32) -> Origin? { origins[number] }
+
+    // MARK: Where new relays go
+
+    /// What new relays go to. The worker's own arena is made when there is nothing else.
+    ///
+    /// - Parameter refusing: an engine that has refused one.
+    func home(otherThan refusing: UInt32? = nil) -> Home {
+        if let home, home != refusing, let engine = engines[home] { return .engine(home, engine) }
+        if refusing == nil, home == nil, arriving.values.contains(where: { $0.hasEngine }) { return .coming }
+        if let refusing, refusing % Self.ownNumbers == number, engines[refusing] != nil {
+            return .none("the memory for connections is used up")
+        }
+        return makeHome()
+    }
+
+    /// Calls `done` when what is coming has come, or has let itself be waited for long enough.
+    func awaitHome(_ done: @escaping () -> Void) {
+        waiting.append(done)
+        guard waiting.count == 1 else { return }
+        let engines = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: Self.patience) {
+            guard !engines.value.waiting.isEmpty else { return }
+            if engines.value.home == nil { _ = engines.value.makeHome() }
+            engines.value.endWaiting()
+        }
+    }
+
+    private func endWaiting() {
+        let all = waiting
+        waiting = []
+        for done in all { done() }
+    }
+
+    private func makeHome() -> Home {
+        let own = number + ownCount * Self.ownNumbers
+        ownCount += 1
+        do throws(ArenaError) {
+            let arena = try Arena.make(slotCount: slotCount, extentCount: Self.extentCount)
+            defer { close(arena) }
+            WorkerKeeperLink.say(EstateMessage(.arena, own), [arena])
+            let engine = try makeEngine(own, arena, after: .relinquished)
+            engines[own] = engine
+            home = own
+            return .engine(own, engine)
+        } catch {
+            return .none("\(error)")
+        }
+    }
+
+    // MARK: Engines
+
+    private func makeEngine(
+        _ number: UInt32, _ arena: CInt, after former: FormerEnd?
+    ) throws(ArenaError) -> SessionLoop {
+        let engines = NIOLoopBound(self, eventLoop: loop)
+        let owner = UInt64(UInt32(bitPattern: getpid())) << 32 | UInt64(UInt32.random(in: 1...UInt32.max))
+        return try SessionLoop(
+            .init(arena: arena, owner: owner, former: former, limits: limits),
+            .init(
+                events: { [loop] events in
+                    // The next owner waits for this.
+                    if case .stopped(let moment) = events.last {
+                        WorkerKeeperLink.say(
+                            EstateMessage(.yielded, number, [.init(slot: 0, generation: moment)]))
+                    }
+                    loop.execute { engines.value.hear(events, number) }
+                },
+                keep: { sessions in
+                    for first in stride(from: 0, to: sessions.count, by: EstateMessage.mostSessions) {
+                        let some = sessions[first..<min(first + EstateMessage.mostSessions, sessions.count)]
+                        WorkerKeeperLink.say(
+                            EstateMessage(.keep, number, some.map { .init($0.slot) }),
+                            some.flatMap { [$0.client, $0.upstream] })
+                    }
+                },
+                released: { Self.release($0, of: number) }))
+    }
+
+    /// Duplicates of these sessions' sockets need not be kept.
+    private static func release(_ slots: [SlotName], of engine: UInt32) {
+        for first in stride(from: 0, to: slots.count, by: 1_000) {
+            let some = slots[first..<min(first + 1_000, slots.count)]
+            WorkerKeeperLink.say(EstateMessage(.release, engine, some.map { .init($0) }))
+        }
+    }
+
+    private func hear(_ events: [SessionEvent], _ number: UInt32) {
+        // An engine that was withdrawn has nothing to tell.
+        guard engines[number] != nil else { return }
+        heard(events, number)
+        switch events.last {
+        case .stopped, .failed:
+            engines[number] = nil
+            origins[number] = nil
+            if home == number { home = nil }
+        default: break
+        }
+    }
+
+    // MARK: What the keeper says
+
+    /// - Parameter descriptors: are taken over.
+    func hear(_ message: EstateMessage, _ descriptors: [CInt]) {
+        let number = message.number
+        switch message.kind {
+        case .arena: expect(number, arena: descriptors[0])
+        case .keep:
+            var sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
+            for (index, entry) in message.entries.enumerated() {
+                sockets[SlotName(entry)] = (descriptors[2 * index], descriptors[2 * index + 1])
+            }
+            expect(number, sockets)
+        case .release: forget(number, message.entries.map { SlotName($0) })
+        case .prepare: prepare(number)
+        case .withdraw: withdraw(number)
+        case .begin:
+            guard let entry = message.entries.first, let end = Estate.End(rawValue: UInt8(clamping: entry.slot)) else {
+                return
+            }
+            begin(number, end, yieldedAt: entry.generation)
+        case .yield:
+            if let engine = engines[number] {
+                if home == number { home = nil }
+                engine.stop()
+            } else {
+                WorkerKeeperLink.say(
+                    EstateMessage(.yielded, number, [.init(slot: 0, generation: MonotonicTime.now)]))
+            }
+        case .prepared, .yielded: break
+        }
+    }
+
+    private func expect(_ number: UInt32, arena: CInt) {
+        defer { close(arena) }
+        if arriving[number] != nil { withdraw(number) }
+        do throws(ArenaError) {
+            arriving[number] = Arrival(engine: .success(try makeEngine(number, arena, after: nil)))
+        } catch {
+            arriving[number] = Arrival(engine: .failure(error))
+        }
+    }
+
+    private func expect(_ number: UInt32, _ sockets: [SlotName: (client: CInt, upstream: CInt)]) {
+        arriving[number]?.offered.formUnion(sockets.keys)
+        if case .success(let engine) = arriving[number]?.engine { return engine.expect(sockets) }
+        if arriving[number] == nil { return Self.drop(sockets, resetting: false) }
+        arriving[number]?.sockets.merge(sockets) { $1 }
+    }
+
+    private func forget(_ number: UInt32, _ slots: [SlotName]) {
+        arriving[number]?.offered.subtract(slots)
+        if case .success(let engine) = arriving[number]?.engine { return engine.forget(slots) }
+        for name in slots {
+            if let pair = arriving[number]?.sockets.removeValue(forKey: name) {
+                Self.drop([name: pair], resetting: false)
+            }
+        }
+    }
+
+    private func prepare(_ number: UInt32) {
+        @Sendable func say(_ isPrepared: Bool) {
+            WorkerKeeperLink.say(EstateMessage(.prepared, number, [.init(slot: isPrepared ? 1 : 0, generation: 0)]))
+        }
+        guard case .success(let engine) = arriving[number]?.engine else { return say(false) }
+        engine.prepared { say(true) }
+    }
+
+    private func withdraw(_ number: UInt32) {
+        guard let arrival = arriving.removeValue(forKey: number) else { return }
+        if case .success(let engine) = arrival.engine { engine.stop() }
+        Self.drop(arrival.sockets, resetting: false)
+        endWaiting()
+    }
+
+    private func begin(_ number: UInt32, _ end: Estate.End, yieldedAt: UInt64) {
+        guard let arrival = arriving.removeValue(forKey: number) else { return }
+        switch arrival.engine {
+        case .success(let engine):
+            engines[number] = engine
+            origins[number] = Origin(
+                yieldedAt: end == .yielded ? yieldedAt : nil, offered: arrival.offered.count)
+            engine.setLimits(limits, moveEvery: moveEvery)
+            engine.take(after: end.kind)
+            if home == nil { home = number }
+        case .failure(let error):
+            // Nobody else can go on with these.
+            Self.drop(arrival.sockets, resetting: true)
+            Self.release(Array(arrival.offered), of: number)
+            origins[number] = Origin(yieldedAt: nil, offered: arrival.offered.count)
+            heard([.failed(error)], number)
+            origins[number] = nil
+        }
+        endWaiting()
+    }
+
+    private static func drop(_ sockets: [SlotName: (client: CInt, upstream: CInt)], resetting: Bool) {
+        for descriptor in sockets.values.flatMap({ [$0.client, $0.upstream] }) {
+            if resetting { SocketReset.close(descriptor) } else { close(descriptor) }
+        }
+    }
+}
+
+extension Estate.End {
+    fileprivate var kind: FormerEnd.Kind {
+        switch self {
+        case .killed: .killed
+        case .fault: .fault
+        case .yielded: .relinquished
+        }
+    }
+}
+
+extension EstateMessage.Entry {
+    fileprivate init(_ name: SlotName) { self.init(slot: UInt32(name.slot), generation: name.generation) }
+}
+
+extension SlotName {
+    fileprivate init(_ entry: EstateMessage.Entry) {
+        self.init(slot: Int(entry.slot), generation: entry.generation)
+    }
+}
