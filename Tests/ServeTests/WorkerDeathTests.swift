@@ -13,7 +13,7 @@ struct WorkerDeathTests {
     static let soakDeaths = ProcessInfo.processInfo.environment["BATON_SOAK_DEATHS"].flatMap { Int($0) }
 
     @Test(
-        "relays go on, both ways and whole, through workers that are killed again and again",
+        "relays go on, both ways and whole, through workers that are killed again and again, and upgrades between",
         arguments: [
             (BusyCrowd.Upstream.plain, [String](), deaths * 4 / 10), (.tls, [], deaths * 3 / 10),
             (.unix, [], deaths / 10), (.plain, ["--move-every", "50"], deaths * 2 / 10),
@@ -26,7 +26,10 @@ struct WorkerDeathTests {
         try crowd.connect(port: server.port)
         for death in 1...count {
             try server.killWorker()
-            if death.isMultiple(of: 50) { try crowd.pass() }
+            if death.isMultiple(of: 50) {
+                try crowd.pass()
+                try server.upgrade()
+            }
         }
         try crowd.pass()
         #expect(try server.waitUntil { $0.connections == 200 }.workers.count == 2)

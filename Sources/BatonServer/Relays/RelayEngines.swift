@@ -199,6 +199,7 @@ final class RelayEngines {
             }
             begin(number, end, yieldedAt: entry.generation)
         case .yield:
+            try? FaultPoint.reach("yield")
             if let engine = engines[number] {
                 if home == number { home = nil }
                 engine.stop()
@@ -241,7 +242,9 @@ final class RelayEngines {
         @Sendable func say(_ isPrepared: Bool) {
             WorkerKeeperLink.say(EstateMessage(.prepared, number, [.init(slot: isPrepared ? 1 : 0, generation: 0)]))
         }
-        guard case .success(let engine) = arriving[number]?.engine else { return say(false) }
+        guard case .success(let engine) = arriving[number]?.engine, (try? FaultPoint.reach("prepare")) != nil else {
+            return say(false)
+        }
         engine.prepared { say(true) }
     }
 
