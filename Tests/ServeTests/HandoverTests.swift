@@ -18,9 +18,11 @@ struct HandoverTests {
         return [path]
     }
 
+    private static let words = "goes on with what a worker has handed over"
+
     /// How many relays have come to workers with their memory, as the log tells.
     private func handedOver(_ server: Server) -> Int {
-        server.logged.split(separator: "\n").filter { $0.contains("goes on with what a worker has handed over") }
+        server.logged.split(separator: "\n").filter { $0.contains(Self.words) }
             .compactMap { line in
                 line.split(separator: " ").first { $0.hasPrefix("connections=") }?.split(separator: "=").last
                     .flatMap { Int($0) }
@@ -44,6 +46,7 @@ struct HandoverTests {
         // Each is moved as one connection is.
         let status = try server.waitUntil { $0.moves.handoff == before.moves.handoff + upgrades * Self.count }
         #expect(status.moves.failed == 0 && status.workers.count == 2 && status.connections == Self.count)
+        try server.log(Self.words, count: upgrades * status.workers.count)
         #expect(status.deaths?.workers == 0 && handedOver(server) == upgrades * Self.count)
         // Workers that have it are killed as others are.
         try server.killWorker()

@@ -15,18 +15,17 @@ struct GoldenArenaTests {
         let sockets = try SampleSockets()
         let memory = try SampleArena.image.memory()
         defer { close(memory) }
-        var asked: [SlotName] = []
         var engine = try Engine(
             taking: Arena(mapping: memory), as: 2, after: .killed(owner: SampleArena.owner)
-        ) {
-            asked.append($0)
-            return sockets.duplicates($0.slot)
-        }
+        ) { sockets.duplicates($0.slot) }
         let lost = engine.lost
         #expect(lost == [])
-        let names = asked.sorted { $0.slot < $1.slot }
-        #expect(names.map(\.slot) == [0, 1, 3, 4, 5])
-        #expect(names.prefix(4).map(\.generation) == [3, 1, 2, 1])
+        let adopted = engine.takeEvents().compactMap {
+            if case .adopted(let session, _) = $0 { session.slot } else { nil }
+        }
+        // The one that its owner was working on is first.
+        #expect(adopted.map(\.slot) == [3, 0, 1, 4])
+        #expect(adopted.map(\.generation) == [2, 3, 1, 1])
         let listed = engine.list(after: nil, limit: 10)
         #expect(listed.map(\.number) == SampleArena.Slot.all.map(SampleArena.number))
         #expect(listed.map(\.slot.slot) == SampleArena.Slot.all)

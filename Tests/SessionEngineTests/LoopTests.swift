@@ -134,7 +134,8 @@ struct LoopTests {
                         SessionAtRest(
                             number: UInt64(index), client: SessionLeg(descriptor: pairs[2 * index].1),
                             upstream: SessionLeg(descriptor: pairs[2 * index + 1].1), note: []))
-                }) { refused in former.note("begun \(numbers) but \(refused.count)") }
+                }
+            ) { refused in former.note("begun \(numbers) but \(refused.count)") }
         }
         func pass(_ index: Int, _ byte: UInt8) -> Bool {
             var (byte, received) = (byte, UInt8(0))
