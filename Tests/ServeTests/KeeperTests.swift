@@ -20,7 +20,7 @@ struct KeeperTests {
         for round in 1...3 {
             let front = try server.frontID()
             kill(front, SIGKILL)
-            let after = try status(of: server) { $0.front != front }
+            let after = try server.await { $0.front != front }
             #expect(after.pid == before.pid && after.workers.map(\.pid) == before.workers.map(\.pid))
             #expect(after.deaths == .init(front: round, workers: 0))
             try visitor.expectNext("VISIT")
@@ -55,22 +55,24 @@ struct KeeperTests {
             let binary = round.isMultiple(of: 2) ? try BuiltProgram.path("baton") : copy
             fronts.insert(try server.upgrade(binary: binary).to)
             // Its own file of what it has left for itself is closed when it has been read.
-            try wait {
-                let hasRead = try !Self.descriptors(of: server.processID).contains { $0.contains("baton-keeper") }
-                let program = try Self.program(of: server.processID)
+            try ProcessFacts.wait {
+                let hasRead = try !ProcessFacts.descriptors(of: server.processID).contains {
+                    $0.contains("baton-keeper")
+                }
+                let program = try ProcessFacts.program(of: server.processID)
                 return hasRead && program == URL(filePath: binary).resolvingSymlinksInPath().path
             }
-            counts.append(try Self.descriptors(of: server.processID).count)
+            counts.append(try ProcessFacts.descriptors(of: server.processID).count)
         }
         #expect(fronts.count == 21)
         #expect(try server.status().pid == server.processID)
         let (first, last) = (try #require(counts.first), try #require(counts.last))
-        let open = try Self.descriptors(of: server.processID)
+        let open = try ProcessFacts.descriptors(of: server.processID)
         #expect(last <= first, "\(counts): \(open)")
         // What was left for another front is as good as at the beginning.
         let front = try server.frontID()
         kill(front, SIGKILL)
-        _ = try status(of: server) { $0.front != front }
+        _ = try server.await { $0.front != front }
         try client.endInput()
         try client.expect("WHOLE 4 of 4")
     }
@@ -85,17 +87,17 @@ struct KeeperTests {
         let binary = try files.write("#!/bin/sh\nBATON_FAULT=state:fail exec '\(copy)' \"$@\"\n", "baton")
         #expect(chmod(binary, 0o755) == 0)
         let server = try Server(["--upstream", "echo"])
-        let program = try Self.program(of: server.processID)
+        let program = try ProcessFacts.program(of: server.processID)
         try server.upgrade(binary: binary)
         try server.log("the main process goes on with the program it has")
-        #expect(try Self.program(of: server.processID) == program)
+        #expect(try ProcessFacts.program(of: server.processID) == program)
         let client = try Clients.exchange(server.port)
         try client.expect("STARTED")
         // Another front is of the new program nonetheless.
         let front = try server.frontID()
         kill(front, SIGKILL)
-        let after = try status(of: server) { $0.front != front }
-        #expect(try Self.program(of: after.front) == URL(filePath: copy).resolvingSymlinksInPath().path)
+        let after = try server.await { $0.front != front }
+        #expect(try ProcessFacts.program(of: after.front) == URL(filePath: copy).resolvingSymlinksInPath().path)
         try server.upgrade()
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
@@ -111,7 +113,7 @@ struct KeeperTests {
         kill(try server.frontID(), SIGKILL)
         server.signal(SIGHUP)
         try server.log("the configuration has been read again")
-        kill(try status(of: server) { $0.deaths?.front == 1 }.front, SIGKILL)
+        kill(try server.await { $0.deaths?.front == 1 }.front, SIGKILL)
         server.signal(SIGTERM)
         try server.log("draining")
         try client.endInput()
@@ -176,43 +178,13 @@ struct KeeperTests {
         let upgrade = try PeerProcess([baton, "upgrade", "--control", server.control, "--binary", binary])
         try server.log("a new server starts")
         kill(before.front, SIGKILL)
-        let after = try status(of: server) { $0.front != before.front && $0.workers.count == 2 }
+        let after = try server.await { $0.front != before.front && $0.workers.count == 2 }
         #expect(after.workers.map(\.pid) == before.workers.map(\.pid))
         try upgrade.expect(nil)
         #expect(upgrade.status == 1)
         try server.upgrade()
         try client.endInput()
         try client.expect("WHOLE 4 of 4")
-    }
-
-    @Test("as the first process of a container it reaps orphans and passes signals on", .enabled(if: geteuid() == 0))
-    func container() throws {
-        let files = try TemporaryFiles()
-        let control = files.path("c.sock")
-        let container = try PeerProcess([
-            "unshare", "-pf", "--mount-proc", "--kill-child", try BuiltProgram.path("baton"), "serve", "--control",
-            control,
-            "--listen", "127.0.0.1:0", "--workers", "1", "--upstream", "echo",
-        ])
-        let port = try container.number(behind: "address=127.0.0.1:")
-        try container.expect("] serving")
-        let client = try Clients.exchange(port)
-        try client.expect("STARTED")
-        #expect(try ControlClient(path: control).status().pid == 1)
-        let first = try #require(try Self.child(of: container.processID))
-        // Whose parent ends leaves it to the first process of the namespace.
-        let orphan = try PeerProcess([
-            "nsenter", "-t", "\(first)", "-p", "sh", "-c", "(sleep 0.1; echo ORPHAN) & exit 0",
-        ])
-        try orphan.expect("ORPHAN")
-        try orphan.expect(nil)
-        try wait { try !Self.hasZombie(below: first) }
-        kill(first, SIGTERM)
-        try container.expect("draining")
-        try client.endInput()
-        try client.expect("WHOLE 1 of 1")
-        try container.expect(nil)
-        #expect(container.status == 0)
     }
 
     @Test("a worker that does not answer is killed, and another takes its place")
@@ -226,50 +198,6 @@ struct KeeperTests {
         let client = try Clients.exchange(server.port)
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
-    }
-
-    // MARK: Asking
-
-    /// As `waitUntil`, of a server that may not answer for a moment.
-    private func status(of server: Server, _ isRight: (StatusReport) -> Bool) throws -> StatusReport {
-        var report: StatusReport?
-        try wait {
-            report = try? server.status()
-            return report.map(isRight) == true
-        }
-        return try #require(report)
-    }
-
-    /// At most a minute.
-    private func wait(until isTrue: () throws -> Bool) throws {
-        let deadline = ContinuousClock.now + .seconds(60)
-        while try !isTrue() {
-            guard ContinuousClock.now < deadline else { throw WireError("it does not come") }
-            sched_yield()
-        }
-    }
-
-    private static func program(of process: Int32) throws -> String {
-        try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/exe")
-    }
-
-    private static func descriptors(of process: Int32) throws -> [String] {
-        let folder = "/proc/\(process)/fd"
-        return try FileManager.default.contentsOfDirectory(atPath: folder).map { number in
-            (try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\(number)")) ?? ""
-        }
-    }
-
-    private static func child(of process: Int32) throws -> Int32? {
-        let text = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
-        return text.split(separator: " ").first.flatMap { Int32($0) }
-    }
-
-    private static func hasZombie(below process: Int32) throws -> Bool {
-        let text = try String(contentsOfFile: "/proc/\(process)/task/\(process)/children", encoding: .utf8)
-        return text.split(separator: " ").contains { child in
-            (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8))?.contains(") Z") == true
-        }
     }
 
     /// Connects again and again. A handshake may be lost; a connection is never refused, and never waits for ever.
