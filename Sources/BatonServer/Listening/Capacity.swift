@@ -5,6 +5,12 @@ internal import Glibc
 enum Capacity {
     /// What a worker has beside connections: links, parcels under way, files.
     private static let others = 128
+    /// A relay's two sockets.
+    private static let eachRelay = 2
+    /// What the keeper has for each worker: its link and the memory of its relays.
+    private static let eachWorker = 2
+    /// What the keeper has beside that: links and files of fronts, and what it leaves for the next one.
+    private static let othersOfKeeper = 32
 
     /// - Parameters:
     ///   - descriptors: that a process may have.
@@ -26,12 +32,30 @@ enum Capacity {
                     + "\(workers) workers, and RLIMIT_NOFILE allows \(descriptors); raise it (LimitNOFILE= of the "
                     + "unit) or lower the limit")
         }
+        let kept = neededByKeeper(configuration, workers)
+        if kept > descriptors {
+            lines.append(
+                "limits.connections: \(configuration.limits.connections) need \(kept) descriptors in the main process, "
+                    + "which has a duplicate of each relay's two sockets, and RLIMIT_NOFILE allows \(descriptors); raise "
+                    + "it (LimitNOFILE= of the unit) or lower the limit")
+        }
         if let longestQueue, configuration.backlog > longestQueue {
             lines.append(
                 "backlog: the kernel cuts \(configuration.backlog) to \(longestQueue); raise net.core.somaxconn or lower "
                     + "backlog")
         }
         return lines
+    }
+
+    /// How many the keeper needs so that every relay can outlive its worker: also while an upgrade starts as many workers again,
+    /// and beside the reserve that no relay takes. 0: nothing relays.
+    private static func neededByKeeper(_ configuration: Configuration, _ workers: Int) -> UInt {
+        guard !configuration.upstreams.isEmpty else { return 0 }
+        // Each listener's socket, and the copies that an upgrade makes.
+        let sockets = 2 * configuration.listeners.count
+        let held =
+            configuration.limits.connections * eachRelay + 2 * workers * eachWorker + sockets + othersOfKeeper
+        return DescriptorLimit.Reserve.limit(leaving: UInt(held))
     }
 
     /// `net.core.somaxconn`.

@@ -12,6 +12,9 @@ enum DescriptorLimit {
         init(of limit: UInt) {
             highest = CInt(clamping: limit - min(Self.most, limit / 4))
         }
+
+        /// The lowest limit that leaves `count` beside the reserve.
+        static func limit(leaving count: UInt) -> UInt { count + min(most, count / 3) }
     }
 
     /// Raises the soft limit to the hard one. The soft limit of most systems, 1,024, is for programs that use select(2);
