@@ -119,6 +119,7 @@ package enum FrontMain {
         signals.hear { number in front.loop.execute { front.received(number) } }
         do {
             if beginning.isRestored {
+                try FaultPoint.reach("restored")
                 try await front.restore(given.workers).get()
             } else {
                 try await front.start().get()

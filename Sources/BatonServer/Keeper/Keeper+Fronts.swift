@@ -5,23 +5,25 @@ internal import Glibc
 
 /// The life of fronts.
 extension Keeper {
-    /// The longest time between two fronts that cannot start, seconds.
-    private static let slowest = 5.0
-
     /// Starts a front of the service's program.
     func startFront(_ role: KeptFront.Role) {
-        guard exitStatus == nil, let link = try? UnixSocket.pair(SOCK_SEQPACKET) else { return frontFailed() }
+        guard exitStatus == nil else { return }
+        guard let link = try? UnixSocket.pair(SOCK_SEQPACKET) else { return frontFailed(SystemCode(errno).text) }
         defer { close(link.1) }
         let input = role == .first ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_RDWR | O_CLOEXEC)
-        defer { if input >= 0 { close(input) } }
+        guard input >= 0 else {
+            let code = SystemCode(errno)
+            close(link.0)
+            return frontFailed(code.text)
+        }
+        defer { close(input) }
         service.dropGathered()
         let started = service.program.start(
             ["serve-front"] + service.program.arguments, standardInput: input, extra: link.1, diesWithParent: true)
         switch started {
         case .failure(let code):
             close(link.0)
-            log.error("a front cannot be started", ["reason": code.text])
-            frontFailed()
+            frontFailed(code.text)
         case .success(let pid):
             lastProcess += 1
             fronts.append(
@@ -131,6 +133,8 @@ extension Keeper {
         front.role = .serving
         front.leaves = false
         front.servesSince = MonotonicTime.now
+        // It was welcomed with those until then.
+        tellDeaths()
         giveOrphans()
         // A front that was there has heard those.
         if isRestored { for number in stops { front.tell(number) } }
@@ -172,12 +176,11 @@ extension Keeper {
     private func died(_ front: KeptFront, _ ending: ProcessEnding) {
         guard exitStatus == nil else { return }
         deaths.front += 1
-        let isSteady = front.servesSince.map { MonotonicTime.now >= $0 + Self.steadiness } ?? false
-        failedStarts = isSteady ? 0 : failedStarts + 1
-        if front.role == .restored, !stops.isEmpty { return endWithoutFront(ending) }
+        restarts.died(afterServing: front.servesSince.map { .nanoseconds(MonotonicTime.now - $0) })
+        if front.role == .restored, !stops.isEmpty { return endWithoutFront("\(ending)") }
         log.error(
             "the front has died; another takes its place, handshakes under way are lost",
-            ["pid": "\(front.pid)", "ending": "\(ending)", "failed_starts": "\(failedStarts)"])
+            ["pid": "\(front.pid)", "ending": "\(ending)", "failed_starts": "\(restarts.failures)"])
         // Who was to replace it has lost what it was to get from it.
         for successor in fronts where successor.role == .successor {
             successor.isDoomed = true
@@ -189,23 +192,24 @@ extension Keeper {
     /// A front that has been replaced may go on in the place of the one that has died: only when none is left another starts.
     private func restartIfAlone() {
         guard fronts.isEmpty, serving == nil, exitStatus == nil, restartAt == nil else { return }
-        let delay = failedStarts <= 1 ? 0 : min(Self.slowest, 0.1 * Double(1 << min(failedStarts - 1, 10)))
-        restartAt = stops.isEmpty ? MonotonicTime.now + UInt64(delay * 1_000_000_000) : 0
+        restartAt = Deadline.after(stops.isEmpty ? restarts.delay : .zero).nanoseconds
     }
 
-    private func frontFailed() {
+    /// The process of a front could not be started.
+    private func frontFailed(_ reason: String) {
+        guard exitStatus == nil else { return }
+        log.error("a front cannot be started", ["reason": reason])
         guard service.state != nil else { return finish(1) }
-        failedStarts += 1
+        guard stops.isEmpty else { return endWithoutFront(reason) }
+        restarts.couldNotStart()
         restartIfAlone()
     }
 
     /// The service was told to stop, and no front can start that would see to it: the workers end by themselves.
-    private func endWithoutFront(_ ending: ProcessEnding) {
+    private func endWithoutFront(_ reason: String) {
         log.error(
             "no front can be started to end the server in order; the workers end by themselves",
-            [
-                "ending": "\(ending)"
-            ])
+            ["reason": reason])
         stopWorkers()
         waitsForWorkers = true
         finish(1)

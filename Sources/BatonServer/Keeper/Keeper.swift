@@ -33,8 +33,10 @@ final class Keeper {
         var privileges: CInt?
     }
 
-    /// A front that has served as long has not failed at its start, nanoseconds.
-    static let steadiness: UInt64 = 5_000_000_000
+    /// Between two lines that say that descriptors are lacking, nanoseconds.
+    private static let shortageInterval: UInt64 = 60_000_000_000
+    /// How soon what the service manager has not taken is tried again, nanoseconds.
+    private static let notifierInterval: UInt64 = 100_000_000
 
     var log = KeeperLog()
     var possessions: Possessions
@@ -52,7 +54,7 @@ final class Keeper {
     var waitingSignals: [CInt] = []
     /// Those that ask for the end, since the service began.
     var stops: [CInt]
-    var failedStarts = 0
+    var restarts = FrontRestarts()
     /// When the next front is started, on the monotonic clock in nanoseconds.
     var restartAt: UInt64?
     /// Set once the service ends.
@@ -161,14 +163,14 @@ final class Keeper {
         for due in [restartAt, heirsDueAt, handovers.map(\.dueAt).min()].compactMap({ $0 }) {
             limit = min(limit ?? .max, due > MonotonicTime.now ? due - MonotonicTime.now : 0)
         }
-        if notifier.hasWaiting { limit = min(limit ?? .max, 100_000_000) }
+        if notifier.hasWaiting { limit = min(limit ?? .max, Self.notifierInterval) }
         return limit.map { CInt(clamping: ($0 + 999_999) / 1_000_000) } ?? -1
     }
 
     /// Descriptors are lacking; said once a minute.
     func noteShortage() {
         let now = MonotonicTime.now
-        if let shortageTold, now < shortageTold + 60_000_000_000 { return }
+        if let shortageTold, now < shortageTold + Self.shortageInterval { return }
         shortageTold = now
         log.error(
             "descriptors are lacking: relays that cannot be kept end with their worker; raise LimitNOFILE= of the unit")
@@ -185,9 +187,10 @@ final class Keeper {
             return front.tell(number)
         }
         if Signals.stops(number) {
-            // Whoever asks twice does not wait for a front that cannot start.
             if exitStatus != nil { return stopWorkers() }
-            if restartAt != nil { restartAt = 0 }
+            if restartAt != nil { restartAt = MonotonicTime.now }
+            // Whoever asks twice does not wait for a front that does not come to serve.
+            if stops.count > 1, let front = fronts.first(where: { $0.role == .restored }) { kill(front.pid, SIGKILL) }
         } else {
             keepForNext(number)
         }
@@ -200,6 +203,6 @@ final class Keeper {
 
     /// Ends workers that have no front: in order, and the second time at once.
     func stopWorkers() {
-        for child in children.values where child.owner == nil && child.channel != nil { kill(child.pid, SIGTERM) }
+        for child in children.values where child.owner == nil { child.channel?.send(bytes: WorkerNotice.stop.encoded) }
     }
 }

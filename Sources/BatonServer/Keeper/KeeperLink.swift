@@ -43,6 +43,8 @@ final class KeeperLink: @unchecked Sendable {
     }
 
     static let descriptor: CInt = 3
+    /// How long room in the keeper's queue is waited for before the message is tried again, milliseconds.
+    private static let retryInterval: CInt = 1_000
     private let turns = Mutex(Turns())
     private let sending = Mutex(())
 
@@ -243,7 +245,7 @@ final class KeeperLink: @unchecked Sendable {
                 // Without a keeper this process is about to end.
                 guard result == -EAGAIN else { return result }
                 var polled = pollfd(fd: Self.descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&polled, 1, 1_000)
+                _ = poll(&polled, 1, Self.retryInterval)
             }
         }
     }

@@ -5,6 +5,8 @@ internal import Glibc
 enum WorkerNotice: UInt8 {
     /// With a control link to another front: the one before is gone.
     case link = 1
+    /// No other front comes: the worker's connections end in order. The second time they end at once.
+    case stop = 2
 
     var encoded: [UInt8] { [rawValue] }
 
@@ -46,10 +48,12 @@ enum WorkerKeeperLink {
     ///
     /// - Parameters:
     ///   - linked: called with a control link to another front, which is the receiver's.
+    ///   - stopped: called when there is no front and none will come.
     ///   - left: called with what a worker has left that has died, descriptors are the receiver's.
     ///   - ended: called once, when the keeper is gone, or if there is none.
     static func listen(
-        linked: @escaping @Sendable (CInt) -> Void, left: @escaping @Sendable (EstateMessage, [CInt]) -> Void,
+        linked: @escaping @Sendable (CInt) -> Void, stopped: @escaping @Sendable () -> Void,
+        left: @escaping @Sendable (EstateMessage, [CInt]) -> Void,
         ended: @escaping @Sendable () -> Void
     ) {
         var kind: CInt = 0
@@ -66,10 +70,11 @@ enum WorkerKeeperLink {
                     left(word, message.descriptors)
                     continue
                 }
-                guard let attached = message.onlyDescriptor() else { continue }
-                switch WorkerNotice(message.bytes) {
-                case .link: linked(attached)
-                case nil: close(attached)
+                switch (WorkerNotice(message.bytes), message.onlyDescriptor()) {
+                case (.link, let attached?): linked(attached)
+                case (.stop, nil): stopped()
+                case (_, let attached?): close(attached)
+                case (_, nil): break
                 }
             }
             ended()

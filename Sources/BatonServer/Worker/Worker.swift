@@ -248,6 +248,12 @@ final class Worker: @unchecked Sendable {
         loop.scheduleTask(in: limit) { self.closeAll() }
     }
 
+    /// As `mustStop`, and there is no front, whether or not this process has noticed its end.
+    func mustStopAlone() {
+        link = nil
+        mustStop()
+    }
+
     /// Ends with the last connection.
     private func finish() {
         phase = .finishing

@@ -29,6 +29,8 @@ package enum WorkerMain {
         try await worker.loop.flatSubmit { worker.meet(descriptor) }.get()
         WorkerKeeperLink.listen { descriptor in
             worker.loop.execute { worker.meetNext(descriptor) }
+        } stopped: {
+            worker.loop.execute { worker.mustStopAlone() }
         } left: { message, descriptors in
             worker.loop.execute { worker.relays.hear(message, descriptors) }
         } ended: {
