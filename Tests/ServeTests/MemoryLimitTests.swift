@@ -1,0 +1,49 @@
+import BatonConfiguration
+import BatonServer
+import Foundation
+import StockPeers
+import Testing
+
+@Suite("A machine without enough memory", .serialized, .timeLimit(.minutes(5)))
+struct MemoryLimitTests {
+    /// Less than relays' memory, and more than all else that a process has.
+    private static let limit = 1 << 30
+
+    @Test(
+        "memory for relays that the machine does not give is a line with the reason; relays are refused, all else is served",
+        arguments: ["--as", "--fsize"])
+    func arena(kind: String) throws {
+        let files = try TemporaryFiles()
+        let upstream = try Clients.upstream()
+        defer { withExtendedLifetime(upstream.process) {} }
+        let path = try files.write(
+            """
+            listeners:
+              relayed: {address: "127.0.0.1:0"}
+              echoed: {address: "127.0.0.1:0"}
+            upstreams:
+              plain: {addresses: ["127.0.0.1:\(upstream.port)"]}
+            routes:
+              relayed: {listeners: [relayed], target: plain}
+              echoed: {listeners: [echoed], target: echo}
+            """, "baton.yaml")
+        let server = try Server(
+            ["--config", path], program: ["prlimit", "\(kind)=\(Self.limit)", try BuiltProgram.path("baton")])
+        let served = try Clients.exchange(try server.port("echoed"), connections: 4)
+        for _ in 0..<4 { try served.expectNext("STARTED") }
+        let before = try server.waitUntil { $0.connections == 4 }
+        let refused = try Clients.exchange(try server.port("relayed"))
+        try refused.expect("FAILED")
+        try server.log("connections to upstreams cannot be served")
+        let line = try #require(
+            server.logged.split(separator: "\n").first { $0.contains("connections to upstreams cannot be served") })
+        #expect(line.contains("reason=") && line.contains(kind == "--as" ? "annot allocate" : "too large"), "\(line)")
+        let after = try server.status()
+        #expect(after.workers.map(\.pid) == before.workers.map(\.pid) && after.deaths == .init(front: 0, workers: 0))
+        try served.endInput()
+        try served.expect("WHOLE 4 of 4")
+        server.signal(SIGTERM)
+        try server.end()
+        #expect(server.exitStatus == 0)
+    }
+}
