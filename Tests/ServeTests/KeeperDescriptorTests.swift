@@ -66,4 +66,57 @@ struct KeeperDescriptorTests {
         #expect((100..<200).contains(live), "\(live)")
         _ = try server.waitUntil { $0.connections == live }
     }
+
+    /// What a worker has room for when it is to go on with another's relays.
+    enum Room: Int, CaseIterable, Sendable {
+        /// One message's descriptors beside the reserve, and not two messages'.
+        case oneMessage = 270
+        /// Less than a message's.
+        case some = 100
+        /// Not even the memory's.
+        case none = 0
+    }
+
+    @Test(
+        "relays for whose sockets a worker lacks descriptors are reset and told as lost, and the keeper has none of them any more",
+        arguments: Room.allCases)
+    func heirLacks(room: Room) throws {
+        let crowd = try RelayCrowd(count: 300)
+        let server = try Server(crowd.flags + ["--limits.worker-silence", "off"])
+        try crowd.connect(port: server.port)
+        let report = try server.waitUntil { $0.connections == 300 }
+        let (dying, heir) = (report.workers[0], report.workers[1])
+        let lost = room == .oneMessage ? dying.connections - 120 : dying.connections
+        #expect((121..<240).contains(dying.connections), "\(report.table)")
+        try Self.limit(heir.pid, leaving: room.rawValue, reserve: room == .oneMessage ? 128 : 0)
+        // As long as the front stands still nobody starts another worker.
+        kill(report.front, SIGSTOP)
+        kill(dying.pid, SIGKILL)
+        try crowd.expectLost(lost)
+        #expect(try crowd.resets() == lost)
+        #expect(try crowd.check() == 300 - lost)
+        try ProcessFacts.wait { try ProcessFacts.descriptorCount(of: server.processID) < 2 * (300 - lost) + 100 }
+        kill(report.front, SIGCONT)
+        try server.log(" lost=\(lost) ")
+        #expect(server.logged.contains(room == .none ? "Too many open files" : "noSockets"), "\(server.logged)")
+        let after = try server.waitUntil { $0.connections == 300 - lost && $0.workers.count == 2 }
+        #expect(after.front == report.front && after.workers.contains { $0.pid == heir.pid })
+        #expect(try crowd.check() == 300 - lost)
+    }
+
+    /// Lowers a process's limit of descriptors so that it has so many left, and a reserve above them.
+    private static func limit(_ process: Int32, leaving spare: Int, reserve: Int) throws {
+        let open = Set(
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/\(process)/fd").compactMap { Int($0) })
+        var (limit, left) = (0, spare)
+        while left > 0 || open.contains(limit) {
+            if !open.contains(limit) { left -= 1 }
+            limit += 1
+        }
+        let setting = try PeerProcess([
+            "prlimit", "--pid", "\(process)", "--nofile=\(limit + reserve):\(limit + reserve)",
+        ])
+        try setting.expect(nil)
+        #expect(setting.status == 0, "\(setting.text)")
+    }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import HostMigration
 
 /// What a worker's relays leave behind: the memory that they are in, and a duplicate of each one's sockets. The keeper neither
 /// maps the one nor reads the other.
@@ -71,6 +72,19 @@ final class Estate {
         close(kept)
     }
 
+    /// Nobody goes on with a session: neither side may see an end in order.
+    func reset(_ slot: UInt32, _ generation: UInt64) {
+        guard let kept = sockets[slot], kept.generation == generation else { return }
+        sockets[slot] = nil
+        SocketReset.close(kept.client)
+        SocketReset.close(kept.upstream)
+    }
+
+    /// What of these sessions is kept still.
+    func kept(of entries: [EstateMessage.Entry]) -> [Sockets] {
+        entries.compactMap { entry in sockets[entry.slot].flatMap { $0.generation == entry.generation ? $0 : nil } }
+    }
+
     private func close(_ sockets: Sockets) {
         close(sockets.client)
         close(sockets.upstream)
@@ -85,16 +99,20 @@ final class Estate {
         var arena: CInt
         var end: End
         var sockets: [Sockets]
+        var isIncomplete: Bool?
 
         var descriptors: [CInt] { [arena] + sockets.flatMap { [$0.client, $0.upstream] } }
     }
 
-    var state: State { State(number: number, arena: arena, end: end, sockets: all) }
+    var state: State {
+        State(number: number, arena: arena, end: end, sockets: all, isIncomplete: isIncomplete)
+    }
 
     init(_ state: State) {
         number = state.number
         arena = state.arena
         end = state.end
+        isIncomplete = state.isIncomplete ?? false
         for kept in state.sockets { sockets[kept.slot] = kept }
     }
 }

@@ -21,6 +21,8 @@ struct EstateMessage: Equatable {
         case yield = 9
         /// From a worker: it has relinquished the estate. The only entry's generation is when.
         case yielded = 10
+        /// From a worker: these sessions of its estate have not reached it, and nobody goes on with them.
+        case lost = 11
     }
 
     struct Entry: Equatable {
@@ -55,6 +57,23 @@ struct EstateMessage: Equatable {
 
     /// - Parameter descriptors: how many came with it.
     init?(_ bytes: [UInt8], descriptors: Int) {
+        self.init(bytes)
+        let expected =
+            switch kind {
+            case .arena: 1
+            case .keep: 2 * entries.count
+            case .release, .begin, .prepare, .prepared, .withdraw, .yield, .yielded, .lost: 0
+            }
+        guard descriptors == expected else { return nil }
+    }
+
+    /// One whose descriptors there was no room for.
+    init?(lacking bytes: [UInt8]) {
+        self.init(bytes)
+        guard kind == .arena || kind == .keep else { return nil }
+    }
+
+    private init?(_ bytes: [UInt8]) {
         guard let first = bytes.first, let kind = Kind(rawValue: first), bytes.count >= Self.headLength,
             (bytes.count - Self.headLength).isMultiple(of: Self.entryLength)
         else { return nil }
@@ -69,12 +88,5 @@ struct EstateMessage: Equatable {
                 }
             )
         }
-        let expected =
-            switch kind {
-            case .arena: 1
-            case .keep: 2 * entries.count
-            case .release, .begin, .prepare, .prepared, .withdraw, .yield, .yielded: 0
-            }
-        guard descriptors == expected else { return nil }
     }
 }

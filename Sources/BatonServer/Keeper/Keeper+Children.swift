@@ -105,7 +105,11 @@ extension Keeper {
                 children[child.process]?.channel = nil
                 return
             case .message(let message): hear(message, of: child.process)
-            case .shortage: noteShortage()
+            case .shortage(let bytes):
+                if let word = EstateMessage(lacking: bytes) {
+                    children[child.process]?.estates[word.number]?.noteMissing()
+                }
+                noteShortage()
             }
         }
     }

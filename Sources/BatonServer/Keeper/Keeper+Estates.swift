@@ -22,6 +22,7 @@ extension Keeper {
         case .release:
             for entry in word.entries { estate?.release(entry.slot, entry.generation) }
             if let estate, let bequest = estate.bequest { children[bequest.heir]?.channel?.send(bytes: message.bytes) }
+        case .lost: for entry in word.entries { estate?.reset(entry.slot, entry.generation) }
         case .prepared: prepared(word, by: process)
         case .yielded: yielded(word, by: process)
         case .begin, .prepare, .withdraw, .yield: break
@@ -47,7 +48,7 @@ extension Keeper {
                     upstream: descriptors[2 * index + 1]))
         }
         if let bequest = estate.bequest {
-            children[bequest.heir]?.channel?.send(bytes: word.encoded, lending: descriptors)
+            children[bequest.heir]?.channel.map { send(word.entries, of: estate, to: $0) }
         }
     }
 
@@ -88,14 +89,25 @@ extension Keeper {
 
     /// Sends all that there is of an estate.
     func describe(_ estate: Estate, to channel: KeeperChannel) {
-        channel.send(bytes: EstateMessage(.arena, estate.number).encoded, lending: [estate.arena])
+        channel.send(late: { (EstateMessage(.arena, estate.number).encoded, [estate.arena]) })
         let all = estate.all
         for first in stride(from: 0, to: all.count, by: EstateMessage.mostSessions) {
             let some = all[first..<min(first + EstateMessage.mostSessions, all.count)]
-            channel.send(
-                bytes: EstateMessage(
-                    .keep, estate.number, some.map { .init(slot: $0.slot, generation: $0.generation) }
-                ).encoded, lending: some.flatMap { [$0.client, $0.upstream] })
+            send(some.map { .init(slot: $0.slot, generation: $0.generation) }, of: estate, to: channel)
+        }
+    }
+
+    /// Sends the sockets of sessions. One that ends before there is room for the message is left out: its descriptors may be
+    /// others' by then.
+    private func send(_ entries: [EstateMessage.Entry], of estate: Estate, to channel: KeeperChannel) {
+        channel.send {
+            let kept = estate.kept(of: entries)
+            guard !kept.isEmpty else { return nil }
+            return (
+                EstateMessage(.keep, estate.number, kept.map { .init(slot: $0.slot, generation: $0.generation) })
+                    .encoded,
+                kept.flatMap { [$0.client, $0.upstream] }
+            )
         }
     }
 

@@ -17,11 +17,11 @@ final class KeeperChannel {
         }
     }
 
-    private struct Outgoing {
-        let bytes: [UInt8]
-        let descriptors: [CInt]
-        /// Whether the descriptors are the channel's.
-        let isOwner: Bool
+    private enum Outgoing {
+        /// The descriptors are the channel's.
+        case whole([UInt8], [CInt])
+        /// What is sent is asked for when there is room for it; `nil`: nothing is to be sent any more.
+        case late(() -> (bytes: [UInt8], descriptors: [CInt])?)
     }
 
     let descriptor: CInt
@@ -41,7 +41,7 @@ final class KeeperChannel {
     }
 
     deinit {
-        for message in outgoing where message.isOwner { for descriptor in message.descriptors { close(descriptor) } }
+        for case .whole(_, let descriptors) in outgoing { for descriptor in descriptors { close(descriptor) } }
         close(descriptor)
     }
 
@@ -56,14 +56,16 @@ final class KeeperChannel {
             if let attached { close(attached) }
             return
         }
-        outgoing.append(Outgoing(bytes: bytes, descriptors: attached.map { [$0] } ?? [], isOwner: true))
+        outgoing.append(.whole(bytes, attached.map { [$0] } ?? []))
         flush()
     }
 
-    /// Sends a message with descriptors that stay open until it has been sent, and stay the caller's.
-    func send(bytes: [UInt8], lending lent: [CInt]) {
+    /// Sends a message with descriptors that stay the caller's.
+    ///
+    /// - Parameter message: is called as soon as there is room, which may be later, for what is to be sent by then.
+    func send(late message: @escaping () -> (bytes: [UInt8], descriptors: [CInt])?) {
         guard !isBroken, outgoing.count < Self.mostWaiting else { return }
-        outgoing.append(Outgoing(bytes: bytes, descriptors: lent, isOwner: false))
+        outgoing.append(.late(message))
         flush()
     }
 
@@ -79,15 +81,24 @@ final class KeeperChannel {
     func flush() {
         var sent = 0
         for message in outgoing {
-            let descriptors = message.descriptors
-            let result = message.bytes.withUnsafeBytes {
+            let (bytes, descriptors): ([UInt8], [CInt])
+            switch message {
+            case .whole(let words, let owned): (bytes, descriptors) = (words, owned)
+            case .late(let ask):
+                guard let due = ask() else {
+                    sent += 1
+                    continue
+                }
+                (bytes, descriptors) = due
+            }
+            let result = bytes.withUnsafeBytes {
                 baton_send_message(
                     descriptor, $0.baseAddress, $0.count, nil, 0, descriptors, CInt(descriptors.count))
             }
             // ETOOMANYREFS: as many descriptors are under way as this user may have, until the other side takes some.
             if result == -EAGAIN || result == -ETOOMANYREFS { break }
             if result < 0 { isBroken = true }
-            if message.isOwner { for descriptor in descriptors { close(descriptor) } }
+            if case .whole(_, let owned) = message { for descriptor in owned { close(descriptor) } }
             sent += 1
         }
         outgoing.removeFirst(sent)
@@ -98,7 +109,7 @@ final class KeeperChannel {
         /// Nothing has come yet.
         case nothing
         /// A message has come of which this process had no room for all descriptors; none of them is left.
-        case shortage
+        case shortage([UInt8])
         case end
     }
 
@@ -123,7 +134,7 @@ final class KeeperChannel {
         let received = Array(descriptors.prefix(Int(information.descriptor_count)))
         guard count > 0, information.truncated == 0, information.lost_descriptors == 0 else {
             for descriptor in received { close(descriptor) }
-            return count > 0 && information.truncated == 0 ? .shortage : .end
+            return count > 0 && information.truncated == 0 ? .shortage(bytes) : .end
         }
         return .message(Message(bytes: bytes, descriptors: received))
     }

@@ -49,7 +49,8 @@ enum WorkerKeeperLink {
     /// - Parameters:
     ///   - linked: called with a control link to another front, which is the receiver's.
     ///   - stopped: called when there is no front and none will come.
-    ///   - left: called with what a worker has left that has died, descriptors are the receiver's.
+    ///   - left: called with what a worker has left that has died, descriptors are the receiver's. None come where this process
+    ///     has no room for all.
     ///   - ended: called once, when the keeper is gone, or if there is none.
     static func listen(
         linked: @escaping @Sendable (CInt) -> Void, stopped: @escaping @Sendable () -> Void,
@@ -64,7 +65,10 @@ enum WorkerKeeperLink {
         startThread("baton-keeper") {
             while true {
                 let received = KeeperChannel.receive(from: descriptor, waits: true)
-                if case .shortage = received { continue }
+                if case .shortage(let bytes) = received {
+                    if let word = EstateMessage(lacking: bytes) { left(word, []) }
+                    continue
+                }
                 guard case .message(let message) = received else { break }
                 if let word = EstateMessage(message.bytes, descriptors: message.descriptors.count) {
                     left(word, message.descriptors)

@@ -32,6 +32,8 @@ final class RelayEngines {
         /// Of sessions that no engine waits for.
         var sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
         var offered: Set<SlotName> = []
+        /// Sessions for whose sockets this process has no room.
+        var lacking: [SlotName] = []
 
         var hasEngine: Bool { if case .success = engine { true } else { false } }
     }
@@ -157,10 +159,12 @@ final class RelayEngines {
     }
 
     /// Duplicates of these sessions' sockets need not be kept.
-    private static func release(_ slots: [SlotName], of engine: UInt32) {
+    private static func release(_ slots: [SlotName], of engine: UInt32) { say(.release, slots, of: engine) }
+
+    private static func say(_ kind: EstateMessage.Kind, _ slots: [SlotName], of engine: UInt32) {
         for first in stride(from: 0, to: slots.count, by: 1_000) {
             let some = slots[first..<min(first + 1_000, slots.count)]
-            WorkerKeeperLink.say(EstateMessage(.release, engine, some.map { .init($0) }))
+            WorkerKeeperLink.say(EstateMessage(kind, engine, some.map { .init($0) }))
         }
     }
 
@@ -183,8 +187,22 @@ final class RelayEngines {
     func hear(_ message: EstateMessage, _ descriptors: [CInt]) {
         let number = message.number
         switch message.kind {
-        case .arena: expect(number, arena: descriptors[0])
+        case .arena:
+            if let arena = descriptors.first {
+                expect(number, arena: arena)
+            } else {
+                if arriving[number] != nil { withdraw(number) }
+                arriving[number] = Arrival(engine: .failure(.noMemory(EMFILE)))
+            }
         case .keep:
+            // The last descriptors are for the engine, and for a link to another front.
+            let names = message.entries.map { SlotName($0) }
+            if descriptors.isEmpty || descriptors.contains(where: { $0 >= DescriptorLimit.reserve.highest }) {
+                for descriptor in descriptors { close(descriptor) }
+                arriving[number]?.offered.formUnion(names)
+                arriving[number]?.lacking += names
+                return
+            }
             var sockets: [SlotName: (client: CInt, upstream: CInt)] = [:]
             for (index, entry) in message.entries.enumerated() {
                 sockets[SlotName(entry)] = (descriptors[2 * index], descriptors[2 * index + 1])
@@ -207,7 +225,7 @@ final class RelayEngines {
                 WorkerKeeperLink.say(
                     EstateMessage(.yielded, number, [.init(slot: 0, generation: MonotonicTime.now)]))
             }
-        case .prepared, .yielded: break
+        case .prepared, .yielded, .lost: break
         }
     }
 
@@ -242,7 +260,9 @@ final class RelayEngines {
         @Sendable func say(_ isPrepared: Bool) {
             WorkerKeeperLink.say(EstateMessage(.prepared, number, [.init(slot: isPrepared ? 1 : 0, generation: 0)]))
         }
-        guard case .success(let engine) = arriving[number]?.engine, (try? FaultPoint.reach("prepare")) != nil else {
+        guard let arrival = arriving[number], arrival.lacking.isEmpty, case .success(let engine) = arrival.engine,
+            (try? FaultPoint.reach("prepare")) != nil
+        else {
             return say(false)
         }
         engine.prepared { say(true) }
@@ -257,6 +277,7 @@ final class RelayEngines {
 
     private func begin(_ number: UInt32, _ end: Estate.End, yieldedAt: UInt64) {
         guard let arrival = arriving.removeValue(forKey: number) else { return }
+        Self.say(.lost, arrival.lacking, of: number)
         switch arrival.engine {
         case .success(let engine):
             engines[number] = engine
