@@ -30,7 +30,7 @@ struct ContainerTests {
     /// A process whose parent ends and leaves it to the first one, and that ends then.
     private func leaveOrphan() throws {
         let orphan = try PeerProcess([
-            "nsenter", "-t", "\(first)", "-p", "sh", "-c", "(read line; echo ORPHAN) <&0 & exit 0",
+            "nsenter", "-t", "\(first)", "-p", "sh", "-c", "exec 3<&0; (read line <&3; echo ORPHAN) & exit 0",
         ])
         try orphan.send("go\n")
         try orphan.expect("ORPHAN")
