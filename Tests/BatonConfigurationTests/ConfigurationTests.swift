@@ -226,6 +226,7 @@ struct ConfigurationTests {
         let configuration = try Configuration(
             file: minimal + """
                 user: www
+                limits.relay-memory: 2G
                 listeners.b: {address: "unix:/sock", client-auth: require, client-ca: ca.pem}
                 certificates.c: {chain: c.pem, key: /etc/k.pem}
                 """)
@@ -237,11 +238,14 @@ struct ConfigurationTests {
         #expect(
             Set(asked) == [
                 .writableDirectory("/run/baton"), .user("www"), .readableFile("c.pem"), .readableFile("/etc/k.pem"),
-                .writableDirectory("/"), .readableFile("ca.pem"),
+                .writableDirectory("/"), .readableFile("ca.pem"), .memory(2 << 30),
             ])
         let error = #expect(throws: ConfigurationError.self) { try configuration.check { _ in "does not exist" } }
         #expect(error?.problems.count == asked.count)
         #expect(error?.description.contains("certificates.c.key: the file /etc/k.pem does not exist") == true)
+        #expect(error?.description.contains("limits.relay-memory: 2G of memory does not exist") == true)
+        // What suits the machine needs no check.
+        #expect(try Configuration(file: minimal).requirements.allSatisfy { $0.key != "limits.relay-memory" })
     }
 
     @Test("control characters and long values do not reach a message whole")

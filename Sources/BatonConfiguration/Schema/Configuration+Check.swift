@@ -9,6 +9,8 @@ extension Configuration {
         case user(String)
         /// A group that exists, by name or number.
         case group(String)
+        /// As many bytes of memory.
+        case memory(Int)
     }
 
     /// What the configuration needs from outside, each with the key that asks for it, in the order of the keys.
@@ -21,6 +23,7 @@ extension Configuration {
         }
         if let user { needed.append(("user", .user(user))) }
         if let group { needed.append(("group", .group(group))) }
+        if let bytes = limits.relayMemory { needed.append(("limits.relay-memory", .memory(bytes))) }
         if case .unix(let path)? = admin { needed.append(("admin", .writableDirectory(Self.directory(of: path)))) }
         for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
             need("certificates.\(name).chain", certificate.chain)
@@ -75,6 +78,7 @@ extension Configuration.Requirement: CustomStringConvertible {
         case .writableDirectory(let path): "the directory \(path)"
         case .user(let name): "the user \(name)"
         case .group(let name): "the group \(name)"
+        case .memory(let bytes): "\(ByteSize(bytes)) of memory"
         }
     }
 }

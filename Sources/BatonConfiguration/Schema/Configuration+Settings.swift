@@ -58,6 +58,14 @@ extension Configuration: SettingSection {
                 "limits.buffer-size", \.limits.bufferSize, .size(16 << 10...1 << 30),
                 "The most bytes that wait for a slow reader, in each direction of a connection."),
             Setting(
+                "limits.relay-memory", \.limits.relayMemory, .optional(.size(1 << 20...1 << 40), none: "auto"),
+                "The most memory that each worker uses for the bytes that wait in its relays. Where it is used up, relays wait "
+                    + "for each other, and new ones are refused. `auto`: 1G, or half of what the machine or the cgroup has if "
+                    + "that is less. Workers that are started later keep to a new value."),
+            Setting(
+                "limits.relays-per-worker", \.limits.relaysPerWorker, .count(1...1 << 20),
+                "The most relays of a worker. Workers that are started later keep to a new value."),
+            Setting(
                 "limits.worker-silence", \.limits.workerSilence, .optional(.duration(.seconds(1)...(.seconds(3_600)))),
                 "A worker that has not answered for so long (stopped, spinning) is killed, and another takes its place. "
                     + "`off`: another is started beside it after ten seconds, and it keeps its connections."),

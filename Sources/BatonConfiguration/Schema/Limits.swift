@@ -15,6 +15,10 @@ package struct Limits: Hashable, Sendable {
     package var headerSize = 16 << 10
     /// The most bytes that wait for a slow reader, in each direction of a connection.
     package var bufferSize = 256 << 10
+    /// The most memory that a worker uses for the bytes that wait in its relays; nil: as much as suits the machine.
+    package var relayMemory: Int?
+    /// The most relays that a worker has in one memory.
+    package var relaysPerWorker = 65_536
     /// A worker that has not answered for so long is killed, and another takes its place; nil: never.
     package var workerSilence: Duration? = .seconds(10)
 

@@ -9,7 +9,13 @@ enum Obstacle {
         case .writableDirectory(let path): directory(path)
         case .user(let name): UInt32(name) != nil || getpwnam(name) != nil ? nil : "does not exist"
         case .group(let name): UInt32(name) != nil || getgrnam(name) != nil ? nil : "does not exist"
+        case .memory(let bytes): memory(bytes)
         }
+    }
+
+    private static func memory(_ bytes: Int) -> String? {
+        let total = SystemMemory.total
+        return bytes <= total ? nil : "is more than the \(total >> 20)M that this machine or its cgroup has"
     }
 
     /// A directory that is missing is made when its parent allows it.

@@ -55,9 +55,8 @@ final class RelayEngines {
     private var limits = SessionLimits()
     private var moveEvery: UInt32 = 0
     private var slotCount = 0
+    private var extentCount = 0
 
-    private static let mostSlots = 65_536
-    private static let extentCount = 16_384
     /// Numbers of workers are below this; what is above counts the arenas of one.
     private static let ownNumbers: UInt32 = 1 << 24
 
@@ -71,7 +70,8 @@ final class RelayEngines {
     func use(_ configuration: Configuration) {
         limits = SessionLimits(bufferSize: configuration.limits.bufferSize)
         moveEvery = UInt32(clamping: configuration.moveEvery)
-        slotCount = min(configuration.limits.connections, Self.mostSlots)
+        slotCount = configuration.limits.relaySlots
+        extentCount = configuration.limits.relayExtents
         for engine in engines.values { engine.setLimits(limits, moveEvery: moveEvery) }
     }
 
@@ -117,7 +117,7 @@ final class RelayEngines {
         let own = number + ownCount * Self.ownNumbers
         ownCount += 1
         do throws(ArenaError) {
-            let arena = try Arena.make(slotCount: slotCount, extentCount: Self.extentCount)
+            let arena = try Arena.make(slotCount: slotCount, extentCount: extentCount)
             defer { close(arena) }
             WorkerKeeperLink.say(EstateMessage(.arena, own), [arena])
             let engine = try makeEngine(own, arena, after: .relinquished)
