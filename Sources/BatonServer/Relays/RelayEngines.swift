@@ -177,8 +177,31 @@ final class RelayEngines {
             engines[number] = nil
             origins[number] = nil
             if home == number { home = nil }
-        default: break
+        default:
+            let mayBeEmpty = events.contains {
+                switch $0 {
+                case .settled, .ended: true
+                default: false
+                }
+            }
+            if mayBeEmpty { endIfEmpty(number) }
         }
+    }
+
+    /// Ends an engine that has no relays left and is not the one that new ones go to. Its memory goes back: the keeper hears that
+    /// it is relinquished, and has nothing in it to hand on.
+    func endIfEmpty(_ number: UInt32) {
+        guard number != home, let engine = engines[number] else { return }
+        let engines = NIOLoopBound(self, eventLoop: loop)
+        engine.count { [loop] count in
+            guard count == 0 else { return }
+            loop.execute { engines.value.end(number) }
+        }
+    }
+
+    private func end(_ number: UInt32) {
+        guard number != home else { return }
+        engines[number]?.stop()
     }
 
     // MARK: What the keeper says

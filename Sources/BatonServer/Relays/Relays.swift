@@ -223,6 +223,7 @@ final class Relays {
                     let (relays, gathering) = found.value
                     for (number, _) in left { relays.entries[number]?.isLeaving = false }
                     gathering.add(parcels.compactMap(relays.taken))
+                    relays.engines.endIfEmpty(engine)
                 }
             }
         }
