@@ -65,7 +65,7 @@ final class Drain: @unchecked Sendable {
     /// Ends after what is under way.
     func stop() { isStopping = true }
 
-    private func order(_ order: MigrationOrder) { front.migration?.link?.send(order) }
+    private func order(_ order: MigrationOrder) { front.migration.send(order) }
 
     // MARK: What others say
 
@@ -175,7 +175,7 @@ final class Drain: @unchecked Sendable {
         if let worker = queue.first {
             queue.removeFirst()
             current = worker
-            guard let path = front.migration?.socket, let link = worker.link else { return workerEnded(worker) }
+            guard let path = front.migration.socket, let link = worker.link else { return workerEnded(worker) }
             return link.send(.migrate(to: path, sweep: sweep, limit: Self.batch))
         }
         if waiting == 0 { sweepEnded() }

@@ -9,7 +9,7 @@ extension Front {
             return asked.finish(
                 .failed("the server is being drained, replaced or stopped already; look at baton status"))
         }
-        guard let migration, migration.isReady else {
+        guard migration.areReady else {
             return asked.finish(
                 .failed(
                     configuration.migration.isConfigured

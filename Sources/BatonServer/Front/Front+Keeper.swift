@@ -9,7 +9,7 @@ extension Front {
 
     /// Leaves the sockets with the keeper, and what they are.
     func deposit() {
-        let privileges = [privilegeLink?.descriptor].compactMap { $0 }
+        let privileges = [migration.privilegeDescriptor].compactMap { $0 }
         leave([control.descriptor, control.lock] + sockets.map(\.descriptor) + privileges)
     }
 
@@ -39,7 +39,7 @@ extension Front {
 
     private func leave(_ descriptors: [CInt]?) {
         let state = FrontState(
-            inheritance: description(past: gone, hasPrivileges: privilegeLink != nil), file: file,
+            inheritance: description(past: gone, hasPrivileges: migration.privilegeDescriptor != nil), file: file,
             acceptsNoMore: isFinishing)
         guard var bytes = try? JSONEncoder().encode(state) else { return }
         defer { bytes.resetBytes(in: 0..<bytes.count) }

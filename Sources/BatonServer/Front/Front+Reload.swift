@@ -12,17 +12,6 @@ extension Front {
         reloads.ask(asked)
     }
 
-    /// The server does something else now.
-    func phaseHasChanged() {
-        switch phase {
-        case .starting: reloads.enter(.starting)
-        case .serving: reloads.enter(.serving)
-        case .replacing: reloads.enter(.replacing)
-        case .retiring: reloads.enter(.replaced)
-        case .finishing: reloads.enter(.stopping)
-        }
-    }
-
     /// What is done here for a reload.
     var reloadActions: Reloads.Actions {
         Reloads.Actions(

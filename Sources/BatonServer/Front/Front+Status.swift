@@ -18,7 +18,7 @@ extension Front {
     }
 
     /// Counted by workers that are gone.
-    var gone: WorkerReport { tally.withLock { $0.gone(migration?.counts) } }
+    var gone: WorkerReport { tally.withLock { $0.gone(migration.counts) } }
 
     /// Counted by this front and those before it.
     var countsInAll: FrontCounts { tally.withLock { $0.counts } }

@@ -72,7 +72,7 @@ extension Front {
     // MARK: What is left to the new server
 
     private func inheritance() throws -> Parcel {
-        let link = try? privilegeLink?.share()
+        let link = migration.sharePrivileges()
         return try description(past: totals, hasPrivileges: link != nil)
             .parcel(control: control, sockets: sockets.map(\.descriptor), privileges: link)
     }
@@ -84,7 +84,7 @@ extension Front {
             ticketKeys: policy.ticketKeys.serialised, ticketKeysCreatedAt: policy.ticketKeys.createdAt, past: past,
             lastWorkerNumber: lastWorkerNumber,
             counts: countsInAll, workersAsked: workersAsked, version: BatonVersion.current,
-            networkArguments: hasPrivileges ? networkArguments : nil)
+            networkArguments: hasPrivileges ? migration.networkArguments : nil)
     }
 
     /// Gives the sockets to whoever connects, which must be the new server. It waits on a thread of its own.
@@ -201,8 +201,8 @@ extension Front {
         pauseListening()
         // The successor has processes of its own for that, and only one at a time can have the hold device. What is under
         // way in them goes to its workers.
-        migration?.link?.send(.workers(successor.workers))
-        endMigration()
+        migration.send(.workers(successor.workers))
+        migration.end()
         for worker in workers { worker.state = .draining }
         progress(successor)
         let bound = NIOLoopBound(successor, eventLoop: loop)
@@ -251,7 +251,7 @@ extension Front {
             worker.link?.send(.resume)
         }
         acceptAgain()
-        if migration == nil, configuration.migration.isConfigured, privilegeLink != nil { startMigration() }
+        if configuration.migration.isConfigured { migration.resume() }
     }
 
     func progress(_ successor: Successor) {

@@ -66,7 +66,7 @@ extension Front {
     /// The server is ready when all its processes are.
     func becomeReady() {
         guard workers.allSatisfy({ $0.state != .starting && $0.siblings >= workers.count - 1 }),
-            migration?.isReady != false
+            !migration.areStarting
         else { return }
         readiness?.succeed()
         readiness = nil
@@ -238,6 +238,6 @@ extension Front {
             }
         case .retiring, .finishing: break
         }
-        migration?.link?.send(.workers(ready.map(\.socket)))
+        migration.send(.workers(ready.map(\.socket)))
     }
 }

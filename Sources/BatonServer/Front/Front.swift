@@ -46,7 +46,7 @@ final class Front: @unchecked Sendable {
     var file: String?
     let control: ControlSocket
     let policy: CurrentPolicy
-    var phase = Phase.starting { didSet { phaseHasChanged() } }
+    var phase = Phase.starting { didSet { reloads.enter(moment) } }
     /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
     var isStopping = false
     /// Whether what is left is being closed.
@@ -96,12 +96,12 @@ final class Front: @unchecked Sendable {
     var servicePid: Int32 = 0
     var deaths = ProcessDeaths()
     var deposited: DepositedCounts?
-    /// Has the privileged process started; nil unless connections can move between hosts.
-    var privilegeLink: PrivilegeLink?
-    /// What its keeper has been told that the privileged process may do.
-    let networkArguments: [String]
     /// The processes that move connections to and from other hosts, if that is configured.
-    var migration: MigrationHandle?
+    private(set) lazy var migration = MigrationProcesses(
+        privileges, networkArguments: networkArguments, in: ControlSocket.runtimeDirectory(control.path), on: loop,
+        logger, keeper, migrationActions)
+    private let privileges: PrivilegeLink?
+    private let networkArguments: [String]
     /// Connections are moving to another host.
     var drain: Drain?
     /// Whether a successor has the sockets.
@@ -113,11 +113,12 @@ final class Front: @unchecked Sendable {
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
         group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
-        tally: Tally, keeper: KeeperLink
+        tally: Tally, keeper: KeeperLink, privileges: PrivilegeLink?
     ) throws(RuntimeError) {
         self.keeper = keeper
         self.options = options
         self.configuration = configuration
+        self.privileges = privileges
         networkArguments = configuration.migration.networkArguments
         self.file = file
         self.group = group
@@ -154,13 +155,7 @@ final class Front: @unchecked Sendable {
     }
 
     private func beginMigration() {
-        privilegeLink?.listen { [self] in loop.execute { self.privilegeKeeperLost() } }
-        guard configuration.migration.isConfigured else { return }
-        if privilegeLink == nil, predecessor != nil {
-            log.error("connections cannot move between hosts: the server before had no privileges to hand on")
-        } else {
-            startMigration()
-        }
+        migration.begin(isConfigured: configuration.migration.isConfigured, isInherited: predecessor != nil)
     }
 
     /// Takes the place of a front that has died. Connections are taken at once, whatever has become of the workers: what comes
@@ -178,9 +173,24 @@ final class Front: @unchecked Sendable {
 
     var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
 
-    func failReadiness(_ why: String) {
-        readiness?.fail(RuntimeError(.processFailed, why))
-        readiness = nil
+    /// Returns whether the server was starting.
+    @discardableResult
+    func failReadiness(_ why: String) -> Bool {
+        guard let readiness else { return false }
+        self.readiness = nil
+        readiness.fail(RuntimeError(.processFailed, why))
+        return true
+    }
+
+    /// What the server is doing.
+    var moment: ServerMoment {
+        switch phase {
+        case .starting: .starting
+        case .serving: .serving
+        case .replacing: .replacing
+        case .retiring: .replaced
+        case .finishing: .stopping
+        }
     }
 
     /// Ends the workers of a server that could not start. Of one that has begun they end by themselves, with what they have.
@@ -189,7 +199,7 @@ final class Front: @unchecked Sendable {
             for worker in workers { keeper.signal(worker.process, SIGKILL) }
         }
         ended.succeed()
-        migration?.link?.channel.close(promise: nil)
+        migration.end()
     }
 
     /// Accepts.

@@ -102,7 +102,7 @@ package enum FrontMain {
                 listening: listening,
                 tally: Tally(
                     predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()),
-                keeper: keeper)
+                keeper: keeper, privileges: privileges)
         } catch {
             if inherited == nil { control.remove() }
             throw error
@@ -112,7 +112,6 @@ package enum FrontMain {
         front.deaths = given.deaths
         front.lastWorkerNumber = inheritance?.lastWorkerNumber ?? 0
         front.workersAsked = inheritance?.workersAsked
-        front.privilegeLink = privileges
         front.predecessor = predecessor
         front.predecessorKnowsMore = predecessor != nil && inheritance?.version != nil
         audience.introduce(front)

@@ -4,15 +4,7 @@
 ///
 /// It does no I/O and knows no clock. Each method returns what is to be done, in order.
 struct ReloadSchedule<Asker> {
-    /// What the server is doing.
-    enum Moment: Hashable, CaseIterable {
-        case starting, serving
-        /// A successor starts, with the files as they are or were. It may fail.
-        case replacing
-        /// The successor has taken over. It may fail still, and then this server serves again.
-        case replaced
-        case stopping
-    }
+    typealias Moment = ServerMoment
 
     enum Action {
         /// Read the files, off the event loop, and call `hasRead`.

@@ -49,7 +49,7 @@ final class Reloads: @unchecked Sendable {
     func ask(_ asker: Asker?) { perform(schedule.ask(asker)) }
 
     /// What the server is doing.
-    func enter(_ moment: Schedule.Moment) {
+    func enter(_ moment: ServerMoment) {
         if moment != schedule.moment { perform(schedule.enter(moment)) }
     }
 
