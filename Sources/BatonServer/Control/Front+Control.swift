@@ -4,7 +4,7 @@ extension Front {
         switch request {
         case .status: link.finish(.status(status))
         case .reload: reload(asked: link)
-        case .workers(let count): setWorkers(count, asked: link)
+        case .workers(let count): workerPool.ask(for: count, link)
         case .upgrade(let binary): upgrade(binary: binary, asked: link)
         case .drain(let peer, let isDryRun): drain(to: peer, isDryRun: isDryRun, asked: link)
         case .stop: stopDrain(askedBy: ObjectIdentifier(link.channel))

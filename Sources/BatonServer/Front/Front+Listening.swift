@@ -28,14 +28,14 @@ extension Front {
 
     /// Accepts.
     func beginListening() {
-        listening.open(backlog: configuration.backlog) { depositAndSettle() }
+        listening.open(backlog: configuration.backlog) { deposits.depositAndSettle() }
         serveAdmin()
     }
 
     /// The sockets of a configuration that was read again take the place of those there are.
     func replaceSockets(_ next: PreparedListening) {
         listening.replace(with: next, backlog: configuration.backlog) {
-            depositAndSettle()
+            deposits.depositAndSettle()
         } adminHasMoved: {
             admin.close()
         }

@@ -2,7 +2,7 @@ extension Front {
     /// What is done here for the processes that move connections between hosts.
     var migrationActions: MigrationProcesses.Actions {
         MigrationProcesses.Actions(
-            moment: { [self] in moment },
+            moment: { [self] in phase.moment },
             settings: { [self] in (file, options.flags) },
             workers: { [self] in workers.filter { $0.state == .ready }.map(\.socket) },
             areReady: { [self] in becomeReady() },

@@ -52,7 +52,7 @@ extension Front {
         let rotates = changed.sessionTickets != configuration.sessionTickets
         let before = configuration
         configuration = changed
-        if changed.workers != before.workers { workersAsked = nil }
+        if changed.workers != before.workers { workerPool.forgetAsked() }
         file = text
         logger.setLevel(changed.logLevel.swiftLog)
         // Who comes now waits until the listeners have the names of this policy.
@@ -60,10 +60,10 @@ extension Front {
         let former = policy.replace(with: next)
         admission.setLimits(changed.limits)
         replaceSockets(prepared)
-        for worker in workers { worker.link?.send(.reconfigure(file: text, flags: options.flags, turn: turn)) }
-        adjustWorkerCount()
+        workerPool.reconfigure(turn: turn)
+        workerPool.adjust()
         if rotates { scheduleRotation() }
-        deposit()
+        deposits.deposit()
         // Thousands of certificates take a while to free.
         startThread("baton-release") { withExtendedLifetime(former) {} }
     }

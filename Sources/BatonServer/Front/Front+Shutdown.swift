@@ -26,7 +26,7 @@ extension Front {
         drain?.stop()
         stopOthers()
         // Nobody depends on it yet.
-        if case .starting = phase, readiness != nil { return failReadiness(Self.stoppedWhileStarting) }
+        if case .starting = phase, failReadiness(Self.stoppedWhileStarting) { return }
         guard delay > .zero else { return endAccepting() }
         loop.scheduleTask(in: delay) { self.endAccepting() }
     }
@@ -45,10 +45,7 @@ extension Front {
         case .retiring(let successor):
             advance(successor, .stop)
             // What is left stays, and what still comes here is placed here.
-            for worker in workers {
-                worker.state = .starting
-                worker.link?.send(.resume)
-            }
+            workerPool.resume()
         case .serving: tellPredecessor(.stopping(atOnce: false))
         case .finishing: return
         }
@@ -57,13 +54,13 @@ extension Front {
     /// The end of `shutdown-delay`.
     private func endAccepting() {
         if case .finishing = phase { return }
-        for asked in workersWaiting + upgradeAsked { asked.finish(.failed("the server is stopping")) }
-        workersWaiting = []
+        workerPool.refuseWaiting("the server is stopping")
+        for asked in upgradeAsked { asked.finish(.failed("the server is stopping")) }
         upgradeAsked = []
         phase = .finishing
         stopAccepting()
         log.notice("draining", metadata: ["connections": "\(connectionCount)"])
-        for worker in workers { worker.link?.send(.finish) }
+        workerPool.finish()
         if let limit = configuration.shutdownTime?.timeAmount {
             loop.scheduleTask(in: limit) { self.closeRest() }
         }
@@ -77,12 +74,12 @@ extension Front {
         if case .finishing = phase {} else { endAccepting() }
         tellPredecessor(.stopping(atOnce: true))
         stoppedSuccessor?.tell(.stop(atOnce: true))
-        endWorkers(within: Self.closingLimit)
+        workerPool.stop(within: Self.closingLimit) { [ended] in ended.succeed() }
     }
 
     /// Closes the listeners' sockets. The admin address and the control socket are served to the end.
     private func stopAccepting() {
         policy.pauseRotation()
-        listening.closeListeners { depositAndSettle() }
+        listening.closeListeners { deposits.depositAndSettle() }
     }
 }

@@ -82,8 +82,8 @@ extension Front {
         Inheritance(
             listeners: Inheritance.describe(sockets),
             ticketKeys: policy.ticketKeys.serialised, ticketKeysCreatedAt: policy.ticketKeys.createdAt, past: past,
-            lastWorkerNumber: lastWorkerNumber,
-            counts: countsInAll, workersAsked: workersAsked, version: BatonVersion.current,
+            lastWorkerNumber: workerPool.lastNumber,
+            counts: countsInAll, workersAsked: workerPool.asked, version: BatonVersion.current,
             networkArguments: hasPrivileges ? migration.networkArguments : nil)
     }
 
@@ -142,7 +142,7 @@ extension Front {
         case .workers(let paths):
             successor.workers = paths
             guard case .retiring = phase else { return }
-            for worker in workers { worker.link?.send(.drain(to: paths)) }
+            workerPool.handOver(to: paths)
         case .stopping(let atOnce): stop(atOnce: atOnce)
         }
     }
@@ -203,7 +203,7 @@ extension Front {
         // way in them goes to its workers.
         migration.send(.workers(successor.workers))
         migration.end()
-        for worker in workers { worker.state = .draining }
+        workerPool.takeOutOfService()
         progress(successor)
         let bound = NIOLoopBound(successor, eventLoop: loop)
         let rest: @Sendable () -> Void = { [self] in handOverRest(to: bound.value) }
@@ -229,7 +229,7 @@ extension Front {
     /// Connections that are not in memory that has been handed over go one by one.
     private func handOverRest(to successor: Successor) {
         guard case .retiring(let present) = phase, present === successor else { return }
-        for worker in workers { worker.link?.send(.drain(to: successor.workers)) }
+        workerPool.handOver(to: successor.workers)
         endIfDone()
     }
 
@@ -237,19 +237,16 @@ extension Front {
     private func acceptAgain() {
         phase = .serving
         beginListening()
-        adjustWorkerCount()
+        workerPool.adjust()
         scheduleRotation()
-        deposit()
+        deposits.deposit()
         announce()
         keeper.notify(.ready)
     }
 
     /// Serves again with what is left: workers that have not left yet take connections again.
     private func takeBack() {
-        for worker in workers {
-            worker.state = .starting
-            worker.link?.send(.resume)
-        }
+        workerPool.resume()
         acceptAgain()
         if configuration.migration.isConfigured { migration.resume() }
     }

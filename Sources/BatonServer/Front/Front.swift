@@ -33,10 +33,17 @@ final class Front: @unchecked Sendable {
             case .finishing: "finishing"
             }
         }
-    }
 
-    /// How long a worker or a successor may take to start.
-    static let startLimit = TimeAmount.seconds(30)
+        var moment: ServerMoment {
+            switch self {
+            case .starting: .starting
+            case .serving: .serving
+            case .replacing: .replacing
+            case .retiring: .replaced
+            case .finishing: .stopping
+            }
+        }
+    }
 
     let options: ServeOptions
     let group: any EventLoopGroup
@@ -46,23 +53,19 @@ final class Front: @unchecked Sendable {
     var file: String?
     let control: ControlSocket
     let policy: CurrentPolicy
-    var phase = Phase.starting { didSet { reloads.enter(moment) } }
+    var phase = Phase.starting { didSet { reloads.enter(phase.moment) } }
     /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
     var isStopping = false
     /// Whether what is left is being closed.
     var isClosingRest = false
     private(set) lazy var reloads = Reloads(on: loop, logger, reloadActions)
     let listening: Listening
-    var workers: [WorkerHandle] = []
-    var lastWorkerNumber = 0
+    private(set) lazy var workerPool = WorkerPool(
+        in: ControlSocket.runtimeDirectory(control.path), on: loop, logger, keeper, workerActions)
     /// Counts connections given to workers; no other server of the line has the same numbers.
     var lastPlacement = UInt64(UInt32(bitPattern: getpid())) << 32
-    var failedStarts = 0
-    /// The number of workers that a command has set.
-    var workersAsked: Int?
-    /// Who waits for them to start.
-    var workersWaiting: [JSONLink<ControlResponse>] = []
-    var readiness: EventLoopPromise<Void>?
+    /// Fulfilled when all processes of the server are ready.
+    private var readiness: EventLoopPromise<Void>?
     var senders: [String: ParcelSender] = [:]
     var successorTurn = 0
     var upgradeAttempts = 0
@@ -91,11 +94,12 @@ final class Front: @unchecked Sendable {
     /// The parent of all processes of the server.
     let keeper: KeeperLink
     /// Whether it knows how to hand memory over.
-    var keeperHandsOver = false
+    let keeperHandsOver: Bool
     /// The keeper's process, which is the service's.
-    var servicePid: Int32 = 0
-    var deaths = ProcessDeaths()
-    var deposited: DepositedCounts?
+    let servicePid: Int32
+    /// What the keeper has seen.
+    var deaths: ProcessDeaths
+    private(set) lazy var deposits = makeDeposits()
     /// The processes that move connections to and from other hosts, if that is configured.
     private(set) lazy var migration = MigrationProcesses(
         privileges, networkArguments: networkArguments, in: ControlSocket.runtimeDirectory(control.path), on: loop,
@@ -113,9 +117,12 @@ final class Front: @unchecked Sendable {
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
         group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
-        tally: Tally, keeper: KeeperLink, privileges: PrivilegeLink?
+        tally: Tally, keeper: KeeperLink, given: KeeperLink.Given, privileges: PrivilegeLink?
     ) throws(RuntimeError) {
         self.keeper = keeper
+        servicePid = given.pid
+        keeperHandsOver = given.handsOver
+        deaths = given.deaths
         self.options = options
         self.configuration = configuration
         self.privileges = privileges
@@ -132,6 +139,7 @@ final class Front: @unchecked Sendable {
         self.listening = try Listening(listening, control: control.descriptor, logger)
         ended = loop.makePromise()
         admission.whenEmpty { [self] in loop.execute { self.endIfDone() } }
+        ended.futureResult.whenComplete { [self] _ in workerPool.endHeartbeat() }
     }
 
     /// Connections in their handshake log from other loops, while a reload changes the level.
@@ -144,10 +152,9 @@ final class Front: @unchecked Sendable {
         let promise = loop.makePromise(of: Void.self)
         loop.execute { [self] in
             readiness = promise
-            for _ in 0..<workerCount { startWorker() }
-            startHeartbeat()
+            workerPool.begin()
             beginMigration()
-            loop.scheduleTask(in: Self.startLimit) { [self] in
+            loop.scheduleTask(in: WorkerPool.startLimit) { [self] in
                 failReadiness("the workers did not start in time; the machine may be overloaded")
             }
         }
@@ -164,16 +171,20 @@ final class Front: @unchecked Sendable {
         loop.submit { [self] in
             removeLeftSockets(of: given.map(\.worker.pid))
             hasBegun = true
-            for (worker, link) in given { adopt(worker, link) }
-            adjustWorkerCount()
-            startHeartbeat()
+            for (worker, link) in given { workerPool.adopt(worker, link) }
+            workerPool.begin()
             beginMigration()
         }
     }
 
-    var workerCount: Int { workersAsked ?? configuration.workers ?? max(1, System.coreCount) }
+    /// The server is ready when all its processes are.
+    func becomeReady() {
+        guard workerPool.areAcquainted, !migration.areStarting else { return }
+        readiness?.succeed()
+        readiness = nil
+    }
 
-    /// Returns whether the server was starting.
+    /// The server cannot start. Returns whether it was about to.
     @discardableResult
     func failReadiness(_ why: String) -> Bool {
         guard let readiness else { return false }
@@ -182,22 +193,9 @@ final class Front: @unchecked Sendable {
         return true
     }
 
-    /// What the server is doing.
-    var moment: ServerMoment {
-        switch phase {
-        case .starting: .starting
-        case .serving: .serving
-        case .replacing: .replacing
-        case .retiring: .replaced
-        case .finishing: .stopping
-        }
-    }
-
     /// Ends the workers of a server that could not start. Of one that has begun they end by themselves, with what they have.
     func abandonStart() {
-        if !hasBegun {
-            for worker in workers { keeper.signal(worker.process, SIGKILL) }
-        }
+        if !hasBegun { workerPool.kill() }
         ended.succeed()
         migration.end()
     }
@@ -216,7 +214,7 @@ final class Front: @unchecked Sendable {
             scheduleRotation()
             policy.tellOfCertificates()
             policy.watchCertificates()
-            deposit()
+            deposits.deposit()
             log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
             keeper.notify(.ready)
             return loop.makeSucceededVoidFuture()
@@ -225,7 +223,7 @@ final class Front: @unchecked Sendable {
 
     /// Rotates ticket keys as the configuration says.
     func scheduleRotation() {
-        policy.rotateTicketKeys(by: configuration.sessionTickets) { [self] in depositState() }
+        policy.rotateTicketKeys(by: configuration.sessionTickets) { [self] in deposits.depositState() }
     }
 
     /// This front is the one that signals are for.

@@ -102,16 +102,12 @@ package enum FrontMain {
                 listening: listening,
                 tally: Tally(
                     predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()),
-                keeper: keeper, privileges: privileges)
+                keeper: keeper, given: given, privileges: privileges)
         } catch {
             if inherited == nil { control.remove() }
             throw error
         }
-        front.servicePid = given.pid
-        front.keeperHandsOver = given.handsOver
-        front.deaths = given.deaths
-        front.lastWorkerNumber = inheritance?.lastWorkerNumber ?? 0
-        front.workersAsked = inheritance?.workersAsked
+        front.workerPool.inherit(lastNumber: inheritance?.lastWorkerNumber ?? 0, asked: inheritance?.workersAsked)
         front.predecessor = predecessor
         front.predecessorKnowsMore = predecessor != nil && inheritance?.version != nil
         audience.introduce(front)
@@ -167,7 +163,7 @@ package enum FrontMain {
                     close(link)
                     return
                 }
-                front.loop.execute { front.adopt(worker, link) }
+                front.loop.execute { front.workerPool.adopt(worker, link) }
             } deaths: { [self] deaths in
                 guard let front = front.withLock({ $0 }) else { return }
                 front.loop.execute { front.deaths = deaths }

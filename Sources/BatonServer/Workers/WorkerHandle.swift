@@ -20,12 +20,7 @@ final class WorkerHandle {
     /// Whether it has outlived a front, and has not answered to this one yet.
     var isAdopted = false
     var report = WorkerReport()
-    /// Beats that have passed since the one that it has not answered; `nil`: it has.
-    var unansweredBeats: Int?
-    /// Since when it does not answer, on the monotonic clock in nanoseconds.
-    var silentSince: UInt64?
-    /// Whether it has been killed because it does not answer.
-    var isKilled = false
+    var heartbeat = Heartbeat()
     /// Whether another does its work.
     var isReplaced = false
     /// How many other workers it knows.
@@ -46,6 +41,9 @@ final class WorkerHandle {
         self.pid = pid
         self.socket = socket
     }
+
+    /// Since when it does not answer, on the monotonic clock in nanoseconds.
+    var silentSince: UInt64? { heartbeat.silentSince }
 
     /// Whether it may be given connections.
     var takesConnections: Bool { state == .ready && silentSince == nil }
