@@ -50,11 +50,7 @@ extension Front {
         _ changed: Configuration, _ text: String?, _ next: FrontPolicy, _ prepared: PreparedListening, turn: UInt64
     ) {
         let rotates = changed.sessionTickets != configuration.sessionTickets
-        let before = configuration
-        configuration = changed
-        if changed.workers != before.workers { workerPool.forgetAsked() }
-        file = text
-        logger.setLevel(changed.logLevel.swiftLog)
+        use(changed, file: text)
         // Who comes now waits until the listeners have the names of this policy.
         listening.pauseConnections()
         let former = policy.replace(with: next)

@@ -49,8 +49,10 @@ final class Front: @unchecked Sendable {
     let group: any EventLoopGroup
     let loop: any EventLoop
     let logger: SharedLogger
-    var configuration: Configuration
-    var file: String?
+    /// The configuration that holds.
+    private(set) var configuration: Configuration
+    /// Its text.
+    private(set) var file: String?
     let control: ControlSocket
     let policy: CurrentPolicy
     var phase = Phase.starting { didSet { reloads.enter(phase.moment) } }
@@ -142,8 +144,15 @@ final class Front: @unchecked Sendable {
         ended.futureResult.whenComplete { [self] _ in workerPool.endHeartbeat() }
     }
 
-    /// Connections in their handshake log from other loops, while a reload changes the level.
     var log: Logger { logger.current }
+
+    /// Has another configuration hold.
+    func use(_ configuration: Configuration, file: String?) {
+        if configuration.workers != self.configuration.workers { workerPool.forgetAsked() }
+        self.configuration = configuration
+        self.file = file
+        logger.setLevel(configuration.logLevel.swiftLog)
+    }
 
     // MARK: Starting
 

@@ -109,7 +109,9 @@ final class Reloads: @unchecked Sendable {
             let reading = try result.get()
             let turn = nextTurn()
             progress = ReloadProgress(turn: turn, workers: actions.workers())
-            progress?.applied(try actions.apply(reading, turn))
+            // A worker may end meanwhile.
+            let report = try actions.apply(reading, turn)
+            progress?.applied(report)
             loop.scheduleTask(in: Self.workersLimit) { [self] in
                 guard let progress, progress.turn == turn else { return }
                 let names = progress.missing.map { "\($0)" }.joined(separator: ", ")
