@@ -9,7 +9,7 @@ extension WorkerPool {
         for worker in workers { worker.link?.send(.reconfigure(file: file, flags: flags, turn: turn)) }
     }
 
-    /// Gives them nothing more. They stay what they are until they are told where to go.
+    /// They get no new connections, and keep what they have until they are told where it goes.
     func takeOutOfService() {
         for worker in workers { worker.state = .draining }
     }
