@@ -23,9 +23,10 @@ extension Engine {
         guard !begun.isEmpty else { return refused }
         keep(
             begun.map { index in
-                SessionSockets(
-                    slot: SlotName(slot: index, generation: arena.slot(index).pointee.generation),
-                    client: sessions[index].client.descriptor, upstream: sessions[index].upstream.descriptor)
+                let (client, upstream) = sessions[index].sockets
+                return SessionSockets(
+                    slot: SlotName(slot: index, generation: arena.slot(index).pointee.generation), client: client,
+                    upstream: upstream)
             })
         for index in begun {
             Step.pass()
@@ -158,6 +159,12 @@ extension Engine {
     /// Resets both sides of sessions at once.
     package mutating func reset(_ numbers: [UInt64]) {
         for number in numbers { if let index = find(number) { cutOff(index, .closed) } }
+    }
+
+    /// Ends all sessions: echoes in order, behind what they send back, and relays by a reset of both sides.
+    package mutating func closeAll() {
+        takeOverAll()
+        for index in Array(slots.values) { finish(Int(index), .closed) }
     }
 
     /// Resets both sides of all sessions at once.

@@ -229,7 +229,7 @@ package struct Engine: ~Copyable {
             sessions[index].isStarved = true
             starved.append(index)
         }
-        if turn.isClosing, !sessions[index].isClosing {
+        if !sessions[index].isClosing, turn.isClosing(sessions[index].kind) {
             sessions[index].isClosing = true
             if closing.isEmpty { nextLook = now + 1 }
             closing.append(index)
@@ -251,6 +251,20 @@ package struct Engine: ~Copyable {
         sessions[index].reset()
         sessions[index].blame(outcome)
         end(index)
+    }
+
+    /// Ends a session by a decision of this side's: an echo in order, behind what it sends back, if there is room to say so.
+    /// Neither side of a relay has ended, so both are reset.
+    mutating func finish(_ index: Int, _ outcome: SessionOutcome) {
+        guard sessions[index].kind == .echo else { return cutOff(index, outcome) }
+        // Its last bytes may still be on their way.
+        if sessions[index].outcome == outcome { return }
+        let turn = Turn(
+            record: SessionRecord(arena.slot(index), working: working), plaintext: plaintext, now: Engine.now,
+            limits: limits)
+        guard sessions[index].finishEcho(turn, arena: arena, pool: &pool) else { return cutOff(index, outcome) }
+        sessions[index].blame(outcome)
+        self.turn(index, readable: nil)
     }
 
     /// Frees the slot of a session, which no owner can adopt from here on.
@@ -341,7 +355,7 @@ package struct Engine: ~Copyable {
             if limit > 0, idle >= UInt64(limit) {
                 // What the kernel still delivers is a sign of life too.
                 guard sessions[index].peersHaveTakenMore() else {
-                    cutOff(index, .idle)
+                    finish(index, .idle)
                     continue
                 }
                 slot.pointee.activity = now

@@ -56,6 +56,12 @@ struct Leg: ~Copyable {
         interest = standing.interest
     }
 
+    /// The second leg of a session that has one leg: nothing is done with it.
+    init(absent index: LegIndex) {
+        self.init(index, descriptor: -1, LegStanding(connection: nil, received: 0, written: 0, isReset: true))
+        isTaken = true
+    }
+
     deinit {
         if let held {
             held.deinitialize(count: 1)

@@ -8,23 +8,38 @@ extension Session {
     /// The slot is another process's work, which may have died of a wild write: each number is checked before it is used.
     ///
     /// - Parameters:
-    ///   - descriptors: of the two legs, which epoll(7) has been asked for; they are the session's from here on, and the
-    ///     caller's if there is an error.
+    ///   - client: the socket of the client's leg.
+    ///   - upstream: that of the other; where there is one leg it stays the caller's. epoll(7) has been asked for both, which
+    ///     are the session's from here on, and the caller's if there is an error.
     ///   - used: the extents of the sessions adopted before. This one's are added.
     init(
         adopting index: Int, client: CInt, upstream: CInt, in arena: borrowing Arena, used: inout Set<UInt32>
     ) throws(AdoptionError) {
         let slot = arena.slot(index)
         let current = arena_current(slot)
-        guard current <= 1, slot.pointee.kind == ARENA_RELAY else { throw .impossible }
+        guard current <= 1, let kind = SessionKind(rawValue: slot.pointee.kind) else { throw .impossible }
         let state = arena_state_at(slot, current)
         let flags = (arena_leg_at(state, 0).pointee.flags, arena_leg_at(state, 1).pointee.flags)
-        guard Session.arePossible(flags.0, flags.1), Session.arePossible(flags.1, flags.0) else { throw .impossible }
         let facts = try SessionFacts(slot, state, arena)
+        switch kind {
+        case .relay:
+            guard Session.arePossible(flags.0, flags.1), Session.arePossible(flags.1, flags.0) else {
+                throw .impossible
+            }
+        case .echo:
+            guard Session.arePossibleOfEcho(flags.0), facts.of(.upstream).isEmpty,
+                Session.isAbsent(.upstream, slot, state)
+            else { throw .impossible }
+        }
         var extents: [UInt32] = []
         if state.pointee.lasting_extent != ARENA_NO_EXTENT { extents.append(state.pointee.lasting_extent) }
         let clientStanding = try LegStanding(adopting: .client, client, slot, state, facts, arena, &extents)
-        let upstreamStanding = try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &extents)
+        let upstreamLeg =
+            kind == .relay
+            ? Leg(
+                .upstream, descriptor: upstream,
+                try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &extents))
+            : Leg(absent: .upstream)
         guard Set(extents).count == extents.count, used.isDisjoint(with: extents) else { throw .impossible }
         used.formUnion(extents)
         // A secret that its owner replaced and did not live to remove is left nowhere (RFC 8446 section 7.2).
@@ -33,8 +48,9 @@ extension Session {
         Step.pass()
         slot.pointee.activity = min(slot.pointee.activity, Engine.now)
         self.init(
-            slot: index, number: slot.pointee.session, client: Leg(.client, descriptor: client, clientStanding),
-            upstream: Leg(.upstream, descriptor: upstream, upstreamStanding), moveEvery: slot.pointee.move_every)
+            slot: index, number: slot.pointee.session, kind: kind,
+            client: Leg(.client, descriptor: client, clientStanding), upstream: upstreamLeg,
+            moveEvery: slot.pointee.move_every)
         findUnixLegs(slot)
         for leg in LegIndex.both {
             let (flags, side) = leg == .client ? (flags.0, SessionSide.client) : (flags.1, .upstream)

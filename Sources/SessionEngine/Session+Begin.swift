@@ -26,14 +26,22 @@ struct SessionNeeds {
     private(set) var extents = 0
 
     init(_ session: borrowing SessionAtRest) throws(BeginError) {
-        try SessionNeeds.check(
-            .client, isInputClosed: session.client.isAtInputEnd, isPassedOn: session.upstream.isEnding)
-        try SessionNeeds.check(
-            .upstream, isInputClosed: session.upstream.isAtInputEnd, isPassedOn: session.client.isEnding)
-        try add(
-            .client, session.client, unread: session.upstream.unreadCount, ends: session.upstream.isAtInputEnd)
-        try add(
-            .upstream, session.upstream, unread: session.client.unreadCount, ends: session.client.isAtInputEnd)
+        switch session.kind {
+        case .relay:
+            try SessionNeeds.check(
+                .client, isInputClosed: session.client.isAtInputEnd, isPassedOn: session.upstream.isEnding)
+            try SessionNeeds.check(
+                .upstream, isInputClosed: session.upstream.isAtInputEnd, isPassedOn: session.client.isEnding)
+            try add(
+                .client, session.client, unread: session.upstream.unreadCount, ends: session.upstream.isAtInputEnd)
+            try add(
+                .upstream, session.upstream, unread: session.client.unreadCount, ends: session.client.isAtInputEnd)
+        case .echo:
+            try SessionNeeds.check(
+                .client, isInputClosed: session.client.isAtInputEnd, isPassedOn: session.client.isEnding)
+            try add(
+                .client, session.client, unread: session.client.unreadCount, ends: session.client.isAtInputEnd)
+        }
         guard session.note.count <= SessionAtRest.longestNote else { throw .tooMuch }
         let lasting = SessionFacts.count(
             client: session.client.lastingFacts(), upstream: session.upstream.lastingFacts(), note: session.note)
@@ -72,7 +80,7 @@ extension Session {
         let slot = arena.slot(index)
         slot.pointee.generation &+= 1
         slot.pointee.session = session.number
-        slot.pointee.kind = UInt32(ARENA_RELAY)
+        slot.pointee.kind = session.kind.rawValue
         slot.pointee.idle_limit = session.idleLimit
         slot.pointee.move_every = session.moveEvery
         let state = arena_state_at(slot, 0)
@@ -84,6 +92,10 @@ extension Session {
             place.pointee.fragment_extent = ARENA_NO_EXTENT
         }
         let clientStream = try StreamStart(session.client)
+        guard session.kind == .relay else {
+            self.init(beginningEcho: index, slot, &session, clientStream, in: arena, pool: &pool)
+            return
+        }
         let upstreamStream = try StreamStart(session.upstream)
         SessionFacts.write(
             slot, client: session.client.lastingFacts(), upstream: session.upstream.lastingFacts(), note: session.note,
@@ -110,7 +122,33 @@ extension Session {
             // As where the same is found later: neither side may look whole.
             for leg in LegIndex.both { arena_leg_at(state, leg.rawValue).pointee.flags |= ARENA_LEG_RESETTING }
         }
-        self.init(slot: index, number: session.number, client: client, upstream: upstream, moveEvery: session.moveEvery)
+        self.init(
+            slot: index, number: session.number, kind: .relay, client: client, upstream: upstream,
+            moveEvery: session.moveEvery)
+        findUnixLegs(slot)
+    }
+
+    private init(
+        beginningEcho index: Int, _ slot: UnsafeMutablePointer<arena_slot>, _ session: inout SessionAtRest,
+        _ stream: StreamStart, in arena: borrowing Arena, pool: inout ExtentPool
+    ) {
+        SessionFacts.write(
+            slot, client: session.client.lastingFacts(), upstream: nil, note: session.note, arena, &pool)
+        (slot.pointee.read_base.0, slot.pointee.write_base.0) = (stream.readBase, stream.writeBase)
+        let unread = session.client.takeUnread()
+        if stream.isUnix { UnixStream.mark(slot, .client) }
+        let socket = session.client.descriptor
+        let hasEnded = session.client.isAtInputEnd
+        var client = Leg(.client, descriptor: socket, LegStanding(&session.client, stream, slot, .client, arena, &pool))
+        if unread.count > 0 { client.messages = 1 }
+        do throws(TLSError) {
+            try client.say(unread, end: hasEnded, slot, arena, &pool)
+        } catch {
+            arena_leg_at(arena_state_at(slot, 0), LegIndex.client.rawValue).pointee.flags |= ARENA_LEG_RESETTING
+        }
+        self.init(
+            slot: index, number: session.number, kind: .echo, client: client, upstream: Leg(absent: .upstream),
+            moveEvery: session.moveEvery)
         findUnixLegs(slot)
     }
 }
@@ -190,7 +228,7 @@ private func copy(_ bytes: UnsafeRawBufferPointer, to extent: UInt32, _ arena: b
 }
 
 extension Leg {
-    /// Puts what the other side has said last, and its end, into the output of a session that begins.
+    /// Puts what is to be said to the leg's peer, and the end behind it, into the output of a session that begins.
     fileprivate mutating func say(
         _ content: borrowing ByteQueue, end: Bool, _ slot: UnsafeMutablePointer<arena_slot>,
         _ arena: borrowing Arena, _ pool: inout ExtentPool

@@ -2,11 +2,13 @@ internal import CSessionArena
 internal import Glibc
 internal import TLSRecords
 
-/// A session of an engine: its place in the arena and its two sockets.
+/// A session of an engine: its place in the arena and its sockets.
 struct Session: ~Copyable {
     let slot: Int
     let number: UInt64
+    let kind: SessionKind
     var client: Leg
+    /// `Leg.init(absent:)` where the kind has none.
     var upstream: Leg
     /// Extents were lacking: until some come back nothing more is read.
     var isStarved = false
@@ -24,20 +26,25 @@ struct Session: ~Copyable {
     private var unacknowledged: CInt = 0
 
     init(
-        slot: Int, number: UInt64, client: consuming Leg, upstream: consuming Leg, moveEvery: UInt32
+        slot: Int, number: UInt64, kind: SessionKind, client: consuming Leg, upstream: consuming Leg, moveEvery: UInt32
     ) {
         self.slot = slot
         self.number = number
+        self.kind = kind
         self.client = client
         self.upstream = upstream
         messagesLeft = moveEvery
     }
 
     /// Whether both sides have ended and been told so.
-    private var isOver: Bool { client.isDone && upstream.isDone }
+    var isOver: Bool { client.isDone && upstream.isDone }
+
+    /// Whether a leg's connection is reset.
+    private var hasReset: Bool { client.isReset || kind == .relay && upstream.isReset }
 
     /// Has epoll(7) report what the session can go on with.
     mutating func watch(_ turn: borrowing Turn, in epoll: CInt) {
+        if kind == .echo { return watchEcho(turn, in: epoll) }
         client.watch(for: turn.interest(client, other: upstream, isStarved: isStarved), at: slot, in: epoll)
         upstream.watch(for: turn.interest(upstream, other: client, isStarved: isStarved), at: slot, in: epoll)
     }
@@ -48,10 +55,15 @@ struct Session: ~Copyable {
         upstream.watch(for: 0, at: slot, in: epoll)
     }
 
-    /// Resets both sockets.
+    /// Resets all sockets.
     mutating func reset() {
         client.reset()
-        upstream.reset()
+        if kind == .relay { upstream.reset() }
+    }
+
+    /// The session's sockets, of which there are two to whoever keeps them: the one of a session of one leg is both.
+    var sockets: SessionSockets.Pair {
+        (client.descriptor, kind == .relay ? upstream.descriptor : client.descriptor)
     }
 
     /// Notes why the session ends, if nothing else has been noted.
@@ -70,12 +82,17 @@ struct Session: ~Copyable {
             blame(.protocolError(.client, nil))
             return true
         }
+        if kind == .echo { return workEcho(turn, isReadable: readable != nil, arena: arena, pool: &pool) }
         for leg in LegIndex.both where turn.isFoundBroken(leg == .client ? client.isReset : upstream.isReset, leg) {
             if leg == .client { turn.breakOff(&client) } else { turn.breakOff(&upstream) }
         }
         switch readable {
-        case .client: turn.read(&client, other: upstream, arena: arena, pool: &pool)
-        case .upstream: turn.read(&upstream, other: client, arena: arena, pool: &pool)
+        case .client:
+            let isAllowed = turn.mayRead(client, other: upstream)
+            turn.read(&client, isAllowed: isAllowed, arena: arena, pool: &pool)
+        case .upstream:
+            let isAllowed = turn.mayRead(upstream, other: client)
+            turn.read(&upstream, isAllowed: isAllowed, arena: arena, pool: &pool)
         case nil: break
         }
         // What one side's writing makes room for, the other side's input may wait for.
@@ -121,7 +138,7 @@ struct Session: ~Copyable {
     /// Gives back the memory that an idle session does not need: what its slot has, it makes anew at its next turn.
     mutating func rest() {
         // Of a side that has failed or been reset its connection knows more than the slot.
-        let isWhole = !isClosing && outcome == nil && !client.isReset && !upstream.isReset
+        let isWhole = !isClosing && outcome == nil && !hasReset
         client.rest(keepingConnection: !isWhole)
         upstream.rest(keepingConnection: !isWhole)
         isResting = true
@@ -159,15 +176,19 @@ struct Session: ~Copyable {
     func mayLeave(_ record: borrowing SessionRecord) -> Bool {
         let broken = ARENA_LEG_FAILED | ARENA_LEG_BROKEN | ARENA_LEG_RESETTING
         let flags = record.leg(.client).pointee.flags | record.leg(.upstream).pointee.flags
-        return flags & broken == 0 && !client.isReset && !upstream.isReset
+        return flags & broken == 0 && !hasReset
     }
 
     /// Takes the session out of its slot, which the caller frees before anybody gets it.
     mutating func depart(
         _ record: borrowing SessionRecord, note: [UInt8], idleTime: UInt64, arena: borrowing Arena
     ) -> SessionAtRest {
-        var atRest = SessionAtRest(
-            number: number, client: client.depart(record, arena), upstream: upstream.depart(record, arena), note: note)
+        var atRest =
+            kind == .echo
+            ? SessionAtRest(number: number, echoTo: client.depart(record, arena), note: note)
+            : SessionAtRest(
+                number: number, client: client.depart(record, arena), upstream: upstream.depart(record, arena),
+                note: note)
         atRest.idleLimit = record.slot.pointee.idle_limit
         atRest.moveEvery = record.slot.pointee.move_every
         atRest.idleTime = idleTime

@@ -38,7 +38,7 @@ package enum SessionOutcome: Sendable, Equatable {
     case protocolError(SessionSide, TLSError?)
     /// No byte passed for as long as the session's limit.
     case idle
-    /// The owner of the engine has reset it.
+    /// The owner of the engine has ended it.
     case closed
 }
 
@@ -84,7 +84,12 @@ package struct SlotName: Sendable, Hashable {
 }
 
 /// The sockets of a session that is about to live. They stay the engine's: a keeper duplicates them.
+///
+/// A session of one leg has its socket twice, so that all sessions are alike to the keeper; whoever takes it over gets two
+/// duplicates.
 package struct SessionSockets: Sendable, Equatable {
+    typealias Pair = (client: CInt, upstream: CInt)
+
     package var slot: SlotName
     package var client: CInt
     package var upstream: CInt

@@ -161,6 +161,9 @@ package final class SessionLoop: Sendable {
     /// Resets both sides of sessions at once. Those that there are not are passed over.
     package func reset(_ numbers: [UInt64]) { submit { engine in engine.reset(numbers) } }
 
+    /// Ends all sessions: echoes in order, behind what they send back, and relays by a reset of both sides.
+    package func closeAll() { submit { engine in engine.closeAll() } }
+
     /// Resets both sides of all sessions at once.
     package func resetAll() { submit { engine in engine.resetAll() } }
 

@@ -28,11 +28,21 @@ package struct SessionLeg: ~Copyable, Sendable {
     }
 }
 
+/// What a session does. The numbers are those of arena.h.
+package enum SessionKind: UInt32, Sendable {
+    /// What comes from either leg goes to the other.
+    case relay = 1
+    /// What comes goes back. There is the client's leg alone.
+    case echo = 2
+}
+
 /// A session at rest: everything an engine needs to go on with it, and what it gives back.
 package struct SessionAtRest: ~Copyable, Sendable {
     /// Chosen by who begins it first; no two sessions of an engine have the same.
     package var number: UInt64
+    package let kind: SessionKind
     package var client: SessionLeg
+    /// Without a descriptor (−1) where the kind has no such leg.
     package var upstream: SessionLeg
     /// The caller's own description of the session; opaque here, at most `SessionAtRest.longestNote` bytes.
     package var note: [UInt8]
@@ -52,8 +62,18 @@ package struct SessionAtRest: ~Copyable, Sendable {
         number: UInt64, client: consuming SessionLeg, upstream: consuming SessionLeg, note: [UInt8] = []
     ) {
         self.number = number
+        kind = .relay
         self.client = client
         self.upstream = upstream
+        self.note = note
+    }
+
+    /// A session that sends back what comes from `client`.
+    package init(number: UInt64, echoTo client: consuming SessionLeg, note: [UInt8] = []) {
+        self.number = number
+        kind = .echo
+        self.client = client
+        upstream = SessionLeg(descriptor: -1)
         self.note = note
     }
 }

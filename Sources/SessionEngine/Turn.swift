@@ -27,7 +27,7 @@ struct Turn: ~Copyable {
     /// What is read and discarded of a peer that has got its alert.
     private static let mostDiscarded = 1 << 20
     /// What ends a leg's input for good.
-    private static let deaf = ARENA_LEG_FAILED | ARENA_LEG_RESETTING
+    static let deaf = ARENA_LEG_FAILED | ARENA_LEG_RESETTING
 
     init(record: SessionRecord, plaintext: UnsafeMutableRawBufferPointer, now: UInt64, limits: SessionLimits) {
         self.record = record
@@ -39,10 +39,12 @@ struct Turn: ~Copyable {
     // MARK: Reading
 
     /// Reads what has come, if there is room for it.
-    func read(_ leg: inout Leg, other: borrowing Leg, arena: borrowing Arena, pool: inout ExtentPool) {
+    ///
+    /// - Parameter isAllowed: what `mayRead` says of the leg.
+    func read(_ leg: inout Leg, isAllowed: Bool, arena: borrowing Arena, pool: inout ExtentPool) {
         guard !leg.isReset else { return }
         if record.leg(leg.index).pointee.flags & ARENA_LEG_FAILED != 0 { return discard(&leg) }
-        guard mayRead(leg, other: other), let room = inputRoom(leg, arena, &pool) else { return }
+        guard isAllowed, let room = inputRoom(leg, arena, &pool) else { return }
         while true {
             let count = recv(leg.descriptor, room.baseAddress, room.count, flags)
             Step.pass()
@@ -89,7 +91,8 @@ struct Turn: ~Copyable {
         return (reads ? EPOLLIN.rawValue : 0) | (writes ? EPOLLOUT.rawValue : 0)
     }
 
-    private func mayRead(_ leg: borrowing Leg, other: borrowing Leg) -> Bool {
+    /// Whether a leg may be read whose input goes to `other`, which is the leg itself where it is echoed.
+    func mayRead(_ leg: borrowing Leg, other: borrowing Leg) -> Bool {
         let place = record.leg(leg.index)
         guard !leg.hasEnded, !leg.isReset, place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0,
             !other.isReset, !isFull(other)
@@ -99,14 +102,15 @@ struct Turn: ~Copyable {
     }
 
     /// Whether as much waits for a leg's peer as may.
-    private func isFull(_ leg: borrowing Leg) -> Bool {
+    func isFull(_ leg: borrowing Leg) -> Bool {
         !leg.isReset && record.leg(leg.index).pointee.produced - leg.written >= UInt64(max(1, limits.bufferSize))
     }
 
     /// Whether the session's end is a matter of time: it is not for the peers to say when.
-    var isClosing: Bool {
+    func isClosing(_ kind: SessionKind) -> Bool {
         let (client, upstream) = (record.leg(.client).pointee.flags, record.leg(.upstream).pointee.flags)
-        return (client | upstream) & Turn.deaf != 0 || client & upstream & ARENA_LEG_READ_CLOSED != 0
+        let last = kind == .relay ? upstream : client
+        return (client | upstream) & Turn.deaf != 0 || client & last & ARENA_LEG_READ_CLOSED != 0
     }
 
     private func inputRoom(
@@ -215,14 +219,14 @@ struct Turn: ~Copyable {
     }
 
     /// Has RST follow what is in the legs' output: nothing else is made for them, and nothing more of them is used.
-    private func resetBehindOutput(_ legs: [LegIndex]) {
+    func resetBehindOutput(_ legs: [LegIndex]) {
         for leg in legs where record.leg(leg).pointee.flags & ARENA_LEG_BROKEN == 0 {
             record.leg(leg).pointee.flags |= ARENA_LEG_RESETTING
         }
         record.publish()
     }
 
-    private enum Outcome { case moved, needsInput, needsRoom }
+    enum Outcome { case moved, needsInput, needsRoom }
 
     private func relayPlain(
         _ input: UnsafeRawBufferPointer, _ from: LegIndex, _ to: inout Leg, _ arena: borrowing Arena,
@@ -253,7 +257,7 @@ struct Turn: ~Copyable {
         do {
             part = try from.connection.open(UnsafeRawBufferPointer(rebasing: input[..<length]), to: target)
         } catch {
-            fail(&from, to.index, error, arena, &pool)
+            fail(&from, resetting: to.index, error, arena, &pool)
             return .needsInput
         }
         var used = length
@@ -282,15 +286,15 @@ struct Turn: ~Copyable {
     }
 
     /// Puts what the leg has to say by itself into its output, where there is room for it.
-    private func answer(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
+    func answer(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
         guard leg.answersCount > 0 else { return }
         let output = outputRoom(leg, for: 0, arena, &pool)!
         record.leg(leg.index).pointee.produced += UInt64(leg.connection.takeAnswers(to: output))
         note(leg)
     }
 
-    /// The other side has ended in order: so does this one, behind its output, in which there is room.
-    private func end(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
+    /// What the leg's output is made of has ended in order: so does the leg, behind its output, in which there is room.
+    func end(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
         if !leg.isPlain {
             leg.connection.close()
             answer(&leg, arena, &pool)
@@ -298,9 +302,10 @@ struct Turn: ~Copyable {
         record.leg(leg.index).pointee.flags |= ARENA_LEG_ENDING
     }
 
-    /// A peer broke the protocol: it is sent its alert, and the other side is reset behind its output.
-    private func fail(
-        _ leg: inout Leg, _ other: LegIndex, _ error: TLSError, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    /// A peer broke the protocol: it is sent its alert, and the other side, if there is one, is reset behind its output.
+    func fail(
+        _ leg: inout Leg, resetting other: LegIndex?, _ error: TLSError, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool
     ) {
         leg.cause = .protocolError(leg.side, error)
         let place = record.leg(leg.index)
@@ -313,7 +318,7 @@ struct Turn: ~Copyable {
         answer(&leg, arena, &pool)
         let replaced = storeFragments(leg, arena, &pool)
         place.pointee.flags |= ARENA_LEG_FAILED | ARENA_LEG_ENDING | ARENA_LEG_READ_CLOSED
-        if record.leg(other).pointee.flags & ARENA_LEG_BROKEN == 0 {
+        if let other, record.leg(other).pointee.flags & ARENA_LEG_BROKEN == 0 {
             record.leg(other).pointee.flags |= ARENA_LEG_RESETTING
         }
         record.publish()
@@ -372,7 +377,7 @@ struct Turn: ~Copyable {
     // MARK: Extents
 
     /// Whether all that opening a record of `from` may bring about has a place.
-    private func mayOpen(_ from: borrowing Leg, _ to: borrowing Leg, _ pool: inout ExtentPool) -> Bool {
+    func mayOpen(_ from: borrowing Leg, _ to: borrowing Leg, _ pool: inout ExtentPool) -> Bool {
         // One for a message that begins, and one for each leg's output that has none.
         let lacking = [from.index, to.index].count { record.leg($0).pointee.output_extent == ARENA_NO_EXTENT }
         guard pool.available > lacking else {
@@ -395,7 +400,7 @@ struct Turn: ~Copyable {
 
     /// Room for `count` bytes of content and for what may have to go before them; `nil` while earlier output is in
     /// the way, or no extent is free.
-    private func outputRoom(
+    func outputRoom(
         _ leg: borrowing Leg, for count: Int, _ arena: borrowing Arena, _ pool: inout ExtentPool
     ) -> UnsafeMutableRawPointer? {
         let place = record.leg(leg.index)
@@ -415,7 +420,7 @@ struct Turn: ~Copyable {
     /// behind it, another one elsewhere.
     ///
     /// - Returns: the extent that is free once this is published.
-    private func storeFragments(
+    func storeFragments(
         _ leg: borrowing Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
     ) -> UInt32 {
         let place = record.leg(leg.index)
@@ -468,7 +473,7 @@ struct Turn: ~Copyable {
 
     /// Publishes what has been made of the first `count` of `waiting` bytes of input, and with it that an input without bytes
     /// needs no memory.
-    private func publish(
+    func publish(
         using count: Int, of waiting: Int, from leg: LegIndex, _ arena: borrowing Arena, _ pool: inout ExtentPool
     ) {
         let place = record.leg(leg)
@@ -480,7 +485,7 @@ struct Turn: ~Copyable {
     }
 
     /// Takes over into the working state where a leg's TLS stands.
-    private func note(_ leg: borrowing Leg) {
+    func note(_ leg: borrowing Leg) {
         guard !leg.isPlain else { return }
         SessionKeys.store(leg.connection, in: record.leg(leg.index))
     }

@@ -7,32 +7,46 @@ import TLSRecords
 final class Crowd {
     private let memory: CInt
     let ends: [StreamEnd.Box]
+    /// For each end the one that sends what it receives.
+    private let senders: [Int]
     private let sockets: [(slot: Int, client: CInt, upstream: CInt)]
     private var owner: (pid: pid_t, channel: CInt)?
     private(set) var deaths = 0
 
     /// - Parameters:
-    ///   - kinds: for each session, the suites of its client's and its upstream's leg; `nil`: plain.
+    ///   - kinds: for each relay, the suites of its client's and its upstream's leg; `nil`: plain.
+    ///   - echoes: for each echo, which are behind the relays, that of its leg.
     ///   - total: bytes in each direction of a session; `nil`: as many as it comes to until the last death.
     ///   - extentCount: `nil`: as many as the sessions may want at once.
     ///   - unix: the legs of each session that are on Unix sockets.
     init(
-        _ kinds: [(client: CipherSuite?, upstream: CipherSuite?)], total: (_ session: Int) -> UInt64? = { _ in nil },
+        _ kinds: [(client: CipherSuite?, upstream: CipherSuite?)], echoes: [CipherSuite?] = [],
+        total: (_ session: Int) -> UInt64? = { _ in nil },
         extentCount: Int? = nil, unix: (_ session: Int) -> UnixLegs = { _ in [] }
     ) throws {
-        memory = try Arena.make(slotCount: kinds.count, extentCount: extentCount ?? 8 * kinds.count)
+        let count = kinds.count + echoes.count
+        memory = try Arena.make(slotCount: count, extentCount: extentCount ?? 8 * count)
         var engine = try Engine(taking: Arena(mapping: memory), as: 1)
         var ends: [StreamEnd.Box] = []
+        var senders: [Int] = []
         var sockets: [(slot: Int, client: CInt, upstream: CInt)] = []
-        for (number, kind) in kinds.enumerated() {
-            let session = try TestSession(
-                client: kind.client, upstream: kind.upstream, seed: UInt64(2 * number + 1),
-                total: total(number) ?? .max, unix: unix(number))
+        for number in 0..<count {
+            let (seed, bytes) = (UInt64(2 * number + 1), total(number) ?? .max)
+            let session =
+                number < kinds.count
+                ? try TestSession(
+                    client: kinds[number].client, upstream: kinds[number].upstream, seed: seed, total: bytes,
+                    unix: unix(number))
+                : try TestSession(
+                    echo: echoes[number - kinds.count], seed: seed, total: bytes,
+                    isUnix: unix(number).contains(.client))
             let slot = try session.begin(in: &engine, number: UInt64(number))
             sockets.append((slot, session.client, session.upstream))
-            ends += [session.peer, session.backend]
+            senders += session.ends.indices.reversed().map { ends.count + $0 }
+            ends += session.ends
         }
         self.ends = ends
+        self.senders = senders
         self.sockets = sockets
     }
 
@@ -115,7 +129,7 @@ final class Crowd {
 
     private var faults: [String] {
         ends.indices.compactMap { number in
-            let peer = ends[number ^ 1]
+            let peer = ends[senders[number]]
             guard ends[number].end.fault == nil else { return "end \(number): \(ends[number].end.fault!)" }
             guard ends[number].end.hasEnded, ends[number].end.received == peer.end.sent else {
                 return "end \(number) received \(ends[number].end.received) of \(peer.end.sent)"

@@ -11,9 +11,13 @@ final class Place {
     private(set) var engine: Engine?
     private var owners: UInt64 = 1
 
-    init(client: CipherSuite?, upstream: CipherSuite?, total: UInt64, unix: UnixLegs = []) throws {
+    convenience init(client: CipherSuite?, upstream: CipherSuite?, total: UInt64, unix: UnixLegs = []) throws {
+        try self.init(TestSession(client: client, upstream: upstream, total: total, unix: unix))
+    }
+
+    init(_ session: TestSession) throws {
+        self.session = session
         memory = try Arena.make(slotCount: 4, extentCount: 16)
-        session = try TestSession(client: client, upstream: upstream, total: total, unix: unix)
         var engine = try Engine(taking: Arena(mapping: memory), as: 1)
         slot = try session.begin(in: &engine)
         self.engine = consume engine
@@ -24,7 +28,7 @@ final class Place {
         close(memory)
     }
 
-    var ends: [StreamEnd.Box] { [session.peer, session.backend] }
+    var ends: [StreamEnd.Box] { session.ends }
     var lost: [AdoptionError] {
         engine?.takeOverAll()
         return engine.lost

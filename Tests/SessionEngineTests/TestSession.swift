@@ -4,12 +4,13 @@ import SampleArena
 import SessionEngine
 import TLSRecords
 
-/// A session's four sockets and the ends that the test has of them.
+/// A session's sockets and the ends that the test has of them.
 struct TestSession {
-    /// The session's own sockets, which the test keeps as the keeper does.
+    let kind: SessionKind
+    /// The session's own sockets, which the test keeps as the keeper does: that of an echo twice.
     let client: CInt
     let upstream: CInt
-    /// What is connected to them.
+    /// What is connected to them; for an echo both are the same.
     let peer: StreamEnd.Box
     let backend: StreamEnd.Box
     private let clientStart: Start
@@ -26,6 +27,7 @@ struct TestSession {
         let (outer, inner) = unix.contains(.client) ? try UnixPair.make() : try TCPPair.make()
         let (near, far) = unix.contains(.upstream) ? try UnixPair.make() : try TCPPair.make()
         var clientPair = TLSPair(clientSuite)
+        kind = .relay
         var upstreamPair = TLSPair(upstreamSuite)
         client = inner
         upstream = near
@@ -39,11 +41,28 @@ struct TestSession {
         upstreamStart = Start(upstreamPair.client.take())
     }
 
+    /// A session that sends back what comes.
+    init(echo suite: CipherSuite?, seed: UInt64 = 1, total: UInt64, isUnix: Bool = false) throws {
+        let (outer, inner) = isUnix ? try UnixPair.make() : try TCPPair.make()
+        var pair = TLSPair(suite)
+        kind = .echo
+        (client, upstream) = (inner, dup(inner))
+        peer = .init(
+            StreamEnd(descriptor: outer, snapshot: pair.client.take(), seed: seed, peerSeed: seed, total: total))
+        backend = peer
+        clientStart = Start(pair.server.take())
+        upstreamStart = Start(nil)
+    }
+
+    var ends: [StreamEnd.Box] { kind == .echo ? [peer] : [peer, backend] }
+
     /// - Returns: the slot.
     func begin(in engine: inout Engine, number: UInt64 = 1) throws -> Int {
-        try engine.begin(
+        let client = SessionLeg(descriptor: dup(client), snapshot: clientStart.snapshot.take())
+        guard kind == .relay else { return try engine.begin(SessionAtRest(number: number, echoTo: client)) }
+        return try engine.begin(
             SessionAtRest(
-                number: number, client: SessionLeg(descriptor: dup(client), snapshot: clientStart.snapshot.take()),
+                number: number, client: client,
                 upstream: SessionLeg(descriptor: dup(upstream), snapshot: upstreamStart.snapshot.take())))
     }
 

@@ -36,7 +36,8 @@ enum {
 
 // What a session does.
 enum {
-    ARENA_RELAY = 1,
+    ARENA_RELAY = 1,  // passes on what comes from either leg to the other
+    ARENA_ECHO = 2,   // sends back what comes; it has the client's leg alone, and the other stays zero and without extents
 };
 
 // What is true of one leg.
@@ -45,7 +46,8 @@ static const uint32_t ARENA_LEG_READ_CLOSED = 1 << 1;   // the peer has ended in
 static const uint32_t ARENA_LEG_WRITE_CLOSED = 1 << 2;  // our close_notify or fatal alert is in the output
 static const uint32_t ARENA_LEG_OWES_UPDATE = 1 << 3;   // the peer has asked for a KeyUpdate that is not in the output
 static const uint32_t ARENA_LEG_ENDING = 1 << 4;        // shutdown(SHUT_WR) follows the output
-static const uint32_t ARENA_LEG_FAILED = 1 << 5;        // the peer broke the protocol: it gets its alert, and the other RST
+static const uint32_t ARENA_LEG_FAILED = 1 << 5;        // the peer broke the protocol: it gets its alert, and the other RST;
+                                                        // or we end an echo before its peer does
 static const uint32_t ARENA_LEG_BROKEN = 1 << 6;        // reset or cut off; what has come of it still goes to the other
 static const uint32_t ARENA_LEG_RESETTING = 1 << 7;     // RST follows the output, and nothing more is read
 static const uint32_t ARENA_LEG_FLAGS = (1 << 8) - 1;
@@ -77,7 +79,7 @@ struct arena_leg {
 };
 
 struct arena_state {
-    struct arena_leg legs[2];  // 0: the peer that was accepted, 1: the upstream
+    struct arena_leg legs[2];  // 0: the peer that was accepted, 1: the upstream, where there is one
     uint32_t lasting_extent;  // where facts and note are that do not fit into the slot
     uint32_t note_offset;     // from the first byte of the facts
     uint32_t note_count;

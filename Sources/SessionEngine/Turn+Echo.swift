@@ -1,0 +1,126 @@
+internal import CSessionArena
+internal import Glibc
+internal import TLSRecords
+
+/// From a leg to itself: by the same rules as from one leg to the other.
+extension Turn {
+    /// Makes output of what has come, as much as there is room for, and ends behind it when the peer has ended.
+    func echo(_ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool) {
+        let place = record.leg(leg.index)
+        guard !leg.isReset, place.pointee.flags & (Turn.deaf | ARENA_LEG_BROKEN) == 0 else { return }
+        do throws(TLSError) {
+            guard try echoInput(&leg, arena, &pool) else { return }
+        } catch {
+            // Nothing more can be said (RFC 5246 section 6.1): it must not look whole.
+            leg.cause = .protocolError(leg.side, error)
+            return resetBehindOutput([leg.index])
+        }
+        guard leg.hasEnded, place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf | ARENA_LEG_BROKEN) == 0 else {
+            return
+        }
+        guard leg.isPlain else {
+            // RFC 8446 section 6.1: an end without close_notify is a truncation.
+            leg.cause = .reset(leg.side)
+            return resetBehindOutput([leg.index])
+        }
+        guard outputRoom(leg, for: 0, arena, &pool) != nil else { return }
+        place.pointee.flags |= ARENA_LEG_READ_CLOSED
+        end(&leg, arena, &pool)
+        record.publish()
+    }
+
+    /// Ends the leg in order, although its peer has not: behind what is there to be sent back, with nothing more of its input.
+    ///
+    /// - Returns: whether it could.
+    func finish(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) -> Bool {
+        let place = record.leg(leg.index)
+        guard !leg.isReset, place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf | ARENA_LEG_BROKEN) == 0,
+            outputRoom(leg, for: 0, arena, &pool) != nil
+        else { return false }
+        end(&leg, arena, &pool)
+        // Its end is waited for, so that no reset destroys ours.
+        place.pointee.flags |= ARENA_LEG_FAILED | ARENA_LEG_READ_CLOSED
+        record.publish()
+        leg.waitsForPeer = true
+        return true
+    }
+
+    /// - Returns: whether all that can be made of the input has been.
+    private func echoInput(
+        _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) throws(TLSError) -> Bool {
+        let place = record.leg(leg.index)
+        while place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf | ARENA_LEG_BROKEN) == 0 {
+            let waiting = Int(leg.received - place.pointee.consumed)
+            guard waiting > 0 else { break }
+            guard !isFull(leg) else { return false }
+            let input = UnsafeRawBufferPointer(
+                start: arena.extent(place.pointee.input_extent)
+                    + Int(place.pointee.consumed - place.pointee.input_base),
+                count: waiting)
+            let outcome =
+                leg.isPlain
+                ? try echoPlain(input, &leg, arena, &pool)
+                : try echoRecord(input, &leg, arena, &pool)
+            switch outcome {
+            case .moved: continue
+            case .needsRoom: return false
+            case .needsInput: return true
+            }
+        }
+        return true
+    }
+
+    private func echoPlain(
+        _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) throws(TLSError) -> Outcome {
+        Step.take(input)
+        let count = min(input.count, leg.longestContent)
+        guard let output = outputRoom(leg, for: count, arena, &pool) else { return .needsRoom }
+        let produced = try leg.put(UnsafeRawBufferPointer(rebasing: input[..<count]), at: output)
+        record.leg(leg.index).pointee.produced += UInt64(produced)
+        publish(using: count, of: input.count, from: leg.index, arena, &pool)
+        return .moved
+    }
+
+    private func echoRecord(
+        _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
+    ) throws(TLSError) -> Outcome {
+        guard let length = Connection.firstRecord(input) else { return .needsInput }
+        // Room for a record of content is enough for what any other record makes this leg say by itself.
+        guard mayOpen(leg, leg, &pool), let output = outputRoom(leg, for: Connection.longestRecord, arena, &pool) else {
+            return .needsRoom
+        }
+        leg.connection.noteTime(now)
+        let part: Connection.OpenedPart
+        do {
+            part = try leg.connection.open(
+                UnsafeRawBufferPointer(rebasing: input[..<length]), to: plaintext.baseAddress!)
+        } catch {
+            fail(&leg, resetting: nil, error, arena, &pool)
+            return .needsInput
+        }
+        var used = length
+        var replaced = ARENA_NO_EXTENT
+        switch part {
+        case .data(let count):
+            let content = UnsafeRawBufferPointer(start: plaintext.baseAddress!, count: count)
+            Step.take(content)
+            let produced = try leg.putAll(content, at: output)
+            leg.messages += 1
+            record.leg(leg.index).pointee.produced += UInt64(produced)
+        case .closeNotify:
+            // What follows a close_notify is dropped (RFC 8446 section 6.1).
+            used = input.count
+            end(&leg, arena, &pool)
+            replaced = storeFragments(leg, arena, &pool)
+        case .message:
+            answer(&leg, arena, &pool)
+            replaced = storeFragments(leg, arena, &pool)
+        }
+        note(leg)
+        publish(using: used, of: input.count, from: leg.index, arena, &pool)
+        pool.giveBack(replaced, to: arena)
+        return .moved
+    }
+}
