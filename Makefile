@@ -19,10 +19,10 @@ test: ## every test there is
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build --no-parallel 2>&1 | tee .build-test.log || { echo "what failed:"; grep -E '✘|recorded an issue|error:' .build-test.log; exit 1; }
 
-soak: ## what takes longer: ten thousand workers are killed under load
+soak: ## what takes longer: ten thousand workers are killed under load, a thousand connections, ten thousand that come and go
 	@scripts/bootstrap.sh test
 	swift build --build-tests $(SWIFT_FLAGS)
-	BATON_SOAK_DEATHS=10000 swift test --skip-build --no-parallel --filter WorkerDeathTests
+	BATON_SOAK_DEATHS=10000 swift test --skip-build --no-parallel --filter 'WorkerDeathTests|ResourceTests'
 
 build: ## the debug build
 	@scripts/bootstrap.sh build
