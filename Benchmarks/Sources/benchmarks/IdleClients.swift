@@ -4,7 +4,8 @@ final class IdleClients {
 
     /// Connects them; each has finished its handshake when this returns.
     init(port: Int, count: Int) throws {
-        program = try Program(["python3", "-c", Self.text, "\(port)", "\(count)"], core: 0, isHeard: true)
+        program = try Program(
+            Proxy.roomy + ["python3", "-c", Self.text, "\(port)", "\(count)"], core: 0, isHeard: true)
         try program.expect("CONNECTED")
     }
 

@@ -19,8 +19,10 @@ final class Proxy {
 
     /// Starts one worker or thread, which offers TLS 1.3 with AES-128-GCM only.
     ///
-    /// - Parameter upstream: a port, or `nil` for Baton's own echo.
-    init(_ kind: Kind, upstream: Int?, in files: ProxyFiles) throws {
+    /// - Parameters:
+    ///   - upstream: a port, or `nil` for Baton's own echo.
+    ///   - isPinned: whether it has that one processor; else it has all, and room for more descriptors.
+    init(_ kind: Kind, upstream: Int?, isPinned: Bool = true, in files: ProxyFiles) throws {
         self.kind = kind
         port = try freePort()
         control = files.path("\(port).sock")
@@ -94,9 +96,12 @@ final class Proxy {
                 """, "\(port).nginx.conf")
             arguments = ["nginx", "-e", "stderr", "-p", files.path(""), "-c", path]
         }
-        program = try Program(arguments, core: core)
+        program = try isPinned ? Program(arguments, core: core) : Program(Proxy.roomy + arguments)
         try awaitListener(port, "\(kind)")
     }
+
+    /// Runs a program with room for the sockets of ten thousand proxied connections, where that is allowed.
+    static let roomy = geteuid() == 0 ? ["prlimit", "--nofile=100000:100000"] : []
 }
 
 /// Certificates, configurations and the upstream of the proxies.
