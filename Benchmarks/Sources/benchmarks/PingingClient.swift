@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Synchronization
 
 /// One TLS client that exchanges messages of 64 bytes with an echo, one at a time, as fast as it can, on a thread of its own. What
