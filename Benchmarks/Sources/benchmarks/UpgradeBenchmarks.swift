@@ -90,7 +90,9 @@ struct UpgradeBenchmarks {
             pauses.append(try scene.pinging.longest())
         }
         try scene.check()
-        return [Row("worker killed with 1000 connections: longest pause", unit: "ms", Spread(pauses), aim: .atMost(100))]
+        return [
+            Row("worker killed with 1000 connections: longest pause", unit: "ms", Spread(pauses), aim: .atMost(100))
+        ]
     }
 
     private static func answer<Answer: Decodable>(_ arguments: [String]) throws -> Answer {

@@ -20,9 +20,26 @@ extension Front {
             let names = configuration.peers.keys.sorted().joined(separator: ", ")
             return asked.finish(.failed("there is no peers.\(peer) in the configuration; there are: \(names)"))
         }
-        let drain = Drain(self, to: peer, isDryRun: isDryRun, asked: asked)
+        let drain = Drain(surroundings, to: peer, isDryRun: isDryRun, asked: asked)
         self.drain = drain
         drain.start()
+    }
+
+    private var surroundings: Drain.Surroundings {
+        Drain.Surroundings(
+            loop: loop, log: log,
+            workers: { [unowned self] in workers.filter { $0.state == .ready } },
+            hasNewcomers: { [unowned self] in
+                admission.present > 0 || workers.contains { !$0.underWay.isEmpty }
+            },
+            ports: { [unowned self] in listening.ports },
+            socket: { [unowned self] in migration.socket },
+            order: { [unowned self] in migration.send($0) },
+            connectionCount: { [unowned self] in connectionCount },
+            ended: { [unowned self] in
+                drain = nil
+                endIfDone()
+            })
     }
 
     /// Whoever asked for the drain wants it to stop, or is gone.

@@ -133,9 +133,6 @@ extension Front {
             guard !workers.isEmpty else { return }
             successor.workers = workers
             successor.program = program
-            log.notice(
-                "the new server is ready; handing over",
-                metadata: ["pid": "\(successor.process.pid)", "connections": "\(connectionCount)"])
             prepareHandOver(to: successor)
         case .accepting: advance(successor, .accepting)
         case .failed(let why): advance(successor, .refused(why))
@@ -220,6 +217,9 @@ extension Front {
     private func prepareHandOver(to successor: Successor) {
         let bound = NIOLoopBound(successor, eventLoop: loop)
         let ready: @Sendable () -> Void = { [self] in
+            log.notice(
+                "the new server is ready; handing over",
+                metadata: ["pid": "\(bound.value.process.pid)", "connections": "\(connectionCount)"])
             advance(bound.value, .ready(announces: bound.value.program != nil))
         }
         guard handsMemoryOver(to: successor) else { return ready() }
