@@ -154,8 +154,10 @@ extension Keeper {
     private var canLeave: Bool {
         guard let serving, fronts.count == 1, estates.isEmpty, service.number != ownLine, service.program.file >= 0
         else { return false }
-        let isHandingOver = children.values.contains { $0.estates.values.contains { $0.bequest != nil } }
-        return !isHandingOver && !serving.channel.hasOutgoing && children.values.allSatisfy { $0.channel?.hasOutgoing != true }
+        return !serving.channel.hasOutgoing
+            && children.values.allSatisfy { child in
+                child.channel?.hasOutgoing != true && child.estates.values.allSatisfy { $0.bequest == nil }
+            }
     }
 
     /// The program has shown that it starts in this process's surroundings, or not.
