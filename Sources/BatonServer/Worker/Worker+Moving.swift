@@ -45,7 +45,7 @@ extension Worker {
         let session: Session
         switch parcel.metadata.target {
         case nil: session = RoutingSession(self, target: nil, parcel.metadata)
-        case .echo: return relays.begin(parcel, state)
+        case .echo: session = EchoSession(self, target: .echo, parcel.metadata)
         case .hello: session = HelloSession(self, target: .hello, parcel.metadata)
         case .worker(let path): return handOut(parcel, to: path)
         case .upstream(let name) where parcel.metadata.isCancelRequest:

@@ -432,7 +432,7 @@ final class Worker: @unchecked Sendable {
             report.movesOut += count
             reportSoon()
         case .failed(let reason):
-            log.error("connections cannot be served", metadata: ["reason": "\(reason)"])
+            log.error("connections to upstreams cannot be served", metadata: ["reason": "\(reason)"])
         }
     }
 
