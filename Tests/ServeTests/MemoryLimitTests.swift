@@ -28,7 +28,8 @@ struct MemoryLimitTests {
               echoed: {listeners: [echoed], target: echo}
             """, "baton.yaml")
         let server = try Server(
-            ["--config", path], program: ["prlimit", "\(kind)=\(Self.limit)", try BuiltProgram.path("baton")])
+            ["--config", path], workers: 1,
+            program: ["prlimit", "\(kind)=\(Self.limit)", try BuiltProgram.path("baton")])
         let served = try Clients.exchange(try server.port("echoed"), connections: 4)
         for _ in 0..<4 { try served.expectNext("STARTED") }
         let before = try server.waitUntil { $0.connections == 4 }
@@ -38,6 +39,12 @@ struct MemoryLimitTests {
         let line = try #require(
             server.logged.split(separator: "\n").first { $0.contains("connections to upstreams cannot be served") })
         #expect(line.contains("reason=") && line.contains(kind == "--as" ? "annot allocate" : "too large"), "\(line)")
+        // As many as there are numbers for arenas, and more.
+        let many = try Clients.exchange(try server.port("relayed"), connections: 300)
+        try many.endInput()
+        try many.expect("WHOLE 0 of 300")
+        let lines = server.logged.components(separatedBy: "connections to upstreams cannot be served").count - 1
+        #expect((1...50).contains(lines), "\(lines) lines")
         let after = try server.status()
         #expect(after.workers.map(\.pid) == before.workers.map(\.pid) && after.deaths == .init(front: 0, workers: 0))
         try served.endInput()

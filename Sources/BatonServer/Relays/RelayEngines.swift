@@ -1,7 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import Glibc
-internal import HostMigration
 internal import NIOCore
 internal import SessionEngine
 
@@ -13,7 +12,8 @@ final class RelayEngines {
     struct Origin {
         /// When the owner before has relinquished it, on the monotonic clock in nanoseconds; `nil`: that has died.
         let yieldedAt: UInt64?
-        fileprivate(set) var offered = 0
+        /// Sessions that it may have, until they are taken over.
+        fileprivate(set) var offered: Set<SlotName> = []
     }
 
     /// What new relays go to.
@@ -59,6 +59,7 @@ final class RelayEngines {
 
     /// Numbers of workers are below this; what is above counts the arenas of one.
     private static let ownNumbers: UInt32 = 1 << 24
+    private static let mostOwn = UInt32.max / ownNumbers
 
     init(on loop: any EventLoop, heard: @escaping ([SessionEvent], UInt32) -> Void) {
         self.loop = loop
@@ -114,13 +115,14 @@ final class RelayEngines {
     }
 
     private func makeHome() -> Home {
+        guard ownCount < Self.mostOwn else { return .none("this worker has made too many arenas; end it") }
         let own = number + ownCount * Self.ownNumbers
-        ownCount += 1
         do throws(ArenaError) {
             let arena = try Arena.make(slotCount: slotCount, extentCount: extentCount)
             defer { close(arena) }
             WorkerKeeperLink.say(EstateMessage(.arena, own), [arena])
             let engine = try makeEngine(own, arena, after: .relinquished)
+            ownCount += 1
             engines[own] = engine
             home = own
             return .engine(own, engine)
@@ -141,10 +143,7 @@ final class RelayEngines {
             .init(
                 events: { [loop] events in
                     // The next owner waits for this.
-                    if case .stopped(let moment) = events.last {
-                        WorkerKeeperLink.say(
-                            EstateMessage(.yielded, number, [.init(slot: 0, generation: moment)]))
-                    }
+                    if case .stopped(let moment) = events.last { Self.sayYielded(number, at: moment) }
                     loop.execute { engines.value.hear(events, number) }
                 },
                 keep: { sessions in
@@ -155,11 +154,12 @@ final class RelayEngines {
                             some.flatMap { [$0.client, $0.upstream] })
                     }
                 },
-                released: { Self.release($0, of: number) }))
+                released: { Self.say(.release, $0, of: number) }))
     }
 
-    /// Duplicates of these sessions' sockets need not be kept.
-    private static func release(_ slots: [SlotName], of engine: UInt32) { say(.release, slots, of: engine) }
+    private static func sayYielded(_ number: UInt32, at moment: UInt64) {
+        WorkerKeeperLink.say(EstateMessage(.yielded, number, [.init(slot: 0, generation: moment)]))
+    }
 
     private static func say(_ kind: EstateMessage.Kind, _ slots: [SlotName], of engine: UInt32) {
         for first in stride(from: 0, to: slots.count, by: 1_000) {
@@ -173,19 +173,28 @@ final class RelayEngines {
         guard engines[number] != nil else { return }
         heard(events, number)
         switch events.last {
-        case .stopped, .failed:
-            engines[number] = nil
-            origins[number] = nil
-            if home == number { home = nil }
+        case .stopped: remove(number)
+        case .failed: giveUp(number)
         default:
-            let mayBeEmpty = events.contains {
-                switch $0 {
-                case .settled, .ended: true
-                default: false
-                }
-            }
-            if mayBeEmpty { endIfEmpty(number) }
+            let isSettled = events.contains { if case .settled = $0 { true } else { false } }
+            if isSettled { origins[number]?.offered = [] }
+            let hasEnded = events.contains { if case .ended = $0 { true } else { false } }
+            if isSettled || hasEnded { endIfEmpty(number) }
         }
+    }
+
+    private func remove(_ number: UInt32) {
+        engines[number] = nil
+        origins[number] = nil
+        if home == number { home = nil }
+    }
+
+    /// No engine can have an arena: nobody goes on with what is in it, so that the keeper resets the sessions and lets the
+    /// memory go, with the secrets in it.
+    private func giveUp(_ number: UInt32) {
+        Self.say(.lost, Array(origins[number]?.offered ?? []), of: number)
+        Self.sayYielded(number, at: MonotonicTime.now)
+        remove(number)
     }
 
     /// Ends an engine that has no relays left and is not the one that new ones go to. Its memory goes back: the keeper hears that
@@ -245,8 +254,7 @@ final class RelayEngines {
                 if home == number { home = nil }
                 engine.stop()
             } else {
-                WorkerKeeperLink.say(
-                    EstateMessage(.yielded, number, [.init(slot: 0, generation: MonotonicTime.now)]))
+                Self.sayYielded(number, at: MonotonicTime.now)
             }
         case .prepared, .yielded, .lost: break
         }
@@ -265,7 +273,7 @@ final class RelayEngines {
     private func expect(_ number: UInt32, _ sockets: [SlotName: (client: CInt, upstream: CInt)]) {
         arriving[number]?.offered.formUnion(sockets.keys)
         if case .success(let engine) = arriving[number]?.engine { return engine.expect(sockets) }
-        if arriving[number] == nil { return Self.drop(sockets, resetting: false) }
+        if arriving[number] == nil { return Self.drop(sockets) }
         arriving[number]?.sockets.merge(sockets) { $1 }
     }
 
@@ -274,7 +282,7 @@ final class RelayEngines {
         if case .success(let engine) = arriving[number]?.engine { return engine.forget(slots) }
         for name in slots {
             if let pair = arriving[number]?.sockets.removeValue(forKey: name) {
-                Self.drop([name: pair], resetting: false)
+                Self.drop([name: pair])
             }
         }
     }
@@ -294,35 +302,33 @@ final class RelayEngines {
     private func withdraw(_ number: UInt32) {
         guard let arrival = arriving.removeValue(forKey: number) else { return }
         if case .success(let engine) = arrival.engine { engine.stop() }
-        Self.drop(arrival.sockets, resetting: false)
+        Self.drop(arrival.sockets)
         endWaiting()
     }
 
     private func begin(_ number: UInt32, _ end: Estate.End, yieldedAt: UInt64) {
         guard let arrival = arriving.removeValue(forKey: number) else { return }
         Self.say(.lost, arrival.lacking, of: number)
+        origins[number] = Origin(yieldedAt: end == .yielded ? yieldedAt : nil, offered: arrival.offered)
         switch arrival.engine {
         case .success(let engine):
             engines[number] = engine
-            origins[number] = Origin(
-                yieldedAt: end == .yielded ? yieldedAt : nil, offered: arrival.offered.count)
             engine.setLimits(limits, moveEvery: moveEvery)
             engine.take(after: end.kind)
             if home == nil { home = number }
         case .failure(let error):
-            // Nobody else can go on with these.
-            Self.drop(arrival.sockets, resetting: true)
-            Self.release(Array(arrival.offered), of: number)
-            origins[number] = Origin(yieldedAt: nil, offered: arrival.offered.count)
+            Self.drop(arrival.sockets)
             heard([.failed(error)], number)
-            origins[number] = nil
+            giveUp(number)
         }
         endWaiting()
     }
 
-    private static func drop(_ sockets: [SlotName: (client: CInt, upstream: CInt)], resetting: Bool) {
-        for descriptor in sockets.values.flatMap({ [$0.client, $0.upstream] }) {
-            if resetting { SocketReset.close(descriptor) } else { close(descriptor) }
+    /// Closes sockets that the keeper still has.
+    private static func drop(_ sockets: [SlotName: (client: CInt, upstream: CInt)]) {
+        for (client, upstream) in sockets.values {
+            close(client)
+            close(upstream)
         }
     }
 }

@@ -84,6 +84,7 @@ final class Relays {
     private var waiting: [(box: ParcelBox, state: SessionState)] = []
     /// What each engine has taken over so far.
     private var inherited: [UInt32: (count: Int, lost: [String: Int])] = [:]
+    private var isStarted = false
 
     init(on loop: any EventLoop, told: @escaping (Event) -> Void) {
         self.loop = loop
@@ -96,8 +97,6 @@ final class Relays {
         isStarted = true
         use(configuration)
     }
-
-    private var isStarted = false
 
     // MARK: Which there are
 
@@ -317,8 +316,8 @@ final class Relays {
                 }
                 told(.left(entry.source, isElsewhere: false))
             case .failed(let error):
-                if let offered = engines.origin(of: engine)?.offered, offered > 0 {
-                    inherited[engine] = (0, ["\(error)": offered])
+                if let offered = engines.origin(of: engine)?.offered, !offered.isEmpty {
+                    inherited[engine] = (0, ["\(error)": offered.count])
                     tellInherited(engine)
                 }
                 told(.failed("\(error)"))

@@ -51,6 +51,7 @@ final class Worker: @unchecked Sendable {
     var underWayToPrograms = 0
     var recentPauses = RecentPauses()
     private let faultLog = FaultLog()
+    private var throttle = LineThrottle<String>()
     /// Placements of the front that it has not been told of.
     var placed: [UInt64] = []
     /// Connections more or fewer than the front has been told of, by source.
@@ -422,7 +423,7 @@ final class Worker: @unchecked Sendable {
         case .due(let numbers): moveOn(numbers)
         case .refused(let reason, let names):
             refused(.noRoom)
-            log.warning("a connection cannot be served", metadata: names.merging(["reason": "\(reason)"]) { $1 })
+            say("a connection cannot be served", at: .warning, names.merging(["reason": "\(reason)"]) { $1 })
         case .inherited(let count, let lost, let hasDied): noteInherited(count, lost, hasDied: hasDied)
         case .came(let pauses):
             report.movesIn += pauses.count
@@ -432,8 +433,16 @@ final class Worker: @unchecked Sendable {
             report.movesOut += count
             reportSoon()
         case .failed(let reason):
-            log.error("connections to upstreams cannot be served", metadata: ["reason": "\(reason)"])
+            say("connections to upstreams cannot be served", at: .error, ["reason": "\(reason)"])
         }
+    }
+
+    /// Logs what each connection can bring about: a few lines of a kind, and then how many there were besides.
+    private func say(_ words: String, at level: Logger.Level, _ metadata: Logger.Metadata) {
+        guard let heldBack = throttle.admit(words, now: MonotonicTime.now) else { return }
+        var metadata = metadata
+        if heldBack > 0 { metadata["unlogged"] = "\(heldBack)" }
+        log.log(level: level, "\(words)", metadata: metadata)
     }
 
     /// What another worker has left is served here.
