@@ -43,11 +43,9 @@ package struct ArenaPreparation: ~Copyable {
         ArenaPreparation.close(name.slot, pair, epoll, resetting: false)
     }
 
-    /// Closes all sockets. The sessions are another owner's, or nobody's.
-    ///
-    /// - Parameter resetting: whether nobody goes on with them.
-    package consuming func abandon(resetting: Bool = false) {
-        for (name, pair) in sockets { ArenaPreparation.close(name.slot, pair, epoll, resetting: resetting) }
+    /// Closes all sockets. The sessions are another owner's.
+    package consuming func abandon() {
+        for (name, pair) in sockets { drop(name, pair) }
         _ = Glibc.close(epoll)
     }
 
