@@ -72,6 +72,17 @@ final class BusyCrowd {
     /// How long the longest wait for a byte was, and what else it has said last.
     var lastLine: String { process.text.split(separator: "\n").last.map(String.init) ?? "" }
 
+    /// A server in front of the upstream, to which all have connected and in which each has exchanged something.
+    func serve(
+        _ flags: [String] = [], workers: Int? = 2, program: [String]? = nil, in files: TemporaryFiles
+    ) throws -> Server {
+        let server = try Server(
+            ["--config", try configuration(in: files), "--limits.handshake-time", "5m"] + flags, workers: workers,
+            program: program)
+        try connect(port: server.port)
+        return server
+    }
+
     /// A configuration with this upstream.
     ///
     /// - Parameter port: where it is reached, if not at its own port.

@@ -12,6 +12,15 @@ struct FrontRestartTests {
         ["env", "BATON_FAULT=restored:\(fault)", try BuiltProgram.path("baton")]
     }
 
+    /// A server whose front is dead, with a client that exchanges something with a worker.
+    private static func withoutFront(_ fault: String) throws -> (server: Server, client: PeerProcess) {
+        let server = try Server(["--upstream", "echo"], program: try program(fault))
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        kill(try server.waitUntil { $0.connections == 1 }.front, SIGKILL)
+        return (server, client)
+    }
+
     @Test("each attempt is told with its number, and the workers go on; a stop ends them in order with exit status 1")
     func stop() throws {
         let server = try Server(["--upstream", "echo"], program: try Self.program("crash"))
@@ -34,11 +43,7 @@ struct FrontRestartTests {
 
     @Test("a second stop closes what the workers have, at once")
     func secondStop() throws {
-        let server = try Server(["--upstream", "echo"], program: try Self.program("crash"))
-        let client = try Clients.exchange(server.port)
-        try client.expect("STARTED")
-        let front = try server.waitUntil { $0.connections == 1 }.front
-        kill(front, SIGKILL)
+        let (server, client) = try Self.withoutFront("crash")
         try server.log("failed_starts=1 ")
         server.signal(SIGTERM)
         try server.log("the workers end by themselves")
@@ -50,11 +55,7 @@ struct FrontRestartTests {
 
     @Test("a front that starts and never comes to serve is given up at the second stop")
     func hanging() throws {
-        let server = try Server(["--upstream", "echo"], program: try Self.program("hang"))
-        let client = try Clients.exchange(server.port)
-        try client.expect("STARTED")
-        let front = try server.waitUntil { $0.connections == 1 }.front
-        kill(front, SIGKILL)
+        let (server, client) = try Self.withoutFront("hang")
         try server.log("another takes its place")
         server.signal(SIGTERM)
         server.signal(SIGINT)

@@ -10,14 +10,6 @@ import Testing
 struct HandoverTests {
     private static let count = 60
 
-    /// `baton` with a fault at one of its steps.
-    private func program(_ fault: String, in files: TemporaryFiles) throws -> [String] {
-        let baton = try BuiltProgram.path("baton")
-        let path = try files.write("#!/bin/sh\nBATON_FAULT=\(fault) exec '\(baton)' \"$@\"\n", "baton")
-        guard chmod(path, 0o755) == 0 else { throw WireError("chmod of \(path)") }
-        return [path]
-    }
-
     private static let words = "goes on with what a worker has handed over"
 
     /// How many relays have come to workers with their memory, as the log tells.
@@ -33,8 +25,7 @@ struct HandoverTests {
     func upgrades(kind: BusyCrowd.Upstream) throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(kind, count: Self.count, rate: 10, files: files)
-        let server = try Server(["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"])
-        try crowd.connect(port: server.port)
+        let server = try crowd.serve(in: files)
         let upgrades = 5
         // Each has come from the front.
         let before = try server.waitUntil { $0.moves.handoff == Self.count }
@@ -60,13 +51,8 @@ struct HandoverTests {
     func preparing(fault: String) throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(count: Self.count, rate: 10, files: files)
-        let server = try Server(
-            [
-                "--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m",
-                "--limits.worker-silence", "2s",
-            ])
-        try crowd.connect(port: server.port)
-        try server.upgrade(binary: try program("prepare:\(fault)", in: files)[0])
+        let server = try crowd.serve(["--limits.worker-silence", "2s"], in: files)
+        try server.upgrade(binary: try files.baton(failing: "prepare:\(fault)"))
         try crowd.pass()
         #expect(try server.waitUntil { $0.connections == Self.count }.moves.failed == 0)
         try server.upgrade(binary: try BuiltProgram.path("baton"))
@@ -78,12 +64,8 @@ struct HandoverTests {
     func yielding(fault: String) throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(count: Self.count, rate: 10, files: files)
-        let server = try Server(
-            [
-                "--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m",
-                "--limits.worker-silence", "2s",
-            ], program: try program("yield:\(fault)", in: files))
-        try crowd.connect(port: server.port)
+        let server = try crowd.serve(
+            ["--limits.worker-silence", "2s"], program: [try files.baton(failing: "yield:\(fault)")], in: files)
         try server.upgrade(binary: try BuiltProgram.path("baton"))
         try crowd.pass()
         #expect(try server.waitUntil { $0.connections == Self.count }.workers.count == 2)
@@ -94,9 +76,8 @@ struct HandoverTests {
     func otherLayout() throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(count: Self.count, rate: 10, files: files)
-        let server = try Server(["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"])
-        try crowd.connect(port: server.port)
-        let report = try server.upgrade(binary: try program("arena:fail", in: files)[0])
+        let server = try crowd.serve(in: files)
+        let report = try server.upgrade(binary: try files.baton(failing: "arena:fail"))
         #expect(report.connections == Self.count && report.failed == 0)
         try crowd.pass()
         #expect(try server.waitUntil { $0.moves.handoff == 2 * Self.count }.moves.failed == 0)

@@ -14,8 +14,7 @@ struct KeeperDeathTests {
         let files = try TemporaryFiles()
         let baton = try BuiltProgram.path("baton")
         // The new front stands still at the step until it is killed.
-        let binary = try files.write("#!/bin/sh\nBATON_FAULT=\(step):hang exec '\(baton)' \"$@\"\n", "baton")
-        #expect(chmod(binary, 0o755) == 0)
+        let binary = try files.baton(failing: "\(step):hang")
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port, connections: 4)
         for _ in 0..<4 { try client.expectNext("STARTED") }

@@ -84,8 +84,7 @@ struct KeeperTests {
         let baton = try BuiltProgram.path("baton")
         let copy = files.path("other")
         try FileManager.default.copyItem(atPath: baton, toPath: copy)
-        let binary = try files.write("#!/bin/sh\nBATON_FAULT=state:fail exec '\(copy)' \"$@\"\n", "baton")
-        #expect(chmod(binary, 0o755) == 0)
+        let binary = try files.baton(failing: "state:fail", program: copy)
         let server = try Server(["--upstream", "echo"])
         let program = try ProcessFacts.program(of: server.processID)
         try server.upgrade(binary: binary)
@@ -169,8 +168,7 @@ struct KeeperTests {
     func diesDuringUpgrade() throws {
         let files = try TemporaryFiles()
         let baton = try BuiltProgram.path("baton")
-        let binary = try files.write("#!/bin/sh\nBATON_FAULT=prepared:hang exec '\(baton)' \"$@\"\n", "baton")
-        #expect(chmod(binary, 0o755) == 0)
+        let binary = try files.baton(failing: "prepared:hang")
         let server = try Server(["--upstream", "echo"])
         let client = try Clients.exchange(server.port, connections: 4)
         for _ in 0..<4 { try client.expectNext("STARTED") }

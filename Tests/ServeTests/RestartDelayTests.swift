@@ -12,10 +12,8 @@ import Testing
             let files = try TemporaryFiles()
             let fault = files.path("fault")
             let crowd = try BusyCrowd(.plain, count: 10, rate: 4, files: files)
-            let server = try Server(
-                ["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"], workers: 1,
-                program: ["env", "BATON_FAULT=worker:crash:\(fault)", try BuiltProgram.path("baton")])
-            try crowd.connect(port: server.port)
+            let program = try files.baton(failing: "worker:crash:\(fault)")
+            let server = try crowd.serve(workers: 1, program: [program], in: files)
             try Data().write(to: URL(filePath: fault))
             kill(try #require(try server.status().workers.first).pid, SIGKILL)
             var heard: [ContinuousClock.Instant] = []

@@ -44,15 +44,9 @@ struct SilentWorkerTests {
     func fenced() throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(.tls, count: 60, rate: 4, files: files)
-        let server = try Server([
-            "--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m", "--limits.worker-silence",
-            "1s",
-        ])
-        try crowd.connect(port: server.port)
+        let server = try crowd.serve(["--limits.worker-silence", "1s"], in: files)
         for round in 1...3 {
-            let before = try server.waitUntil { $0.workers.count == 2 && $0.workers.allSatisfy { $0.state == "ready" } }
-            let worker = try #require(before.workers.max { $0.connections < $1.connections })
-            kill(worker.pid, SIGSTOP)
+            let worker = try server.stopBusiestWorker()
             try server.log("it is killed", count: round)
             // It may be on its way; whether it goes on or is dead, one owner writes.
             kill(worker.pid, SIGCONT)
@@ -70,15 +64,9 @@ struct SilentWorkerTests {
     func late() throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(.plain, count: 30, rate: 4, files: files)
-        let server = try Server([
-            "--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m", "--limits.worker-silence",
-            "1s",
-        ])
-        try crowd.connect(port: server.port)
+        let server = try crowd.serve(["--limits.worker-silence", "1s"], in: files)
         for _ in 1...6 {
-            let before = try server.waitUntil { $0.workers.count == 2 && $0.workers.allSatisfy { $0.state == "ready" } }
-            let worker = try #require(before.workers.max { $0.connections < $1.connections })
-            kill(worker.pid, SIGSTOP)
+            let worker = try server.stopBusiestWorker()
             try crowd.tick()
             kill(worker.pid, SIGCONT)
             try crowd.pass()
@@ -163,5 +151,15 @@ struct SilentWorkerTests {
             try clients.endInput()
             try clients.expect("WHOLE \(count) of \(count)")
         }
+    }
+}
+
+extension Server {
+    /// Stops the one of two workers that has most connections, when both are there.
+    fileprivate func stopBusiestWorker() throws -> StatusReport.Worker {
+        let before = try waitUntil { $0.workers.count == 2 && $0.workers.allSatisfy { $0.state == "ready" } }
+        let worker = try #require(before.workers.max { $0.connections < $1.connections })
+        kill(worker.pid, SIGSTOP)
+        return worker
     }
 }

@@ -18,10 +18,7 @@ import Testing
             let files = try TemporaryFiles()
             let file = files.path("steps")
             let crowd = try BusyCrowd(kind, count: 1, rate: 100, files: files)
-            let server = try Server(
-                ["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"], workers: 1,
-                program: ["env", "BATON_FAULT=steps:\(file)", try BuiltProgram.path("baton")])
-            try crowd.connect(port: server.port)
+            let server = try crowd.serve(workers: 1, program: [try files.baton(failing: "steps:\(file)")], in: files)
             try Data("0".utf8).write(to: URL(filePath: file))
             kill(try #require(try server.status().workers.first).pid, SIGKILL)
             _ = try server.waitUntil { ($0.deaths?.workers ?? 0) > Self.steps }

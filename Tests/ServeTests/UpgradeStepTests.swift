@@ -6,14 +6,6 @@ import Testing
 
 @Suite("An upgrade that fails at a step", .serialized, .timeLimit(.minutes(5)))
 struct UpgradeStepTests {
-    /// `baton` with a fault at one of its steps.
-    private func program(_ fault: String, in files: TemporaryFiles) throws -> String {
-        let baton = try BuiltProgram.path("baton")
-        let path = try files.write("#!/bin/sh\nBATON_FAULT=\(fault) exec '\(baton)' \"$@\"\n", "baton")
-        guard chmod(path, 0o755) == 0 else { throw WireError("chmod of \(path)") }
-        return path
-    }
-
     @Test(
         "the new server fails or crashes before it has said that it accepts: the old one has every connection",
         arguments: [
@@ -26,7 +18,7 @@ struct UpgradeStepTests {
         let clients = try Clients.exchange(server.port, connections: 4)
         for _ in 0..<4 { try clients.expect("STARTED") }
         let before = try server.waitUntil { $0.connections == 4 }
-        let binary = try program(fault, in: files)
+        let binary = try files.baton(failing: fault)
         #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
         let after = try server.status()
         #expect(after.front == before.front && after.workers.map(\.pid) == before.workers.map(\.pid))

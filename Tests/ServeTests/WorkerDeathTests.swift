@@ -21,9 +21,7 @@ struct WorkerDeathTests {
     func killed(kind: BusyCrowd.Upstream, flags: [String], count: Int) throws {
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(kind, count: 200, rate: 4, files: files)
-        let server = try Server(
-            ["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"] + flags)
-        try crowd.connect(port: server.port)
+        let server = try crowd.serve(flags, in: files)
         for death in 1...count {
             try server.killWorker()
             if death.isMultiple(of: 50) {
@@ -44,9 +42,7 @@ struct WorkerDeathTests {
         let (connections, count) = isSoak ? (1_000, 60) : (300, 10)
         let files = try TemporaryFiles()
         let crowd = try BusyCrowd(.tls, count: connections, rate: 1, files: files)
-        let server = try Server(
-            ["--config", try crowd.configuration(in: files), "--limits.handshake-time", "5m"])
-        try crowd.connect(port: server.port)
+        let server = try crowd.serve(in: files)
         let start = ContinuousClock.now
         for _ in 1...count {
             try server.killWorker()

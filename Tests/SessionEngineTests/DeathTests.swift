@@ -44,16 +44,6 @@ import Testing
 
             var foundNote: [UInt8]? { place.withEngine { $0.list(after: nil, limit: 1).first?.note } }
 
-            /// The session goes on to its end, and no byte is lost or doubled.
-            func finish() throws {
-                place.session.peer.end.isPaused = false
-                place.session.peer.end.isSilent = false
-                for box in place.ends { box.end.total = box.end.sent + 1_000 }
-                #expect(try place.run { place.ends.allSatisfy { $0.end.isDone } })
-                #expect(place.ends.map { $0.end.fault } == [nil, nil])
-                #expect(place.ends.map { $0.end.received } == place.ends.reversed().map { $0.end.sent })
-            }
-
             /// The client reads what the kernel has for it, so that the owner has something to write.
             func makeWork() {
                 place.session.peer.end.isPaused = false
@@ -94,7 +84,7 @@ import Testing
                 #expect(possible.contains(note))
                 if !hasDied { #expect(note == possible.last) }
                 found.insert(note)
-                try scene.finish()
+                try scene.place.finish()
             }
             #expect(deaths >= 9)
             #expect(found.count == 4)
@@ -109,7 +99,7 @@ import Testing
                     #expect(!hasSpoken)
                     #expect(scene.foundNote == scene.note)
                     stayed += 1
-                    try scene.finish()
+                    try scene.place.finish()
                 } else {
                     lost += 1
                     #expect(scene.isErased)
@@ -126,7 +116,7 @@ import Testing
                 if scene.place.sessionCount == 1 {
                     begun += 1
                     #expect(scene.foundNote == [UInt8](repeating: 4, count: 3_000))
-                    try scene.finish()
+                    try scene.place.finish()
                 } else {
                     lost += 1
                     #expect(hasDied)
@@ -174,7 +164,7 @@ import Testing
                 #expect(scene.place.sessionCount == 1)
                 #expect(scene.place.slotBytes[12] == 0)
                 #expect(scene.foundNote == scene.note)
-                try scene.finish()
+                try scene.place.finish()
             }
             #expect(deaths > 3)
         }

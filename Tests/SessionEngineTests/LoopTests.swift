@@ -74,11 +74,7 @@ struct LoopTests {
         loop.setNote(2, [9]) { record.note("note \($0)") }
         #expect(record.has("note true"))
         loop.extract([1, 7]) { parcels, left in
-            for parcel in parcels {
-                guard let session = parcel.take() else { continue }
-                close(session.client.descriptor)
-                close(session.upstream.descriptor)
-            }
+            parcels.close()
             record.note("out \(parcels.map(\.number)), not \(left)")
         }
         #expect(record.has("out [1], not [(7, SessionEngine.ExtractError.unknown)]"))
@@ -158,11 +154,7 @@ struct LoopTests {
         #expect(former.has("begun 2..<3 but 0"))
         new.expect(sockets.withLock { all in all.filter { !before.contains($0.key) } })
         old.extract([1]) { parcels, _ in
-            for parcel in parcels {
-                guard let session = parcel.take() else { continue }
-                close(session.client.descriptor)
-                close(session.upstream.descriptor)
-            }
+            parcels.close()
             former.note("out")
         }
         #expect(former.has("out"))

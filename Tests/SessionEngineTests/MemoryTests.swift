@@ -48,12 +48,13 @@ struct MemoryTests {
     }
 
     @Test("an engine without anything due sleeps, having given back what it does not need")
-    func sleep() throws {
+    func quiet() throws {
         let place = try Place(client: .aes128GCM, upstream: nil, total: .max)
         #expect(try place.run { place.ends.allSatisfy { $0.end.received > 100_000 } })
         for box in place.ends { box.end.isSilent = true }
         #expect(try place.run { place.withEngine { $0.restingCount } == 1 && !place.holdsExtents })
-        // With what was due behind it, nothing ends this wait but the time that was asked for.
+        // With what was due behind it, nothing ends the engine's own wait but the time that was asked for: that it lasts is
+        // what is tested.
         place.step()
         let start = ContinuousClock.now
         place.withEngine { $0.step(waiting: 1_000) }
@@ -84,12 +85,7 @@ struct MemoryTests {
         let waiting = Int(counts.receivedFromUpstream) - Int(counts.writtenToClient)
         // What is over the limit is at most one piece or record.
         if suite == nil { #expect(waiting <= min(limit + 16_384, Self.extent) + Self.extent) }
-        place.session.peer.end.isPaused = false
-        place.session.peer.end.isSilent = false
-        for box in place.ends { box.end.total = box.end.sent + 1_000 }
-        #expect(try place.run { place.ends.allSatisfy { $0.end.isDone } })
-        #expect(place.ends.map { $0.end.fault } == [nil, nil])
-        #expect(place.ends.map { $0.end.received } == place.ends.reversed().map { $0.end.sent })
+        try place.finish()
     }
 
     @Test(

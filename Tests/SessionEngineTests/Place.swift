@@ -1,6 +1,7 @@
 import Glibc
 import SessionEngine
 import TLSRecords
+import Testing
 
 /// An arena with one session, and the engine in the test's own process that has it at present. An owner that is dropped
 /// leaves its arena as one does that has died between two turns.
@@ -80,6 +81,16 @@ final class Place {
             if steps % life == 0 { try succeed() }
         }
         return true
+    }
+
+    /// The session goes on to its end, and no byte is lost or doubled.
+    func finish() throws {
+        session.peer.end.isPaused = false
+        session.peer.end.isSilent = false
+        for box in ends { box.end.total = box.end.sent + 1_000 }
+        #expect(try run { ends.allSatisfy { $0.end.isDone } })
+        #expect(ends.map { $0.end.fault } == [nil, nil])
+        #expect(ends.map { $0.end.received } == ends.reversed().map { $0.end.sent })
     }
 
     /// Works until nothing moves any more.

@@ -134,3 +134,27 @@ extension Engine {
         return list(after: number == 0 ? nil : number - 1, limit: 1).first?.slot.slot ?? -1
     }
 }
+
+extension Connection {
+    /// What a peer has said by these bytes.
+    mutating func open(_ ciphertext: ArraySlice<UInt8>) throws -> [UInt8] {
+        receive(ciphertext.span.bytes)
+        var content: [UInt8] = []
+        while let event = try nextEvent(), case .applicationData(let length) = event {
+            content += withUnread { $0.withUnsafeBytes { Array($0) } }
+            consumeUnread(length)
+        }
+        return content
+    }
+}
+
+extension [SessionParcel] {
+    /// Closes the sockets of sessions that nobody goes on with.
+    func close() {
+        for parcel in self {
+            guard let session = parcel.take() else { continue }
+            Glibc.close(session.client.descriptor)
+            Glibc.close(session.upstream.descriptor)
+        }
+    }
+}
