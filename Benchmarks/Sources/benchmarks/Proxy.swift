@@ -100,8 +100,24 @@ final class Proxy {
         try awaitListener(port, "\(kind)")
     }
 
-    /// Runs a program with room for the sockets of ten thousand proxied connections, where that is allowed.
-    static let roomy = geteuid() == 0 ? ["prlimit", "--nofile=100000:100000"] : []
+    /// What a process needs for the sockets of ten thousand proxied connections.
+    static let manyDescriptors = 100_000
+
+    /// Descriptors that a process may have here.
+    static let mostDescriptors: Int = isRoomy ? manyDescriptors : Int(hardLimit)
+
+    /// Runs a program with room for many descriptors, where that is allowed (CAP_SYS_RESOURCE).
+    static let roomy = isRoomy ? ["prlimit", "--nofile=\(manyDescriptors):\(manyDescriptors)"] : []
+
+    private static let isRoomy =
+        (try? Program(["prlimit", "--nofile=\(manyDescriptors):\(manyDescriptors)", "true"], isHeard: true).succeeded())
+        ?? false
+
+    private static var hardLimit: UInt {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return UInt(limit.rlim_max)
+    }
 }
 
 /// Certificates, configurations and the upstream of the proxies.
