@@ -56,6 +56,8 @@ public struct ConnectionBootstrap: Sendable {
                 return group.next().makeFailedFuture(error)
             }
         }
+        // A resolver is asked on another thread, and for an address it has nothing to say.
+        if let address = try? SocketAddress(ipAddress: host, port: port) { return bootstrap.connect(to: address) }
         return bootstrap.connect(host: host, port: port)
     }
 

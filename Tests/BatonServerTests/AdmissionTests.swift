@@ -49,6 +49,18 @@ struct AdmissionTests {
         #expect(throws: ConnectionLimits.Refusal.perSource) { try admission.admit(from: source) }
     }
 
+    @Test("a hundred thousand connections, one after another, leave nothing behind that the next one pays for")
+    func many() throws {
+        let admission = admission(total: 10)
+        let told = Mutex(0)
+        admission.whenEmpty { told.withLock { $0 += 1 } }
+        for _ in 0..<100_000 {
+            try admission.admit(from: source)
+            admission.dismiss(from: source)
+        }
+        #expect(told.withLock { $0 } == 100_000)
+    }
+
     @Test("that the last has left is told each time, and only then")
     func empty() throws {
         let admission = admission(total: 10)

@@ -8,7 +8,13 @@ final class Admission: Sendable {
     /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
     private let limits: Mutex<ConnectionLimits>
     private let count = Atomic<Int>(0)
-    private let emptied = Mutex<@Sendable () -> Void>({})
+    private let emptied = Mutex(Listener())
+
+    /// A closure that a generic type holds by itself is wrapped anew, and one level deeper, with every access in place. A field
+    /// of a structure is not.
+    private struct Listener {
+        var action: @Sendable () -> Void = {}
+    }
 
     init(_ limits: Limits) {
         self.limits = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
@@ -22,7 +28,7 @@ final class Admission: Sendable {
     }
 
     /// Has `action` called, on the thread that it happens on, whenever the last connection has left this process.
-    func whenEmpty(_ action: @escaping @Sendable () -> Void) { emptied.withLock { $0 = action } }
+    func whenEmpty(_ action: @escaping @Sendable () -> Void) { emptied.withLock { $0.action = action } }
 
     // MARK: Connections of this process
 
@@ -51,7 +57,7 @@ final class Admission: Sendable {
     /// So many connections, whose sources are not counted here any more, have ended or found their owner.
     func dismiss(_ number: Int = 1) {
         let rest = count.wrappingSubtract(number, ordering: .relaxed).newValue
-        if rest == 0 { emptied.withLock { $0 }() }
+        if rest == 0 { emptied.withLock { $0.action }() }
     }
 
     // MARK: Sources

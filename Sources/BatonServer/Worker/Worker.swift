@@ -296,7 +296,7 @@ final class Worker: @unchecked Sendable {
     /// - Parameter isElsewhere: its next owner counts it soon. Counted by nobody in between, it would let one too many in.
     func left(from source: IPAddress?, isElsewhere: Bool) {
         if isElsewhere {
-            loop.scheduleTask(in: Self.reportDelay * 10) { [turn = frontTurn] in
+            loop.scheduleTask(in: Self.reportDelay * 4) { [turn = frontTurn] in
                 // Another front has not been told of it.
                 if turn == self.frontTurn { self.discount(source) }
             }
@@ -311,7 +311,7 @@ final class Worker: @unchecked Sendable {
         reportSoon()
     }
 
-    private static let reportDelay = TimeAmount.milliseconds(20)
+    private static let reportDelay = TimeAmount.milliseconds(50)
 
     /// Tells the front, not more often than it can matter.
     func reportSoon() {
