@@ -16,17 +16,17 @@ extension Front {
     }
 
     private var health: (isHealthy: Bool, word: String) {
-        switch phase {
-        case .serving where isStopping, .replacing where isStopping: (false, "stopping")
+        switch life.phase {
+        case .delaying: (false, "stopping")
         case .serving, .replacing:
             workers.contains(where: \.takesConnections) ? (true, "ok") : (false, "no worker is ready")
-        case .starting, .retiring, .finishing: (false, phase.name)
+        case .starting, .ready, .retiring, .finishing, .leaving, .failed, .ended: (false, life.name)
         }
     }
 
     private var adminReport: AdminReport {
         AdminReport(
-            version: BatonVersion.current, phase: phase.name,
+            version: BatonVersion.current, phase: life.name,
             uptime: Double(MonotonicTime.now - startedAt) / 1e9,
             handshaking: admission.present, counts: countsInAll,
             workers: workers.map { .init(number: $0.number, state: $0.stateName, report: $0.report) },
@@ -72,7 +72,7 @@ private struct FrontView: Sendable {
     init() {}
 
     init(_ front: Front) {
-        phase = front.phase.name
+        phase = front.life.name
         status = front.status
         pids = Dictionary(front.workers.map { ($0.number, $0.pid) }) { first, _ in first }
         handshaking = front.admission.present

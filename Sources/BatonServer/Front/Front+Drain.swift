@@ -5,7 +5,7 @@ internal import Synchronization
 extension Front {
     /// `baton drain`.
     func drain(to peer: String, isDryRun: Bool, asked: JSONLink<ControlResponse>) {
-        guard case .serving = phase, drain == nil else {
+        guard life.canDrain else {
             return asked.finish(
                 .failed("the server is being drained, replaced or stopped already; look at baton status"))
         }
@@ -22,6 +22,7 @@ extension Front {
         }
         let drain = Drain(surroundings, to: peer, isDryRun: isDryRun, asked: asked)
         self.drain = drain
+        handle(.drainBegan)
         drain.start()
     }
 
@@ -38,7 +39,7 @@ extension Front {
             connectionCount: { [unowned self] in connectionCount },
             ended: { [unowned self] in
                 drain = nil
-                endIfDone()
+                handle(.drainEnded)
             })
     }
 

@@ -10,13 +10,13 @@ extension Front {
         } state: { [self] in
             FrontState(
                 inheritance: description(past: gone, hasPrivileges: migration.privilegeDescriptor != nil), file: file,
-                acceptsNoMore: phase.moment == .stopping)
+                acceptsNoMore: life.moment == .stopping)
         }
     }
 
     /// Leaves what has been counted, as long as this front is the one to be restored.
     func depositCounts() {
-        switch phase.moment {
+        switch life.moment {
         case .serving, .replacing: break
         case .starting, .replaced, .stopping: return
         }

@@ -24,16 +24,16 @@ extension Front {
             admission.release(from: source)
             return sender(to: path).send([box])
         }
-        switch phase {
-        case .retiring(let successor):
-            let others = successor.workers.filter { $0 != avoided }
-            let paths = others.isEmpty ? successor.workers : others
+        switch life.moment {
+        case .replaced:
+            let others = successors.filter { $0 != avoided }
+            let paths = others.isEmpty ? successors : others
             successorTurn = (successorTurn + 1) % max(1, paths.count)
             if paths.indices.contains(successorTurn) {
                 admission.release(from: source)
                 return sender(to: paths[successorTurn]).send([box])
             }
-        case .starting, .serving, .replacing, .finishing:
+        case .starting, .serving, .replacing, .stopping:
             let ready = workers.filter(\.takesConnections)
             let others = ready.filter { $0.socket != avoided }
             if let worker = (others.isEmpty ? ready : others).min(by: { $0.load < $1.load }) {

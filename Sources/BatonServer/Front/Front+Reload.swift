@@ -7,7 +7,7 @@ extension Front {
     /// SIGHUP or `baton reload`.
     func reload(asked: JSONLink<ControlResponse>?) {
         if asked == nil, reloads.mustWait {
-            log.notice("the configuration is read again as soon as that can be", metadata: ["phase": "\(phase.name)"])
+            log.notice("the configuration is read again as soon as that can be", metadata: ["phase": "\(life.name)"])
         }
         reloads.ask(asked)
     }
@@ -16,10 +16,7 @@ extension Front {
     var reloadActions: Reloads.Actions {
         Reloads.Actions(
             notify: { [keeper] in keeper.notify($0) },
-            passOn: { [self] in
-                // A signal, because every version understands it.
-                if case .retiring(let successor) = phase { keeper.signal(successor.process.process, SIGHUP) }
-            },
+            passOn: { [self] in upgrade?.passOnReload() },
             reading: { [self] in
                 let (options, keys, sockets) = (options, policy.ticketKeys, sockets)
                 return { try ConfigurationReading(options, keys: keys, sockets: sockets) }

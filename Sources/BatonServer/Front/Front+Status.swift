@@ -45,6 +45,6 @@ extension Front {
             droppedLogLines: droppedLogLines,
             program: BinaryPath.atStart,
             frontPid: getpid(), deaths: .init(front: deaths.front, workers: deaths.workers),
-            former: remainder.map { .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers) })
+            former: life.remainder.map { .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers) })
     }
 }

@@ -10,13 +10,13 @@ extension Front {
     /// What is done here for the workers.
     var workerActions: WorkerPool.Actions {
         WorkerPool.Actions(
-            moment: { [self] in phase.moment },
-            isStopping: { [self] in isStopping },
+            moment: { [self] in life.moment },
+            isStopping: { [self] in life.isStopping },
             configured: { [self] in configuration.workers ?? max(1, System.coreCount) },
             silenceLimit: { [self] in configuration.limits.workerSilence },
             settings: { [self] in (file, options.flags) },
             nextTurn: { [self] in reloads.nextTurn() },
-            successors: { [self] in if case .retiring(let successor) = phase { successor.workers } else { [] } },
+            successors: { [self] in successors },
             status: { [self] in status },
             received: { [self] in received($0, from: $1) },
             ended: { [self] in ended($0) },
@@ -27,19 +27,19 @@ extension Front {
                 migration.send(.workers(sockets))
             },
             areAcquainted: { [self] in becomeReady() },
-            failed: { [self] in failReadiness($0) },
+            failed: { [self] in failStart($0) },
             hasBeaten: { [self] in
                 depositCounts()
                 // Time passes for an upgrade that waits for a silent worker.
-                if case .retiring(let successor) = phase { checkProgress(of: successor) }
+                upgrade?.look()
             },
-            hasLess: { [self] in endIfDone() })
+            hasLess: { [self] in look() })
     }
 
     private func received(_ message: WorkerMessage, from worker: WorkerHandle) {
         switch message {
         case .reconfigured(let turn, let failure): reloads.answered(worker.number, turn: turn, failure: failure)
-        case .report: if case .retiring(let successor) = phase { progress(successor) }
+        case .report: upgrade?.tellProgress()
         case .sources(let changes, let placed):
             change(changes, of: worker)
             for placement in placed {

@@ -13,38 +13,6 @@ internal import TLSHandshake
 /// none for longer than that. Its state is used on `loop` only; connections in their handshake are on the loops of
 /// `group`, and read the `FrontPolicy` that holds when they come in.
 final class Front: @unchecked Sendable {
-    enum Phase {
-        case starting
-        case serving
-        /// A successor starts; this one serves until it is ready.
-        case replacing(Successor)
-        /// The successor accepts; what is here goes there.
-        case retiring(Successor)
-        /// Ends with its last connection, or at the time limit.
-        case finishing
-
-        /// For status and the admin page.
-        var name: String {
-            switch self {
-            case .starting: "starting"
-            case .serving: "serving"
-            case .replacing: "replacing"
-            case .retiring: "retiring"
-            case .finishing: "finishing"
-            }
-        }
-
-        var moment: ServerMoment {
-            switch self {
-            case .starting: .starting
-            case .serving: .serving
-            case .replacing: .replacing
-            case .retiring: .replaced
-            case .finishing: .stopping
-            }
-        }
-    }
-
     let options: ServeOptions
     let group: any EventLoopGroup
     let loop: any EventLoop
@@ -55,11 +23,8 @@ final class Front: @unchecked Sendable {
     private(set) var file: String?
     let control: ControlSocket
     let policy: CurrentPolicy
-    var phase = Phase.starting { didSet { reloads.enter(phase.moment) } }
-    /// Whether it was asked to stop. Connections are accepted for `shutdown-delay` still.
-    var isStopping = false
-    /// Whether what is left is being closed.
-    var isClosingRest = false
+    private(set) var life: ServerLife<UpgradeRequest>
+    private(set) lazy var shutdown = Shutdown(shutdownSurroundings)
     private(set) lazy var reloads = Reloads(on: loop, logger, reloadActions)
     let listening: Listening
     private(set) lazy var workerPool = WorkerPool(
@@ -70,21 +35,11 @@ final class Front: @unchecked Sendable {
     private var readiness: EventLoopPromise<Void>?
     var senders: [String: ParcelSender] = [:]
     var successorTurn = 0
+    /// The server before this one.
+    private let predecessor: Predecessor?
+    /// The last upgrade.
+    var upgrade: Upgrade?
     var upgradeAttempts = 0
-    var upgradeAsked: [JSONLink<ControlResponse>] = []
-    /// The server before this one, until it has nothing left: the workers it knows must stay.
-    var predecessor: Predecessor?
-    /// Whether that one knows all of `SuccessorMessage`.
-    var predecessorKnowsMore = false
-    /// What it cannot hand over.
-    var remainder: Remainder?
-    /// The server that was to replace this one, and was told to stop with it.
-    var stoppedSuccessor: Successor?
-    /// Fulfilled when those who asked for the upgrade have been told of it.
-    var reported: EventLoopFuture<Void>?
-    /// Whether a connection may have come to a worker.
-    var hasBegun = false
-    var postponedUpgrade: (binary: String?, asked: JSONLink<ControlResponse>?)?
     private(set) lazy var admin = AdminAddress(on: loop, logger, adminSource)
     private(set) lazy var commandConnections = CommandConnections(on: loop, logger) { [self] in
         answer($0, $1)
@@ -110,17 +65,19 @@ final class Front: @unchecked Sendable {
     private let networkArguments: [String]
     /// Connections are moving to another host.
     var drain: Drain?
-    /// Whether a successor has the sockets.
-    var isReplaced = false
     let admission: Admission
     let startedAt = MonotonicTime.now
-    let ended: EventLoopPromise<Void>
+    /// Whether a successor has the sockets and their names, when this server has ended.
+    let ended: EventLoopPromise<Bool>
 
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
         group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
-        tally: Tally, keeper: KeeperLink, given: KeeperLink.Given, privileges: PrivilegeLink?
+        tally: Tally, keeper: KeeperLink, given: KeeperLink.Given, privileges: PrivilegeLink?,
+        predecessor: Predecessor?
     ) throws(RuntimeError) {
+        self.predecessor = predecessor
+        life = ServerLife(hasPredecessor: predecessor != nil, isRestored: given.left != nil)
         self.keeper = keeper
         servicePid = given.pid
         keeperHandsOver = given.handsOver
@@ -140,7 +97,7 @@ final class Front: @unchecked Sendable {
         self.policy = CurrentPolicy(policy, keys: keys, on: loop, logger)
         self.listening = try Listening(listening, control: control.descriptor, logger)
         ended = loop.makePromise()
-        admission.whenEmpty { [self] in loop.execute { self.endIfDone() } }
+        admission.whenEmpty { [self] in loop.execute { self.look() } }
         ended.futureResult.whenComplete { [self] _ in workerPool.endHeartbeat() }
     }
 
@@ -156,15 +113,20 @@ final class Front: @unchecked Sendable {
 
     // MARK: Starting
 
+    private static var stoppedWhileStarting: RuntimeError {
+        RuntimeError(.processFailed, ServerLife<UpgradeRequest>.stoppedWhileStarting)
+    }
+
     /// Starts the workers.
     func start() -> EventLoopFuture<Void> {
         let promise = loop.makePromise(of: Void.self)
         loop.execute { [self] in
+            guard life.phase == .starting else { return promise.fail(Self.stoppedWhileStarting) }
             readiness = promise
             workerPool.begin()
             beginMigration()
             loop.scheduleTask(in: WorkerPool.startLimit) { [self] in
-                failReadiness("the workers did not start in time; the machine may be overloaded")
+                failStart("the workers did not start in time; the machine may be overloaded")
             }
         }
         return promise.futureResult
@@ -179,7 +141,6 @@ final class Front: @unchecked Sendable {
     func restore(_ given: [(worker: KeptWorker, link: CInt)]) -> EventLoopFuture<Void> {
         loop.submit { [self] in
             removeLeftSockets(of: given.map(\.worker.pid))
-            hasBegun = true
             for (worker, link) in given { workerPool.adopt(worker, link) }
             workerPool.begin()
             beginMigration()
@@ -188,46 +149,55 @@ final class Front: @unchecked Sendable {
 
     /// The server is ready when all its processes are.
     func becomeReady() {
-        guard workerPool.areAcquainted, !migration.areStarting else { return }
-        readiness?.succeed()
-        readiness = nil
+        if workerPool.areAcquainted, !migration.areStarting { handle(.ready) }
     }
 
-    /// The server cannot start. Returns whether it was about to.
+    /// A process of the server cannot be had. Returns whether its start fails for this.
     @discardableResult
-    func failReadiness(_ why: String) -> Bool {
-        guard let readiness else { return false }
-        self.readiness = nil
-        readiness.fail(RuntimeError(.processFailed, why))
-        return true
+    func failStart(_ why: String) -> Bool {
+        let fails = life.phase == .starting
+        handle(.startFailed(why))
+        return fails
     }
 
-    /// Ends the workers of a server that could not start. Of one that has begun they end by themselves, with what they have.
-    func abandonStart() {
-        if !hasBegun { workerPool.kill() }
-        ended.succeed()
-        migration.end()
+    /// Has the server before this one heard, which has had time to say something.
+    func hearPredecessor() {
+        predecessor?.introduce(on: loop) { [self] in heard($0) }
     }
+
+    private func heard(_ word: Predecessor.Word) {
+        switch word {
+        case .lingers(let remainder): handle(.predecessorLingers(remainder))
+        case .stop(let atOnce): shutdown.otherStops(atOnce: atOnce)
+        case .ended(let totals, let counts):
+            tally.withLock { $0.predecessorEnded(totals, counts) }
+            handle(.predecessorEnded)
+        }
+    }
+
+    /// Tells the server before this one.
+    func tellPredecessor(_ message: SuccessorMessage) { predecessor?.say(message) }
+
+    /// The server could not start.
+    func abandonStart() { handle(.abandoned) }
 
     /// Accepts.
     func serve() -> EventLoopFuture<Void> {
-        loop.flatSubmit { [self] in
-            guard case .starting = phase else {
-                return loop.makeFailedFuture(
-                    RuntimeError(.processFailed, Self.stoppedWhileStarting))
-            }
-            hasBegun = true
-            phase = .serving
-            tellOfShortfalls()
-            beginListening()
-            scheduleRotation()
-            policy.tellOfCertificates()
-            policy.watchCertificates()
-            deposits.deposit()
-            log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-            keeper.notify(.ready)
-            return loop.makeSucceededVoidFuture()
+        loop.submit { [self] in
+            handle(.turn)
+            guard life.phase == .serving else { throw Self.stoppedWhileStarting }
         }
+    }
+
+    private func beginServing() {
+        tellOfShortfalls()
+        beginListening()
+        scheduleRotation()
+        policy.tellOfCertificates()
+        policy.watchCertificates()
+        deposits.deposit()
+        log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
+        keeper.notify(.ready)
     }
 
     /// Rotates ticket keys as the configuration says.
@@ -243,21 +213,58 @@ final class Front: @unchecked Sendable {
     func received(_ signal: CInt) {
         switch signal {
         case SIGHUP: reload(asked: nil)
-        case SIGUSR2: upgrade(binary: nil, asked: nil)
-        default: stop()
+        case SIGUSR2: handle(.upgrade(UpgradeRequest()))
+        default: shutdown.ask()
         }
     }
 
-    /// Leaves when nothing is left to do.
-    func endIfDone() {
-        switch phase {
-        case .finishing:
-            guard workers.isEmpty, drain == nil, admission.present == 0 else { return }
-            // As long as the one before has connections, this one answers for it.
-            guard predecessor == nil else { return }
-            ended.succeed()
-        case .retiring(let successor): checkProgress(of: successor)
-        case .starting, .serving, .replacing: return
+    // MARK: The life of the server
+
+    func handle(_ event: ServerLife<UpgradeRequest>.Event) {
+        let actions = life.handle(event)
+        reloads.enter(life.moment)
+        for action in actions { perform(action) }
+    }
+
+    private func perform(_ action: ServerLife<UpgradeRequest>.Action) {
+        switch action {
+        case .tellReady:
+            readiness?.succeed()
+            readiness = nil
+        case .failStart(let why):
+            readiness?.fail(RuntimeError(.processFailed, why))
+            readiness = nil
+            predecessor?.giveUpTurn(why)
+        case .serve: beginServing()
+        case .killWorkers: workerPool.kill()
+        case .beginUpgrade(let request): begin(request)
+        case .declineUpgrade(let request, let why): request.refuse(why)
+        case .failUpgrade(let request, let why): fail(request, why)
+        case .tellPostponed: log.notice("the upgrade waits for the server before this one to hand over what it has")
+        case .handOver: handOver()
+        case .acceptAgain: acceptAgain()
+        case .resumeWorkers: workerPool.resume()
+        case .resumeMigration: if configuration.migration.isConfigured { migration.resume() }
+        case .leave:
+            keeper.leaves()
+            keeper.settle()
+            stopListening()
+        case .tellStop(let accepts): shutdown.tell(accepts: accepts)
+        case .stopDrain: drain?.stop()
+        case .stopSuccessor(let atOnce): upgrade?.stop(atOnce: atOnce)
+        case .stopPredecessor(let atOnce): tellPredecessor(.stopping(atOnce: atOnce))
+        case .awaitDelay: shutdown.awaitDelay()
+        case .acceptNoMore: shutdown.acceptNoMore()
+        case .look: look()
+        case .closeRest: shutdown.closeRest()
+        case .endMigration: migration.end()
+        case .end(let isReplaced): ended.succeed(isReplaced)
         }
+    }
+
+    /// Looks whether anything is left of a server that ends.
+    func look() {
+        upgrade?.look()
+        handle(.looked(isEmpty: workers.isEmpty && admission.present == 0))
     }
 }

@@ -102,14 +102,13 @@ package enum FrontMain {
                 listening: listening,
                 tally: Tally(
                     predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()),
-                keeper: keeper, given: given, privileges: privileges)
+                keeper: keeper, given: given, privileges: privileges, predecessor: predecessor)
         } catch {
             if inherited == nil { control.remove() }
             throw error
         }
         front.workerPool.inherit(lastNumber: inheritance?.lastWorkerNumber ?? 0, asked: inheritance?.workersAsked)
-        front.predecessor = predecessor
-        front.predecessorKnowsMore = predecessor != nil && inheritance?.version != nil
+        predecessor?.isOfVersion(inheritance?.version)
         audience.introduce(front)
         signals.hear { number in front.loop.execute { front.received(number) } }
         do {
@@ -121,12 +120,12 @@ package enum FrontMain {
             }
             try await front.loop.submit { try front.prepareListening() }.get()
             if let predecessor {
-                predecessor.introduce(front)
+                front.hearPredecessor()
                 try FaultPoint.reach("prepared")
                 let workers = try await front.loop.submit { front.workers.map(\.socket) }.get()
                 predecessor.say(.ready(workers: workers, program: .current))
                 try FaultPoint.reach("ready")
-                try await predecessor.turn.futureResult.get()
+                try await predecessor.turn.get()
                 try FaultPoint.reach("told")
             }
             try await front.serve().get()
@@ -141,8 +140,8 @@ package enum FrontMain {
             if inherited == nil { control.remove() }
             throw error
         }
-        try await front.ended.futureResult.get()
-        if !front.isReplaced {
+        let isReplaced = try await front.ended.futureResult.get()
+        if !isReplaced {
             control.remove()
             rmdir(ControlSocket.runtimeDirectory(control.path))
         }

@@ -1,6 +1,3 @@
-internal import BatonCore
-internal import Glibc
-internal import NIOCore
 internal import SessionEngine
 
 /// What a new server says to the one it replaces.
@@ -44,29 +41,5 @@ struct RunningProgram: Codable, Sendable {
         let readsArenas = (try? FaultPoint.reach("arena")) != nil
         return RunningProgram(
             version: BatonVersion.current, file: BinaryPath.atStart, arenaVersion: readsArenas ? Arena.version : 0)
-    }
-}
-
-/// The server that is to replace this one, as this one sees it. Used on the front's loop.
-final class Successor {
-    let process: ChildProcess
-    var succession = Succession()
-    var link: JSONLink<PredecessorMessage>?
-    /// Where its workers listen; empty until it is ready.
-    var workers: [String] = []
-    /// `nil` until it is ready, and of a version that does not tell it.
-    var program: RunningProgram?
-    var total = 0
-    var movesFailedBefore = 0
-    let startedAt = MonotonicTime.now
-
-    init(_ process: ChildProcess) { self.process = process }
-
-    func tell(_ message: PredecessorMessage) {
-        switch message {
-        case .accept, .ended: link?.send(message)
-        // An older version would end the link.
-        case .lingers, .stop: if program != nil { link?.send(message) }
-        }
     }
 }
