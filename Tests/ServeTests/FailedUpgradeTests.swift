@@ -20,7 +20,7 @@ extension SoakTests {
             let server = try Server(["--upstream", "echo"])
             let clients = try Clients.exchange(server.port, connections: 8)
             for _ in 0..<8 { try clients.expect("STARTED") }
-            let before = try server.waitUntil { $0.connections == 8 }
+            let before = try server.waitUntil { $0.connections == 8 && $0.moves.handoff == 8 }
             let baton = try BuiltProgram.path("baton")
             let failures = [
                 // It crashes before it has said anything.
