@@ -206,6 +206,7 @@ let package = Package(
                 "BatonCore", "BatonNIO", "NIOPeer", "SelfSigned", "Handoff", "TLSHandshake", "TLSRecords",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Crypto", package: "swift-crypto"),

@@ -1,3 +1,5 @@
+internal import Handoff
+
 /// Why a connection could not go on in a channel, or could not be taken out of it. Protocol errors are `HandshakeError`
 /// and `TLSError`.
 public struct ConnectionError: Error, Sendable, Hashable {
@@ -9,6 +11,8 @@ public struct ConnectionError: Error, Sendable, Hashable {
         case noConnection
         /// A connection cannot be moved during its handshake.
         case handshaking
+        /// The application holds the connection here (`ConnectionHandler.hold`).
+        case busy
         /// The connection is closed, or so far closed that nothing is left to move.
         case closed
         /// The connection has been taken out of the channel. Bytes written before go with it.
@@ -24,6 +28,8 @@ public struct ConnectionError: Error, Sendable, Hashable {
         case alreadySecured
         /// The application's state for the connection could not be encoded or decoded.
         case badApplicationState
+        /// The application has given back more than `Parcel.mostUnread` bytes.
+        case tooMuchUnread
         /// The kernel refused; `systemError` says why.
         case system
     }
@@ -47,6 +53,7 @@ extension ConnectionError: CustomStringConvertible {
         case .handshakeTimedOut: "the peer did not finish its handshake in time; it may be overloaded or not speak TLS"
         case .noConnection: "there is no ConnectionHandler in an open channel here; add one first"
         case .handshaking: "the connection is in its handshake; move it when the handshake is done"
+        case .busy: "the application holds the connection; move it when every hold is released"
         case .closed: "the connection is closed; there is nothing to move"
         case .detached: "the connection has moved out of this channel; what was written goes with it"
         case .notASocket: "the channel is not a socket; only sockets can be moved"
@@ -55,6 +62,8 @@ extension ConnectionError: CustomStringConvertible {
         case .reset: "the peer has reset the connection"
         case .alreadySecured: "TLS has already begun on this connection"
         case .badApplicationState: "the application's state cannot be read or written; both programs must agree on it"
+        case .tooMuchUnread:
+            "more than \(Parcel.mostUnread) bytes are read and not used; move the connection when they have been"
         case .system: "the system refused (errno \(systemError ?? 0)); see its limits on open files"
         }
     }

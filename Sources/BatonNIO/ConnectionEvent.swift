@@ -9,6 +9,9 @@ public enum ConnectionEvent: Sendable, Equatable {
     case keyUpdate(requested: Bool)
     /// The server offers a ticket.
     case sessionTicket(SessionTicket)
+    /// The connection is about to be taken out of this channel. Handlers that have read bytes and not used them give them
+    /// back while they are told, with `ConnectionHandler.unread`. It may still fail, and the connection stay.
+    case suspending
     /// The connection has been taken out of this channel. The channel closes, the connection lives on: what handlers
     /// hold of it should have been taken before.
     case detached

@@ -129,5 +129,6 @@ extension ConnectionHandler {
         unregister()
         failWrites(error)
         for promise in outbound.takeCloseTokens() { promise.succeed() }
+        tellIdle()
     }
 }

@@ -33,22 +33,23 @@ extension ConnectionHandler {
     /// Takes the connection out of the channel, in mid-stream: also with writes pending, half-closed, or with a peer that
     /// does not read. The channel closes; nothing reaches the peer by that, no alert, no close_notify, no FIN.
     ///
-    /// The parcel holds everything: bytes written and not taken by the kernel, received and not read. Write promises
+    /// The parcel holds everything: bytes written and not taken by the kernel, received and not read, and those that the
+    /// application gives back (`unread`) when `ConnectionEvent.suspending` tells it of the move. Write promises
     /// that have not been fulfilled fail with `ConnectionError.Code.detached`: their bytes go with the parcel. Handlers
     /// behind this one see `ConnectionEvent.detached`, then the end of the channel.
     ///
     /// - Parameter applicationState: put into the parcel; `nil` asks the provider set by `provideState`, if any.
     /// - Throws: `ConnectionError`, or what the state's provider throws. The connection goes on where it was.
     public func detach(applicationState: [UInt8]? = nil) throws -> Parcel {
-        guard let context, isActive else { throw ConnectionError(layer.phase == .closed ? .closed : .noConnection) }
-        switch layer.phase {
-        case .plain, .established: break
-        case .handshaking: throw ConnectionError(.handshaking)
-        case .detached: throw ConnectionError(.detached)
-        case .failed, .closed: throw ConnectionError(.closed)
+        try checkMovable()
+        if !isSuspending {
+            isSuspending = true
+            defer { isSuspending = false }
+            context?.fireUserInboundEventTriggered(ConnectionEvent.suspending)
+            try checkMovable()
         }
-        // What has broken ends here.
-        guard ending.isMovable, inbound.failure == nil, !layer.hasFailed else { throw ConnectionError(.closed) }
+        guard inbound.returnedCount <= Parcel.mostUnread else { throw ConnectionError(.tooMuchUnread) }
+        guard let context else { throw ConnectionError(.noConnection) }
         let state = try applicationState ?? self.applicationState()
         let descriptor = try descriptor(context)
         let (taken, position) = try bytesTaken(of: descriptor, context)
@@ -61,6 +62,19 @@ extension ConnectionHandler {
         return close(context, makeParcel(sockets, unsent: unsent, state: state))
     }
 
+    private func checkMovable() throws(ConnectionError) {
+        guard context != nil, isActive else { throw ConnectionError(layer.phase == .closed ? .closed : .noConnection) }
+        switch layer.phase {
+        case .plain, .established: break
+        case .handshaking: throw ConnectionError(.handshaking)
+        case .detached: throw ConnectionError(.detached)
+        case .failed, .closed: throw ConnectionError(.closed)
+        }
+        guard !isBusy else { throw ConnectionError(.busy) }
+        // What has broken ends here.
+        guard ending.isMovable, inbound.failure == nil, !layer.hasFailed else { throw ConnectionError(.closed) }
+    }
+
     private func makeParcel(
         _ sockets: consuming DescriptorSet, unsent: consuming ByteQueue, state: [UInt8]
     ) -> Parcel {
@@ -69,6 +83,7 @@ extension ConnectionHandler {
         parcel.metadata.annotations[Annotation.outputClosed] = isPlain ? Annotation.value(of: ending.output) : nil
         if var snapshot = layer.suspend() {
             snapshot.prependOutgoing(unsent)
+            parcel.unread = inbound.returnedBytes
             parcel.snapshot = consume snapshot
         } else {
             parcel.unsent = unsent.withBytes { Array($0) }

@@ -15,6 +15,7 @@ extension ConnectionHandler {
         guard layer.phase == .plain else { throw ConnectionError(layer.phase == .closed ? .closed : .alreadySecured) }
         guard !ending.isClosing, ending.output == .open else { throw ConnectionError(.closed) }
         received?.withUnsafeReadableBytes { handshake.receive($0.bytes) }
+        inbound.takeReturned()?.withUnsafeReadableBytes { handshake.receive($0.bytes) }
         while let buffer = inbound.popFirst() {
             buffer.withUnsafeReadableBytes { handshake.receive($0.bytes) }
         }

@@ -165,18 +165,34 @@ extension ConnectionHandler {
 
     private func nextPlainStep() -> Step {
         guard mayDeliver else { return .nothing }
-        if let buffer = inbound.popFirst() { return .plaintext(buffer) }
-        return inbound.isEnded && !inbound.hasToldEnd ? .readClosed : .nothing
+        if let buffer = inbound.popFirst() {
+            guard var returned = inbound.takeReturned() else { return .plaintext(buffer) }
+            returned.writeImmutableBuffer(buffer)
+            return .plaintext(returned)
+        }
+        if let due = inbound.takeDue() { return .plaintext(due) }
+        return inbound.isEnded && !inbound.hasToldEnd ? lastStep() : .nothing
+    }
+
+    /// The end, behind what the application has given back.
+    private func lastStep() -> Step {
+        if let last = inbound.takeLast() { return .plaintext(last) }
+        return .readClosed
     }
 
     private func nextStep(_ context: ChannelHandlerContext) -> Step {
         var gathered: ByteBuffer?
+        var returnedCount = 0
         do throws(TLSError) {
             while true {
                 let count = layer.unreadCount
                 if count > 0 {
                     guard mayDeliver else { return .nothing }
-                    let room = max(0, InboundQueue.largestRead - (gathered?.readableBytes ?? 0))
+                    let room = max(0, InboundQueue.largestRead + returnedCount - (gathered?.readableBytes ?? 0))
+                    if gathered == nil {
+                        gathered = inbound.takeReturned()
+                        returnedCount = gathered?.readableBytes ?? 0
+                    }
                     if gathered == nil { gathered = context.channel.allocator.buffer(capacity: roomNeeded(count)) }
                     if count > room, let gathered { return .plaintext(gathered) }
                     layer.readUnread(count, into: &gathered)
@@ -191,8 +207,9 @@ extension ConnectionHandler {
                 case .closeNotify: break
                 case nil:
                     if let gathered { return .plaintext(gathered) }
+                    if mayDeliver, let due = inbound.takeDue() { return .plaintext(due) }
                     if layer.isReadClosed {
-                        return mayDeliver && !inbound.hasToldEnd ? .readClosed : .nothing
+                        return mayDeliver && !inbound.hasToldEnd ? lastStep() : .nothing
                     }
                     guard inbound.isEnded, layer.phase == .established else { return .nothing }
                     // Says that there was no close_notify, by throwing at the next turn.

@@ -11,8 +11,8 @@ extension ConnectionHandler {
         let output = Annotation.output(metadata.annotations.removeValue(forKey: Annotation.outputClosed))
         if let snapshot = parcel.snapshot.take() {
             self.init(
-                ProtocolLayer(Connection(resuming: snapshot)), ending: CloseSequence(isClosing: isClosing),
-                options: options, metadata: metadata)
+                ProtocolLayer(Connection(resuming: snapshot)), inbound: InboundQueue(returned: parcel.unread),
+                ending: CloseSequence(isClosing: isClosing), options: options, metadata: metadata)
             // A record that a former owner opened and did not hand on is received here.
             if layer.unreadCount > 0 { recordsReceived = 1 }
         } else {

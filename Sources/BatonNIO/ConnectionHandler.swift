@@ -56,6 +56,12 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     private var registeredID: ConnectionID?
     private var stateProvider: (() throws -> [UInt8])?
     private var isUsedSinceSweep = true
+    /// How many hold the connection here.
+    var holdCount = 0
+    /// Of those who wait until nobody does.
+    var idlePromises: [EventLoopPromise<Void>] = []
+    /// Whether handlers are being told that the connection is to be taken out.
+    var isSuspending = false
 
     /// Whether the connection is not to be offered to a successor: it was declined, or the application wants it to end here.
     public var staysHere = false

@@ -9,6 +9,12 @@ struct InboundQueue {
 
     /// Bytes of a plain connection: a former owner's, and what the channel reads by itself once the peer has ended its side.
     private var received = CircularBuffer<ByteBuffer>()
+    /// What the application has read and given back: it comes before everything else.
+    private var returned: ByteBuffer?
+    /// Whether that is to be read again by itself, because the application that gave it back was a former owner's. Otherwise it
+    /// comes with what is received next, or before the end.
+    private var isReturnedDue = false
+    private var hasOfferedLast = false
     private var postponed: Event?
     /// Plaintext bytes handed on since the application was last told that a read is complete; `nil`: none.
     private var delivered: Int?
@@ -28,8 +34,13 @@ struct InboundQueue {
     init() {}
 
     /// A queue with what a former owner has read.
-    init(received bytes: [UInt8]) {
+    ///
+    /// - Parameter returned: what its application has given back, of a TLS connection.
+    init(received bytes: [UInt8] = [], returned: [UInt8] = []) {
         if !bytes.isEmpty { received.append(ByteBuffer(bytes: bytes)) }
+        guard !returned.isEmpty else { return }
+        self.returned = ByteBuffer(bytes: returned)
+        isReturnedDue = true
     }
 
     // MARK: Bytes and events
@@ -39,9 +50,41 @@ struct InboundQueue {
     mutating func popFirst() -> ByteBuffer? { received.popFirst() }
 
     /// The bytes that wait.
-    var bytes: [UInt8] { received.flatMap { Array($0.readableBytesView) } }
+    var bytes: [UInt8] { returnedBytes + received.flatMap { Array($0.readableBytesView) } }
 
-    mutating func dropBytes() { received = CircularBuffer() }
+    mutating func dropBytes() {
+        received = CircularBuffer()
+        returned = nil
+    }
+
+    /// Puts `buffer` in front of everything that waits.
+    mutating func giveBack(_ buffer: ByteBuffer) {
+        guard buffer.readableBytes > 0 else { return }
+        var joined = buffer
+        if let returned { joined.writeImmutableBuffer(returned) }
+        returned = joined
+    }
+
+    /// What has been given back, and is not read again yet.
+    var returnedBytes: [UInt8] { returned.map { Array($0.readableBytesView) } ?? [] }
+
+    var returnedCount: Int { returned?.readableBytes ?? 0 }
+
+    /// Takes out what has been given back, to go in front of what was received.
+    mutating func takeReturned() -> ByteBuffer? {
+        defer { (returned, isReturnedDue) = (nil, false) }
+        return returned
+    }
+
+    /// Takes out what a former owner's application has given back.
+    mutating func takeDue() -> ByteBuffer? { isReturnedDue ? takeReturned() : nil }
+
+    /// Takes out what has been given back and has nothing behind it but the end; once.
+    mutating func takeLast() -> ByteBuffer? {
+        guard !hasOfferedLast else { return nil }
+        hasOfferedLast = true
+        return takeReturned()
+    }
 
     /// Keeps an event that comes behind data, until the data has been handed on.
     mutating func postpone(_ event: Event) { postponed = event }

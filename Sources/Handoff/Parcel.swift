@@ -23,11 +23,18 @@ public struct Parcel: ~Copyable, Sendable {
     /// this is empty: the snapshot has them, as ciphertext.
     public var unsent: [UInt8] = []
 
+    /// Plaintext of the first socket's TLS connection that an application has read and given back, at most `mostUnread` bytes:
+    /// the next owner reads it before what the snapshot holds. Without a snapshot this is empty: `received` begins with it.
+    public var unread: [UInt8] = []
+
     /// The application's own state, in a form its programs agree on. Unlike the snapshot it is not zeroed.
     public var applicationState: [UInt8] = []
 
     /// What else is known of the connection.
     public var metadata = ParcelMetadata()
+
+    /// How many bytes an application can give back, 1 MiB.
+    public static let mostUnread = 1 << 20
 
     /// A parcel of `sockets` and, with TLS, the connection's `snapshot`.
     public init(

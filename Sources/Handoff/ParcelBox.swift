@@ -17,6 +17,7 @@ public final class ParcelBox: Sendable {
             switch parcel {
             case .some(let parcel):
                 var count = parcel.applicationState.count + parcel.received.count + parcel.unsent.count
+                count += parcel.unread.count
                 switch parcel.snapshot {
                 case .some(let snapshot): count += snapshot.outgoingCount
                 case .none: break

@@ -6,6 +6,7 @@ enum ParcelField: UInt8, CaseIterable {
     case applicationState = 4
     case unsent = 5
     case secondSnapshot = 6
+    case unread = 7
     case moves = 0x81
     case acceptedAt = 0x82
     case listener = 0x83

@@ -91,6 +91,11 @@ enum ParcelReader {
             // Those of a TLS connection are in its snapshot.
             guard !value.isEmpty, parcel.snapshot == nil else { throw .invalidField(field.rawValue) }
             if field == .received { parcel.received = Array(value) } else { parcel.unsent = Array(value) }
+        case .unread:
+            guard (1...Parcel.mostUnread).contains(value.count), parcel.snapshot != nil else {
+                throw .invalidField(field.rawValue)
+            }
+            parcel.unread = Array(value)
         case .applicationState:
             guard !value.isEmpty else { throw .invalidField(field.rawValue) }
             parcel.applicationState = Array(value)

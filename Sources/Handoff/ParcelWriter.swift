@@ -64,6 +64,10 @@ struct ParcelWriter: ~Copyable {
             parcel.secondSnapshot?.encode(to: &bytes)
             endLength(length)
         }
+        guard parcel.unread.isEmpty || (parcel.snapshot != nil && parcel.unread.count <= Parcel.mostUnread) else {
+            throw .invalidField(ParcelField.unread.rawValue)
+        }
+        append(.unread, parcel.unread)
         write(parcel.metadata)
         guard bytes.count <= ParcelBatch.longest else { throw .tooLarge }
         endLength(frame)

@@ -144,6 +144,34 @@ enum PythonPeer {
                 digest.update(got)
                 read += len(got)
             print("digests", digest.hexdigest() == hashlib.sha256(data).hexdigest())
+        elif task == "each":  # a byte for each line from stdin
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in bytes.fromhex(sys.argv[6]):
+                if not sys.stdin.readline(): break
+                s.sendall(bytes([byte]))
+        elif task == "lines":  # many lines in odd pieces, while reading them back
+            source = random.Random(7)
+            data = b"".join(source.randbytes(source.randint(0, 300)).replace(b"\n", b"-") + b"\n"
+                            for _ in range(int(sys.argv[6])))
+            sent = read = 0
+            digest = hashlib.sha256()
+            while read < len(data):
+                while sent < len(data) and sent - read < 150000:
+                    piece = data[sent:sent + source.randint(1, 2000)]
+                    s.sendall(piece)
+                    sent += len(piece)
+                got = s.recv(65536)
+                if not got:
+                    print("ended early")
+                    sys.exit(1)
+                digest.update(got)
+                read += len(got)
+            print("digests", digest.hexdigest() == hashlib.sha256(data).hexdigest())
+        elif task == "long":  # a line that does not end until told, twice
+            for _ in range(2):
+                s.sendall(b"x" * int(sys.argv[6]))
+                sys.stdin.readline()
+                s.sendall(b"\n")
         elif task == "read":  # read nothing until told
             sys.stdin.readline()
             print("digest", receive(int(sys.argv[6])))

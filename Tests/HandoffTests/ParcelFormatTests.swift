@@ -38,6 +38,7 @@ struct ParcelFormatTests {
         metadata.annotations = ["x": [1], "y": []]
         var first = Parcel(snapshot: makeSnapshot(), sockets: sockets, applicationState: [1, 2, 3], metadata: metadata)
         first.secondSnapshot = makeSnapshot()
+        first.unread = [8, 9]
         batch.append(first)
         var plain = Parcel(sockets: DescriptorSet(owning: -1))
         plain.received = [71, 69, 84]
@@ -129,6 +130,31 @@ struct ParcelFormatTests {
         #expect(error(parcel(sockets: 1, [(2, [2, 0, 0, 0, 0, 0, 0, 0, 0])]), descriptors: 1) == .invalidField(2))
         #expect(error(parcel(sockets: 1, [(2, [0, 0, 0, 0, 0, 0, 0, 0, 9])]), descriptors: 1) == .invalidField(2))
         #expect(error(parcel(sockets: 1, [(2, [1, 0, 0, 0, 0, 0, 0, 0, 9])]), descriptors: 1) == nil)
+    }
+
+    @Test("what was given back is read as it was written, and refused without a snapshot or beyond its limit")
+    func unread() throws {
+        func bytes(_ unread: [UInt8]) throws -> [UInt8] {
+            var parcel = Parcel(snapshot: makeSnapshot(), sockets: DescriptorSet(owning: -1))
+            parcel.unread = unread
+            var writer = ParcelWriter()
+            _ = try writer.write(ParcelBatch(parcel))
+            return writer.withBytes { Array($0) }
+        }
+        for count in [1, Parcel.mostUnread] {
+            var counts: [Int] = []
+            try bytes([UInt8](repeating: 7, count: count)).withUnsafeBytes {
+                let contents = try ParcelReader.read($0, descriptors: DescriptorSet(owning: -1))
+                for index in 0..<contents.batch.count {
+                    contents.batch.withParcel(at: index) { counts.append($0.unread.count) }
+                }
+            }
+            #expect(counts == [count])
+        }
+        #expect(throws: ParcelError.invalidField(7)) {
+            _ = try bytes([UInt8](repeating: 7, count: Parcel.mostUnread + 1))
+        }
+        #expect(error(parcel([(7, [1])])) == .invalidField(7))
     }
 
     @Test("annotations are refused without a name, out of order, repeated, or beyond their number")

@@ -14,14 +14,15 @@ extension SessionAtRest {
         guard var second = state.upstream, parcel.sockets.count == 2 else { return nil }
         var clientSnapshot = parcel.snapshot.take()
         var upstreamSnapshot = parcel.secondSnapshot.take()
-        if !state.received.isEmpty {
-            // Read from the client by a former owner, and not passed on.
+        // Read from the client by a former owner, and not passed on.
+        let early = state.received + parcel.unread
+        if !early.isEmpty {
             if let snapshot = upstreamSnapshot.take() {
                 var connection = Connection(resuming: snapshot)
-                guard (try? connection.send(state.received.span.bytes)) != nil else { return nil }
+                guard (try? connection.send(early.span.bytes)) != nil else { return nil }
                 upstreamSnapshot = connection.suspend()
             } else {
-                second.unsent += state.received
+                second.unsent += early
             }
         }
         let (received, unsent, annotations) = (parcel.received, parcel.unsent, parcel.metadata.annotations)
