@@ -76,9 +76,11 @@ import Testing
         let (stream, log) = AsyncStream.makeStream(of: String.self)
         var words = stream.makeAsyncIterator()
         let arrived = Expectation<any Channel>()
+        let ended = Expectation<Void>()
         let bootstrap = {
             var bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
                 try channel.syncOptions?.setOption(.autoRead, value: false)
+                try channel.pipeline.syncOperations.addHandler(EndWitness(ended), position: .first)
                 try channel.pipeline.syncOperations.addHandler(Witness(log, arrived))
             }
             bootstrap.options.allowsHalfClosure = true
@@ -88,8 +90,8 @@ import Testing
         let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "halfclose")
         let channel = try await arrived.value()
         try await channel.writeAndFlush(ByteBuffer(string: "answer"))
-        // By then the peer has said everything and ended its side, and the channel has read it.
         #expect(try await peer.line("answer ") == "answer")
+        try await ended.value("the peer's end")
         try await channel.eventLoop.submit {
             log.yield("asked")
             channel.read()
@@ -251,5 +253,18 @@ final class Flood: ChannelInboundHandler {
         }
         guard let handler = try? context.pipeline.syncOperations.connectionHandler() else { return }
         stopped.fulfil(count < 10_000 ? handler.pendingByteCount : .max)
+    }
+}
+
+/// Stands before the connection's handler and tells when the channel has read the peer's end.
+final class EndWitness: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let ended: Expectation<Void>
+
+    init(_ ended: Expectation<Void>) { self.ended = ended }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        context.fireUserInboundEventTriggered(event)
+        if event as? ChannelEvent == .inputClosed { ended.fulfil(()) }
     }
 }
