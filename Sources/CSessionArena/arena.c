@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
-#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -37,8 +36,6 @@ int arena_memory(uint64_t size) {
     }
     return fd;
 }
-
-void arena_trim_heap(void) { malloc_trim(0); }
 
 static int counters(int fd, struct tcp_info *info) {
     socklen_t length = sizeof *info;

@@ -31,6 +31,8 @@ package struct ArenaPreparation: ~Copyable {
         for (leg, descriptor) in [(LegIndex.client, client), (.upstream, upstream)] {
             Leg.watch(descriptor, leg, at: name.slot, for: Leg.firstInterest, EPOLL_CTL_ADD, in: epoll)
         }
+        // So that its page is mapped when the sessions wait.
+        if 0..<arena.slotCount ~= name.slot { _ = arena_phase(arena.slot(name.slot)) }
         if let former = sockets.updateValue((client, upstream), forKey: name) { drop(name, former) }
     }
 

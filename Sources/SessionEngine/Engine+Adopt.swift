@@ -66,10 +66,10 @@ extension Engine {
         if portion == .max { takeOverAll() }
     }
 
-    /// Takes over some of those that are left.
-    mutating func takeOverPortion() {
+    /// Takes over some of those that are left; few while others have something to do.
+    mutating func takeOverPortion(isBusy: Bool = false) {
         guard isTakingOver else { return }
-        for _ in 0..<portion {
+        for _ in 0..<(isBusy ? max(1, portion / 16) : portion) {
             guard let index = backlog.takeNext() else { break }
             takeOver(index, isAwaited: false)
         }

@@ -40,6 +40,7 @@ package struct Engine: ~Copyable {
     /// Why each session that could not be taken over was not.
     package internal(set) var lost: [LostSession] = []
     private var hasArena = true
+    private var isRoused = false
     /// Sessions that are taken over later.
     var backlog: Backlog
     var isTakingOver = true
@@ -149,6 +150,12 @@ package struct Engine: ~Copyable {
         return released
     }
 
+    /// Whether a step has returned for the eventfd(2) since this was asked last.
+    mutating func takeRousing() -> Bool {
+        defer { isRoused = false }
+        return isRoused
+    }
+
     // MARK: Work
 
     /// Works until no session is left.
@@ -165,7 +172,10 @@ package struct Engine: ~Copyable {
             epoll, &reports, Int32(reports.count), isAwaited ? 0 : untilNextTime(atMost: milliseconds))
         for number in 0..<max(0, Int(count)) {
             let report = reports[number]
-            guard report.data.u64 != .max else { continue }
+            guard report.data.u64 != .max else {
+                isRoused = true
+                continue
+            }
             let index = Int(report.data.u64 >> 1)
             guard isTaken(index) else {
                 // What it is ready for it says again, if the session can go on with that.
@@ -176,7 +186,7 @@ package struct Engine: ~Copyable {
             let isReadable = report.events & (EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0
             turn(index, readable: isReadable ? leg : nil)
         }
-        takeOverPortion()
+        takeOverPortion(isBusy: count > 0)
         feedStarved()
         lookAtTime()
     }
@@ -379,6 +389,6 @@ package struct Engine: ~Copyable {
         pool.cool(arena)
         guard hasRested else { return }
         hasRested = false
-        arena_trim_heap()
+        Heap.trim()
     }
 }

@@ -287,6 +287,7 @@ package final class SessionLoop: Sendable {
     }
 
     private func run(_ preparation: consuming ArenaPreparation, _ start: Start) {
+        thread_prefer_latency()
         do throws(ArenaError) {
             try work(preparation, start)
         } catch {
@@ -363,8 +364,10 @@ package final class SessionLoop: Sendable {
         tell(&engine)
         while true {
             // Before the commands are taken, so that one that comes after them wakes the loop again.
-            var count: UInt64 = 0
-            _ = read(wake, &count, 8)
+            if engine.takeRousing() {
+                var count: UInt64 = 0
+                _ = read(wake, &count, 8)
+            }
             let (commands, isStopping) = queue.withLock { queue in
                 defer {
                     queue.commands = []

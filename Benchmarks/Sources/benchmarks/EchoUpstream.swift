@@ -4,7 +4,7 @@ final class EchoUpstream {
     private let program: Program
 
     init() throws {
-        program = try Program(Proxy.roomy + ["python3", "-c", Self.text], core: 0, isHeard: true)
+        program = try Program(Program.prompt + Proxy.roomy + ["python3", "-c", Self.text], core: 0, isHeard: true)
         guard let port = Int(try program.line()) else { throw BenchmarkError("the echo has no port") }
         self.port = port
     }

@@ -18,6 +18,7 @@ final class PingingClient: Sendable {
         let client = try TLSEchoClient(ClientSocket("127.0.0.1", port: UInt16(port)))
         nonisolated(unsafe) let pinged = client
         Thread.detachNewThread { [self] in
+            Program.makePrompt()
             let clock = ContinuousClock()
             while !state.withLock({ $0.isStopped }) {
                 do {

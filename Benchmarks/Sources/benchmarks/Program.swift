@@ -38,6 +38,30 @@ final class Program {
         return process.terminationStatus == 0
     }
 
+    /// Runs a program before everything else whenever it has something to do, where that is allowed (CAP_SYS_NICE): it is not
+    /// what is measured.
+    static let prompt: [String] = {
+        let words = ["chrt", "-r", "\(promptPriority)"]
+        let isAllowed = (try? Program(words + ["true"], isHeard: true).succeeded()) ?? false
+        return isAllowed ? words : []
+    }()
+
+    /// Likewise for the calling thread.
+    static func makePrompt() {
+        var parameters = sched_param(sched_priority: promptPriority)
+        pthread_setschedparam(pthread_self(), SCHED_RR, &parameters)
+    }
+
+    private static let promptPriority: CInt = 10
+
+    /// Binds all its threads, and those of its children, to a processor.
+    func bind(to core: Int) throws {
+        for id in family {
+            let isBound = try Program(["taskset", "-a", "-c", "-p", "\(core)", "\(id)"], isHeard: true).succeeded()
+            guard isBound else { throw BenchmarkError("process \(id) cannot be bound to processor \(core)") }
+        }
+    }
+
     func say(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data("\(line)\n".utf8)) }
 
     /// Reads what it prints until it has printed `words`.

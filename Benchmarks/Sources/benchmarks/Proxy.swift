@@ -98,6 +98,8 @@ final class Proxy {
         }
         program = try isPinned ? Program(arguments, core: core) : Program(Proxy.roomy + arguments)
         try awaitListener(port, "\(kind)")
+        // hitch binds each of its workers to a processor of its own choice.
+        if isPinned, let core { try program.bind(to: core) }
     }
 
     /// What a process needs for the sockets of ten thousand proxied connections.

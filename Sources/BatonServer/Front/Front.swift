@@ -46,6 +46,7 @@ final class Front: @unchecked Sendable {
     } ended: { [self] in
         stopDrain(askedBy: $0)
     }
+    private let heap: HeapRest
     let inquiries: Inquiries
     let tally: SharedTally
     /// The parent of all processes of the server.
@@ -92,12 +93,18 @@ final class Front: @unchecked Sendable {
         self.tally = SharedTally(tally)
         loop = group.next()
         inquiries = Inquiries(on: loop)
+        heap = HeapRest(on: loop)
         logger = SharedLogger("baton", level: configuration.logLevel.swiftLog)
         admission = Admission(configuration.limits)
         self.policy = CurrentPolicy(policy, keys: keys, on: loop, logger)
         self.listening = try Listening(listening, control: control.descriptor, logger)
         ended = loop.makePromise()
-        admission.whenEmpty { [self] in loop.execute { self.look() } }
+        admission.whenEmpty { [self] in
+            loop.execute {
+                self.look()
+                self.heap.restSoon()
+            }
+        }
         ended.futureResult.whenComplete { [self] _ in workerPool.endHeartbeat() }
     }
 

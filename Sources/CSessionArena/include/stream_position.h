@@ -9,9 +9,6 @@
 // A memfd of `size` bytes that can neither shrink nor grow, or a negative errno value.
 int arena_memory(uint64_t size);
 
-// Gives whole free pages of the process's heap back to the system.
-void arena_trim_heap(void);
-
 struct stream_position {
     uint64_t read;     // bytes that read(2) has given since the socket was made
     uint64_t written;  // bytes that write(2) has taken, and one more on a socket that connected
