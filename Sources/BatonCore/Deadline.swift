@@ -5,13 +5,8 @@ public struct Deadline: Sendable, Hashable, Comparable {
 
     /// `duration` from now; at once if it is negative.
     public static func after(_ duration: Duration) -> Deadline {
-        let (seconds, attoseconds) = duration.components
-        guard seconds >= 0, attoseconds >= 0 else { return Deadline(nanoseconds: MonotonicTime.now) }
-        let (whole, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return .never }
-        let (sum, tooLate) = whole.addingReportingOverflow(UInt64(attoseconds / 1_000_000_000))
-        let (moment, later) = MonotonicTime.now.addingReportingOverflow(sum)
-        return tooLate || later ? .never : Deadline(nanoseconds: moment)
+        let (moment, overflow) = MonotonicTime.now.addingReportingOverflow(duration.nanoseconds)
+        return overflow ? .never : Deadline(nanoseconds: moment)
     }
 
     /// A moment that has passed: look, but do not wait.

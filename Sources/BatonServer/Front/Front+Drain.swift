@@ -30,9 +30,7 @@ extension Front {
         Drain.Surroundings(
             loop: loop, log: log,
             workers: { [unowned self] in workers.filter { $0.state == .ready } },
-            hasNewcomers: { [unowned self] in
-                admission.present > 0 || workers.contains { !$0.underWay.isEmpty }
-            },
+            hasNewcomers: { [unowned self] in admission.present > 0 || placer.isAwaiting },
             ports: { [unowned self] in listening.ports },
             socket: { [unowned self] in migration.socket },
             order: { [unowned self] in migration.send($0) },

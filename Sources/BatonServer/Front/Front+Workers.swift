@@ -21,7 +21,7 @@ extension Front {
             received: { [self] in received($0, from: $1) },
             ended: { [self] in ended($0) },
             // What it has not been offered goes to others at once; what it has been offered comes back with the offer's end.
-            isSilent: { [self] in senders[$0.socket]?.recall() },
+            isSilent: { [self] in placer.recall(from: $0.socket) },
             changed: { [self] sockets in
                 if !sockets.isEmpty { tellPredecessor(.workers(sockets)) }
                 migration.send(.workers(sockets))
@@ -42,10 +42,7 @@ extension Front {
         case .report: upgrade?.tellProgress()
         case .sources(let changes, let placed):
             change(changes, of: worker)
-            for placement in placed {
-                guard let source = worker.underWay.remove(placement) else { continue }
-                admission.release(from: source)
-            }
+            placer.arrived(placed, at: worker.socket)
         case .listing(let listing): inquiries.answered(listing, by: worker.number)
         case .migrated(let sweep, let handedOver, let returned, let left):
             drain?.migrated(worker, sweep: sweep, handedOver: handedOver, returned: returned, left: left)
@@ -70,8 +67,7 @@ extension Front {
         inquiries.ended(worker.number)
         tally.withLock { $0.workerEnded(worker.report) }
         for (source, number) in worker.sources { admission.release(from: source, count: number) }
-        admission.release(from: worker.underWay.removeAll())
-        senders[worker.socket] = nil
+        placer.forget(worker.socket)
         drain?.workerEnded(worker)
         reloads.ended(worker.number)
     }

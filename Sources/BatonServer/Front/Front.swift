@@ -29,12 +29,10 @@ final class Front: @unchecked Sendable {
     let listening: Listening
     private(set) lazy var workerPool = WorkerPool(
         in: ControlSocket.runtimeDirectory(control.path), on: loop, logger, keeper, workerActions)
-    /// Counts connections given to workers; no other server of the line has the same numbers.
-    var lastPlacement = UInt64(UInt32(bitPattern: getpid())) << 32
     /// Fulfilled when all processes of the server are ready.
     private var readiness: EventLoopPromise<Void>?
-    var senders: [String: ParcelSender] = [:]
-    var successorTurn = 0
+    /// Gives connections to workers and programs.
+    private(set) lazy var placer = makePlacer()
     /// The server before this one.
     private let predecessor: Predecessor?
     /// The last upgrade.

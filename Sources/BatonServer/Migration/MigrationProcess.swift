@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import BatonNIO
 internal import CLinuxSockets
 internal import Dispatch
@@ -32,7 +33,11 @@ final class MigrationProcess: @unchecked Sendable {
     private let counts = Mutex(MigrationCounts())
     private let settlement = PlacementCount()
     private let underWay = UnderWay()
-    private var placer: ParcelPlacer?
+    /// Used on `placing` only.
+    private var placer: Placer?
+    private let placing = DispatchQueue(label: "baton.placer")
+    /// The parcel sockets of this host's workers.
+    private let workers = Mutex<[String]>([])
     private var inbox: ParcelReceiver?
     /// Used on `work` only, and on the inbox's thread while a worker offers, which the front asks of one at a time.
     private let departure = Mutex<DepartureBox?>(nil)
@@ -75,7 +80,7 @@ final class MigrationProcess: @unchecked Sendable {
     private func perform(_ order: MigrationOrder) {
         switch order {
         case .configure(let setup): start(setup)
-        case .workers(let paths): placer?.use(paths)
+        case .workers(let paths): use(paths)
         case .begin(let peer, let isDryRun): begin(peer, isDryRun: isDryRun)
         case .sweep: departure.withLock { $0 }?.departure.beginSweep()
         case .steerNewcomers(let ports):
@@ -110,10 +115,8 @@ final class MigrationProcess: @unchecked Sendable {
             configuration = try Configuration(file: setup.file, arguments: setup.flags)
             log.logLevel = configuration.logLevel.swiftLog
             handshake = try PeerHandshake(configuration)
-            placer = ParcelPlacer(log: log) { [settlement, underWay] placed, lost in
-                settlement.add(placed: placed, lost: lost)
-                underWay.end(placed + lost)
-            }
+            let placer = makePlacer()
+            placing.sync { self.placer = placer }
             let inbox = try ParcelReceiver(at: setup.socket) { [self] parcel in
                 verdict(on: parcel)
             } received: { [self] boxes in
@@ -157,7 +160,7 @@ final class MigrationProcess: @unchecked Sendable {
         }
         do {
             let link = try handshake.connect(to: peer)
-            let departure = try Departure(link, network, hop: hop) { [self] parcel in keep(parcel) }
+            let departure = try Departure(link, network, hop: hop) { [self] parcel in place(parcel) }
             if !isDryRun { try departure.prepare() }
             self.departure.withLock { $0 = DepartureBox(departure, isDryRun: isDryRun) }
             tell(.begun)
@@ -178,7 +181,7 @@ final class MigrationProcess: @unchecked Sendable {
     private func move(_ boxes: [DetachedConnection]) {
         guard let box = departure.withLock({ $0 }) else {
             // The drain ended between the verdict and the commit.
-            for box in boxes { if let parcel = box.take() { keep(parcel) } }
+            for box in boxes { if let parcel = box.take() { place(parcel) } }
             return
         }
         let before = box.departure.tally
@@ -192,9 +195,50 @@ final class MigrationProcess: @unchecked Sendable {
         }
     }
 
-    private func keep(_ parcel: consuming Parcel) {
+    // MARK: Workers
+
+    private func use(_ paths: [String]) {
+        workers.withLock { $0 = paths }
+        placing.async { self.placer?.forget(allBut: paths) }
+    }
+
+    /// Gives the connection to the next worker of this host.
+    private func place(_ parcel: consuming Parcel) {
+        parcel.metadata.stampDetached()
         underWay.add()
-        placer?.place(parcel)
+        let box = ParcelBox(parcel)
+        placing.async { [self] in
+            if let parcel = box.take() { placer?.place(parcel) }
+        }
+    }
+
+    /// A target that names another program is no reason to give a connection there: what programs were given never comes
+    /// here, and another host has no say in who is connected to.
+    private func makePlacer() -> Placer {
+        let settled = { @Sendable [settlement, underWay] (placed: Int, lost: Int) in
+            settlement.add(placed: placed, lost: lost)
+            underWay.end(placed + lost)
+        }
+        return Placer(
+            .migrants,
+            .init(
+                choose: { [unowned self] _ in .inTurn(workers.withLock { $0 }) },
+                delivered: { delivery in
+                    if delivery.handedOver + delivery.lost > 0 { settled(delivery.handedOver, delivery.lost) }
+                },
+                abandoned: { [log] _, reason in
+                    log.error("a connection is closed, because no worker takes it", metadata: ["reason": "\(reason)"])
+                    settled(0, 1)
+                },
+                run: { [placing] delay, task in
+                    let task = DispatchWorkItem(block: task)
+                    if let delay {
+                        placing.asyncAfter(
+                            deadline: .now() + .nanoseconds(Int(clamping: delay.nanoseconds)), execute: task)
+                    } else {
+                        placing.async(execute: task)
+                    }
+                }))
     }
 
     @discardableResult
@@ -208,15 +252,13 @@ final class MigrationProcess: @unchecked Sendable {
     // MARK: Coming
 
     private func serve(_ link: PeerLink, of peer: String) {
-        guard let placer else { return }
         do {
             let isTaken = take(.arriving)
             defer { if isTaken { activity.withLock { $0 = .none } } }
             let arrivals = PeerArrivals(
                 link, network, settlement: settlement, underWay: underWay, log: log
-            ) { [underWay] parcel in
-                underWay.add()
-                placer.place(parcel)
+            ) { [self] parcel in
+                place(parcel)
             } counted: { [self] arrived, failed in
                 counts.withLock { counts in
                     counts.arrived += arrived

@@ -47,7 +47,7 @@ extension Worker {
         case nil: session = RoutingSession(self, target: nil, parcel.metadata)
         case .echo: session = EchoSession(self, target: .echo, parcel.metadata)
         case .hello: session = HelloSession(self, target: .hello, parcel.metadata)
-        case .worker(let path): return handOut(parcel, to: path)
+        case .worker: return handOut(parcel)
         case .upstream(let name) where parcel.metadata.isCancelRequest:
             session = CancelSession(self, upstream: name, parcel.metadata)
         case .upstream(let name): session = OpeningSession(self, upstream: name, parcel.metadata)
@@ -100,7 +100,7 @@ extension Worker {
     func handOver() {
         guard case .handingOver(let paths) = phase else { return endIfDone() }
         isAccepting.withLock { $0 = false }
-        guard !paths.isEmpty, connectionCount > underWayToPrograms else { return endIfDone() }
+        guard !paths.isEmpty, connectionCount > programs.count else { return endIfDone() }
         guard underWay == 0, !isGathering else { return }
         isGathering = true
         var boxes: [ParcelBox] = []

@@ -41,14 +41,12 @@ final class Worker: @unchecked Sendable {
     var report = WorkerReport()
     var inbox: ParcelReceiver?
     var senders: [String: ParcelSender] = [:]
-    /// Those to programs of somebody else's.
-    var programs: [String: ParcelSender] = [:]
+    /// Gives connections to programs of somebody else's, whose patience is not that of a drain.
+    private(set) lazy var programs = makeProgramPlacer()
     /// The drain of this host, as far as it has come.
     var sweep: MigrationSweep?
     /// Connections on their way to another worker: not served here, and not gone either.
     var underWay = 0
-    /// Likewise, on their way to programs of somebody else's, whose patience is not that of a drain.
-    var underWayToPrograms = 0
     var recentPauses = RecentPauses()
     private let faultLog = FaultLog()
     private var throttle = LineThrottle<String>()
@@ -274,7 +272,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Counting
 
     /// Connections that are here, or on their way to where they are not counted yet.
-    var connectionCount: Int { sessions.count + relays.count + underWay + underWayToPrograms }
+    var connectionCount: Int { sessions.count + relays.count + underWay + programs.count }
 
     func remember(_ session: Session) {
         sessions[session.id] = session

@@ -25,10 +25,6 @@ final class WorkerHandle {
     var isReplaced = false
     /// How many other workers it knows.
     var siblings = 0
-    /// Connections given to it that its reports do not count yet.
-    var underWay = Placements()
-    /// Whether what has been under way for too long is about to be looked for.
-    var isSweepDue = false
     /// Its connections, by source.
     private(set) var sources: [IPAddress?: Int] = [:]
     /// A process has ended when it is gone and all that it said has been read.
@@ -50,8 +46,6 @@ final class WorkerHandle {
 
     /// For status and the admin page.
     var stateName: String { silentSince == nil || state == .gone ? state.rawValue : "silent" }
-
-    var load: Int { report.connections + underWay.count }
 
     func change(_ source: IPAddress?, by number: Int) {
         let count = sources[source, default: 0] + number
