@@ -3,9 +3,9 @@ struct RoundRobin {
     private var turn = 0
 
     /// The next; `nil` if there is none.
-    mutating func next<Element>(of elements: [Element]) -> Element? {
+    mutating func next<Elements: RandomAccessCollection>(of elements: Elements) -> Elements.Element? {
         guard !elements.isEmpty else { return nil }
         turn = (turn + 1) % elements.count
-        return elements[turn]
+        return elements[elements.index(elements.startIndex, offsetBy: turn)]
     }
 }

@@ -110,6 +110,11 @@ final class Relays {
     /// Where they come from, each as often as there are relays of it.
     var sources: [IPAddress?] { entries.values.map(\.source) }
 
+    /// At most so many that are here, whichever.
+    func numbers(upTo count: Int) -> [UInt64] {
+        Array(entries.lazy.filter { !$0.value.isLeaving }.prefix(max(0, count)).map(\.key))
+    }
+
     /// Those that this sweep of a drain has not asked for.
     func numbers(withoutSweep mark: [UInt8]) -> [UInt64] {
         entries.filter { !$0.value.isLeaving && $0.value.sweep != mark }.map(\.key)
@@ -226,11 +231,6 @@ final class Relays {
                 }
             }
         }
-    }
-
-    /// Takes at most `count` out, whichever.
-    func take(upTo count: Int, _ answer: @escaping ([Taken]) -> Void) {
-        take(Array(entries.lazy.filter { !$0.value.isLeaving }.prefix(max(0, count)).map(\.key)), answer)
     }
 
     private func taken(_ parcel: SessionParcel) -> Taken? {

@@ -118,7 +118,7 @@ class Session {
         worker.loop.execute {
             let session = session.value
             session.movesAt = nil
-            if !session.hasEnded { session.worker.moveOn(session) }
+            if !session.hasEnded { session.worker.moveOn([session.id]) }
         }
     }
 

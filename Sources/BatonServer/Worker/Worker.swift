@@ -31,22 +31,18 @@ final class Worker: @unchecked Sendable {
     private(set) var router = Router(routes: [:])
     var phase = Phase.starting
     var siblings: [String] = []
-    var nextSibling = 0
     /// Those that NIO serves: the client alone is there, or its upstream is being connected.
     var sessions: [UInt64: Session] = [:]
     /// Those that the engine serves.
     private(set) lazy var relays = Relays(on: loop) { [unowned self] event in heard(event) }
-    /// Whether connections are being taken out of the engine, to be handed over.
-    var isGathering = false
     var report = WorkerReport()
     var inbox: ParcelReceiver?
-    var senders: [String: ParcelSender] = [:]
+    /// Gives sessions to other workers, and to other hosts.
+    private(set) lazy var offers = makeOffers()
     /// Gives connections to programs of somebody else's, whose patience is not that of a drain.
     private(set) lazy var programs = makeProgramPlacer()
     /// The drain of this host, as far as it has come.
     var sweep: MigrationSweep?
-    /// Connections on their way to another worker: not served here, and not gone either.
-    var underWay = 0
     var recentPauses = RecentPauses()
     private let faultLog = FaultLog()
     private var throttle = LineThrottle<String>()
@@ -90,9 +86,7 @@ final class Worker: @unchecked Sendable {
         case .reconfigure(let file, let flags, let turn): reconfigure(file, flags, turn)
         case .siblings(let paths):
             siblings = paths
-            if case .serving = phase {
-                for (path, sender) in senders where !paths.contains(path) { sender.recall() }
-            }
+            if case .serving = phase { offers.recall(allBut: paths) }
             link?.send(.acquainted(paths.count))
         case .beat: link?.send(.beat)
         case .list(let request): list(request)
@@ -272,7 +266,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Counting
 
     /// Connections that are here, or on their way to where they are not counted yet.
-    var connectionCount: Int { sessions.count + relays.count + underWay + programs.count }
+    var connectionCount: Int { sessions.count + relays.count + offers.count + programs.count }
 
     func remember(_ session: Session) {
         sessions[session.id] = session
