@@ -254,13 +254,13 @@ final class Worker: @unchecked Sendable {
         endIfDone()
     }
 
-    /// Closes every connection in order, and ends, at the latest a second later.
+    /// Closes every connection in order, and ends, `WorkerTimes.closing` later at the latest.
     private func closeAll() {
         phase = .finishing
         for session in Array(sessions.values) { _ = session.closeOnce() }
         relays.closeAll()
         endIfDone()
-        loop.scheduleTask(in: .seconds(1)) { self.stop() }
+        loop.scheduleTask(in: WorkerTimes.closing.timeAmount) { self.stop() }
     }
 
     // MARK: Counting
@@ -288,7 +288,7 @@ final class Worker: @unchecked Sendable {
     /// - Parameter isElsewhere: its next owner counts it soon. Counted by nobody in between, it would let one too many in.
     func left(from source: IPAddress?, isElsewhere: Bool) {
         if isElsewhere {
-            loop.scheduleTask(in: Self.reportDelay * 4) { [turn = frontTurn] in
+            loop.scheduleTask(in: WorkerTimes.countedAfterLeaving.timeAmount) { [turn = frontTurn] in
                 // Another front has not been told of it.
                 if turn == self.frontTurn { self.discount(source) }
             }
@@ -303,14 +303,12 @@ final class Worker: @unchecked Sendable {
         reportSoon()
     }
 
-    private static let reportDelay = TimeAmount.milliseconds(50)
-
     /// Tells the front, not more often than it can matter.
     func reportSoon() {
         report.connections = connectionCount
         guard !reportIsDue else { return }
         reportIsDue = true
-        loop.scheduleTask(in: Self.reportDelay) { [self] in
+        loop.scheduleTask(in: WorkerTimes.reportDelay.timeAmount) { [self] in
             reportIsDue = false
             report.connections = connectionCount
             sendReport()
@@ -334,7 +332,8 @@ final class Worker: @unchecked Sendable {
         idleSweep?.cancel()
         idleSweep = nil
         guard let shortest = configuration.listeners.values.compactMap(\.idleTime).min() else { return }
-        let interval = min(max(shortest / 4, .milliseconds(250)), .seconds(60)).timeAmount
+        let look = WorkerTimes.idleLook
+        let interval = min(max(shortest / 4, look.lowerBound), look.upperBound).timeAmount
         idleSweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in closeIdle() }
     }
 
@@ -491,13 +490,13 @@ final class Worker: @unchecked Sendable {
 
     /// When the event loop turned last; read on the inbox's thread, which goes on when the loop does not.
     private let lastTurn = Atomic<UInt64>(0)
-    /// Without a turn for this long nothing is taken: nobody would serve it.
-    private static let longestTurn: UInt64 = 2_000_000_000
 
     private func turned() {
         lastTurn.store(MonotonicTime.now, ordering: .relaxed)
-        loop.scheduleTask(in: .milliseconds(250)) { self.turned() }
+        loop.scheduleTask(in: WorkerTimes.turn.timeAmount) { self.turned() }
     }
 
-    var isTurning: Bool { MonotonicTime.now < lastTurn.load(ordering: .relaxed) + Self.longestTurn }
+    var isTurning: Bool {
+        MonotonicTime.now < lastTurn.load(ordering: .relaxed) + WorkerTimes.longestTurn.nanoseconds
+    }
 }
