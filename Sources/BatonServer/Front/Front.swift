@@ -31,8 +31,9 @@ final class Front: @unchecked Sendable {
         in: ControlSocket.runtimeDirectory(control.path), on: loop, logger, keeper, workerActions)
     /// Fulfilled when all processes of the server are ready.
     private var readiness: EventLoopPromise<Void>?
-    /// Gives connections to workers and programs.
-    private(set) lazy var placer = makePlacer()
+    /// Gives connections to workers and programs. No other server of the line has the same numbers.
+    private(set) lazy var placer = Placer(
+        .newcomers, numberedAfter: UInt64(UInt32(bitPattern: getpid())) << 32, placementActions)
     /// The server before this one.
     private let predecessor: Predecessor?
     /// The last upgrade.

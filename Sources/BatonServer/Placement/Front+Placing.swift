@@ -1,7 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Glibc
 internal import Handoff
 internal import Logging
 internal import NIOCore
@@ -15,34 +14,31 @@ extension Front {
         loop.execute { [self] in placer.place(box, order) }
     }
 
-    func makePlacer() -> Placer {
-        // No other server of the line has the same numbers.
-        let number = UInt64(UInt32(bitPattern: getpid())) << 32
-        return Placer(
-            .newcomers, numberedAfter: number,
-            .init(
-                choose: { [unowned self] in receivers(of: $0) },
-                delivered: { [unowned self] in delivered($0) },
-                waits: { [unowned self] _, reason in
-                    log.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
-                },
-                abandoned: { [unowned self] order, reason in
-                    log.error(
-                        "a connection is closed, because nobody takes it",
-                        metadata: [
-                            "target": "\(order.target.map { "\($0)" } ?? "undecided")", "reason": "\(reason)",
-                        ])
-                    admission.dismiss(from: order.source)
-                },
-                released: { [admission] in admission.release(from: $0) },
-                adopted: { [admission] in admission.adopt(from: $0) },
-                doubted: { [unowned self] count, path in
-                    let worker = workers.first { $0.socket == path }
-                    log.warning(
-                        "connections in doubt are counted no more",
-                        metadata: ["count": "\(count)", "worker": "\(worker?.number ?? 0)"])
-                },
-                run: { [loop] in loop.run(after: $0, $1) }))
+    /// What is done here for the placer.
+    var placementActions: Placer.Actions {
+        Placer.Actions(
+            choose: { [self] in receivers(of: $0) },
+            delivered: { [self] in delivered($0) },
+            waits: { [self] _, reason in
+                log.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
+            },
+            abandoned: { [self] order, reason in
+                log.error(
+                    "a connection is closed, because nobody takes it",
+                    metadata: [
+                        "target": "\(order.target.map { "\($0)" } ?? "undecided")", "reason": "\(reason)",
+                    ])
+                admission.dismiss(from: order.source)
+            },
+            released: { [admission] in admission.release(from: $0) },
+            adopted: { [admission] in admission.adopt(from: $0) },
+            doubted: { [self] count, path in
+                let worker = workers.first { $0.socket == path }
+                log.warning(
+                    "connections in doubt are counted no more",
+                    metadata: ["count": "\(count)", "worker": "\(worker?.number ?? 0)"])
+            },
+            run: { [loop] in loop.run(after: $0, $1) })
     }
 
     private func receivers(of order: PlacementOrder) -> PlacementPlan.Receivers {

@@ -6,7 +6,7 @@ internal import Handoff
 /// patience is over. It is used by one thread at a time, the one on which `run` has things done.
 final class Placer: @unchecked Sendable {
     /// What its owner decides and hears.
-    struct Callbacks {
+    struct Actions {
         /// Who may have this one.
         let choose: (PlacementOrder) -> PlacementPlan.Receivers
         /// An offer has ended. Of what has come back `waits` or `abandoned` tells, too.
@@ -25,13 +25,13 @@ final class Placer: @unchecked Sendable {
         let run: (_ delay: Duration?, @escaping @Sendable () -> Void) -> Void
     }
 
-    private let callbacks: Callbacks
+    private let actions: Actions
     private var plan: PlacementPlan
     private var senders: [String: ParcelSender] = [:]
 
-    init(_ limits: PlacementLimits, numberedAfter number: UInt64 = 0, _ callbacks: Callbacks) {
+    init(_ limits: PlacementLimits, numberedAfter number: UInt64 = 0, _ actions: Actions) {
         plan = PlacementPlan(limits, numberedAfter: number)
-        self.callbacks = callbacks
+        self.actions = actions
     }
 
     /// Parcels that no receiver has yet.
@@ -39,9 +39,6 @@ final class Placer: @unchecked Sendable {
 
     /// Whether a receiver has to tell of a parcel still.
     var isAwaiting: Bool { plan.isAwaiting }
-
-    /// How many parcels this receiver has been given and has not told of.
-    func awaitedCount(at path: String) -> Int { plan.awaitedCount(at: path) }
 
     // MARK: Placing
 
@@ -58,12 +55,12 @@ final class Placer: @unchecked Sendable {
     }
 
     private func offer(_ box: ParcelBox, _ order: PlacementOrder) {
-        guard let offer = plan.offer(order, to: callbacks.choose(order), at: MonotonicTime.now) else {
+        guard let offer = plan.offer(order, to: actions.choose(order), at: MonotonicTime.now) else {
             return retry(box, order, reason: "no worker is ready")
         }
         if let delay = offer.looksAfter { look(at: offer.path, after: delay) }
         guard let number = offer.number else {
-            callbacks.released([order.source])
+            actions.released([order.source])
             return sender(to: offer.path).send([box])
         }
         guard var parcel = box.take() else { return }
@@ -74,7 +71,7 @@ final class Placer: @unchecked Sendable {
     private func sender(to path: String) -> ParcelSender {
         if let sender = senders[path] { return sender }
         let sender = ParcelSender(reconnectingTo: path) { [self] delivery in
-            callbacks.run(nil) { self.delivered(delivery, by: path) }
+            actions.run(nil) { self.delivered(delivery, by: path) }
         }
         senders[path] = sender
         return sender
@@ -82,12 +79,12 @@ final class Placer: @unchecked Sendable {
 
     private func delivered(_ delivery: ParcelSender.Delivery, by path: String) {
         plan.settle(delivery.handedOver + delivery.lost)
-        callbacks.delivered(delivery)
+        actions.delivered(delivery)
         for box in delivery.returned {
             guard var parcel = box.take() else { continue }
             var order = PlacementOrder(parcel.metadata)
             order.avoided = path
-            if plan.remove(parcel.metadata.takePlacement() ?? 0, at: path) == nil { callbacks.adopted(order.source) }
+            if plan.remove(parcel.metadata.takePlacement() ?? 0, at: path) == nil { actions.adopted(order.source) }
             retry(ParcelBox(parcel), order, reason: delivery.reason ?? "the worker did not take it")
         }
     }
@@ -95,11 +92,11 @@ final class Placer: @unchecked Sendable {
     private func retry(_ box: ParcelBox, _ order: PlacementOrder, reason: String) {
         switch plan.retry(order, at: MonotonicTime.now) {
         case .after(let delay):
-            callbacks.waits(order, reason)
-            callbacks.run(delay) { [self] in offer(box, order) }
+            actions.waits(order, reason)
+            actions.run(delay) { [self] in offer(box, order) }
         case .givenUp:
             _ = box.take()
-            callbacks.abandoned(order, reason)
+            actions.abandoned(order, reason)
         }
     }
 
@@ -108,7 +105,7 @@ final class Placer: @unchecked Sendable {
     /// A receiver tells that it has these.
     func arrived(_ numbers: [UInt64], at path: String) {
         for number in numbers {
-            if let source = plan.remove(number, at: path) { callbacks.released([source]) }
+            if let source = plan.remove(number, at: path) { actions.released([source]) }
         }
     }
 
@@ -117,7 +114,7 @@ final class Placer: @unchecked Sendable {
 
     /// A receiver is gone.
     func forget(_ path: String) {
-        callbacks.released(plan.removeAll(at: path))
+        actions.released(plan.removeAll(at: path))
         senders[path] = nil
     }
 
@@ -128,10 +125,10 @@ final class Placer: @unchecked Sendable {
 
     /// What a receiver never tells of is not counted for ever.
     private func look(at path: String, after delay: Duration) {
-        callbacks.run(delay) { [self] in
+        actions.run(delay) { [self] in
             let overdue = plan.removeOverdue(at: path, at: MonotonicTime.now)
-            callbacks.released(overdue.sources)
-            if !overdue.sources.isEmpty { callbacks.doubted(overdue.sources.count, path) }
+            actions.released(overdue.sources)
+            if !overdue.sources.isEmpty { actions.doubted(overdue.sources.count, path) }
             if let delay = overdue.looksAfter { look(at: path, after: delay) }
         }
     }

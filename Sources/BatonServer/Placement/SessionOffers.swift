@@ -38,7 +38,7 @@ final class SessionOffers {
         case delivered(ParcelSender.Delivery)
     }
 
-    struct Callbacks {
+    struct Actions {
         /// A session that NIO serves.
         let session: (UInt64) -> Session?
         let serve: (consuming Parcel) -> Void
@@ -54,7 +54,7 @@ final class SessionOffers {
 
     private let loop: any EventLoop
     private let relays: Relays
-    private let callbacks: Callbacks
+    private let actions: Actions
     private var senders: [Way: ParcelSender] = [:]
     private var turn = RoundRobin()
     /// Batches that are being taken out of the engine.
@@ -63,10 +63,10 @@ final class SessionOffers {
     /// Connections on their way: not served here, and not gone either.
     private(set) var count = 0
 
-    init(of relays: Relays, on loop: any EventLoop, _ callbacks: Callbacks) {
+    init(of relays: Relays, on loop: any EventLoop, _ actions: Actions) {
         self.relays = relays
         self.loop = loop
-        self.callbacks = callbacks
+        self.actions = actions
     }
 
     /// Whether the end of anything is to be told still.
@@ -80,7 +80,7 @@ final class SessionOffers {
         while boxes.count + relayed.count < batch.limit, let number = batch.next() {
             if relays.isHere(number) {
                 relayed.append(number)
-            } else if let session = callbacks.session(number) {
+            } else if let session = actions.session(number) {
                 if batch.mayLeave(session), let box = detach(session) {
                     boxes.append(box)
                 } else {
@@ -106,18 +106,18 @@ final class SessionOffers {
             count += 1
             return ParcelBox(parcel)
         } catch {
-            callbacks.hindered(error)
+            actions.hindered(error)
             return nil
         }
     }
 
     private func send(_ boxes: [ParcelBox], of batch: Batch) {
-        guard !boxes.isEmpty else { return callbacks.settled(batch.purpose, .none) }
+        guard !boxes.isEmpty else { return actions.settled(batch.purpose, .none) }
         let receivers = batch.receivers()
         guard !receivers.isEmpty else {
             count -= boxes.count
             serve(boxes)
-            return callbacks.settled(batch.purpose, .kept)
+            return actions.settled(batch.purpose, .kept)
         }
         var shares = receivers.map { _ in [ParcelBox]() }
         for box in boxes {
@@ -152,12 +152,12 @@ final class SessionOffers {
     private func delivered(_ delivery: ParcelSender.Delivery, _ purpose: Purpose) {
         count -= delivery.count
         serve(delivery.returned)
-        callbacks.settled(purpose, .delivered(delivery))
+        actions.settled(purpose, .delivered(delivery))
     }
 
     private func serve(_ boxes: [ParcelBox]) {
         for box in boxes {
-            if let parcel = box.take() { callbacks.serve(parcel) }
+            if let parcel = box.take() { actions.serve(parcel) }
         }
     }
 
