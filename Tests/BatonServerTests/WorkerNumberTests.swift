@@ -7,8 +7,8 @@ struct WorkerNumberTests {
     @Test(
         "as many are started or taken out of service as differ from what a command, or else the configuration, says",
         arguments: [
-            (nil, 4, 0, .start(4)), (nil, 4, 3, .start(1)), (nil, 4, 4, nil), (nil, 4, 6, .drain(2)),
-            (2, 4, 4, .drain(2)), (8, 4, 4, .start(4)), (4, 1, 4, nil),
+            (nil, 4, 0, .start(4)), (nil, 4, 3, .start(1)), (nil, 4, 4, nil), (nil, 4, 6, .retire(2)),
+            (2, 4, 4, .retire(2)), (8, 4, 4, .start(4)), (4, 1, 4, nil),
         ] as [(Int?, Int, Int, WorkerCount.Change?)])
     func change(asked: Int?, configured: Int, active: Int, change: WorkerCount.Change?) {
         #expect(WorkerCount(asked: asked).change(active: active, configured: configured) == change)

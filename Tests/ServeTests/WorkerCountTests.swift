@@ -7,7 +7,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct WorkerCountTests {
     @Test(
-        "workers are added and drained by a command, while every connection lives on, and an upgrade keeps their number"
+        "workers are added and retired by a command, while every connection lives on, and an upgrade keeps their number"
     )
     func changes() throws {
         let server = try Server(["--upstream", "echo"], workers: 2)

@@ -79,7 +79,7 @@ extension StatusReport {
         package var pid: Int32
         /// Its number, which no other worker in the line of upgrades has; `nil` from an older server.
         package var number: Int?
-        /// What it is doing: `starting`, `ready`, `draining` while its connections go to others, or `silent` while it does
+        /// What it is doing: `starting`, `ready`, `retiring` while its connections go to others, or `silent` while it does
         /// not answer; it gets no new connections then.
         package var state: String?
         /// The connections it owns.

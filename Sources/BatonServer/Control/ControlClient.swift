@@ -23,7 +23,7 @@ package struct ControlClient: Sendable {
     /// The configuration's number holds again when that is changed.
     ///
     /// - Parameter count: 1 to 1,024.
-    /// - Returns: the state when the last worker has started; workers that are `draining` end with their last connection.
+    /// - Returns: the state when the last worker has started; workers that are `retiring` end with their last connection.
     /// - Throws: `RuntimeError` if the server cannot, or does not answer.
     package func setWorkers(_ count: Int) throws -> StatusReport {
         let connection = try open()

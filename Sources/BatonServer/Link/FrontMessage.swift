@@ -7,7 +7,7 @@ enum FrontMessage: Codable, Sendable {
     /// The parcel sockets of the other workers.
     case siblings([String])
     /// Hand every connection to these; take no more, and exit when none is left.
-    case drain(to: [String])
+    case handOver(to: [String])
     /// Those to whom connections were to go have failed: go on with what is left, and say ready if that can be.
     case resume
     /// Offer so many connections, of those that this sweep has not asked for, to the migration process.
@@ -20,4 +20,11 @@ enum FrontMessage: Codable, Sendable {
     case list(ListingRequest)
     /// Close what is left, and exit.
     case stop
+
+    enum CodingKeys: String, CodingKey {
+        case configure, reconfigure, siblings
+        // A front can have a worker of another version, and this is what it is called between them.
+        case handOver = "drain"
+        case resume, migrate, finish, beat, list, stop
+    }
 }

@@ -91,7 +91,7 @@ final class Worker: @unchecked Sendable {
         case .beat: link?.send(.beat)
         case .list(let request): list(request)
         case .migrate(let path, let sweep, let limit): migrate(to: path, sweep: sweep, limit: limit)
-        case .drain(let paths):
+        case .handOver(let paths):
             phase = .handingOver(paths)
             handOver()
         case .resume:

@@ -4,7 +4,7 @@
 struct WorkerCount {
     enum Change: Hashable {
         case start(Int)
-        case drain(Int)
+        case retire(Int)
     }
 
     /// What a worker that ends again and again before it is ready waits at most.
@@ -25,7 +25,7 @@ struct WorkerCount {
     /// What is to be done when so many take connections, or will. `nil`: nothing.
     func change(active: Int, configured: Int) -> Change? {
         let difference = wanted(configured: configured) - active
-        return difference == 0 ? nil : difference > 0 ? .start(difference) : .drain(-difference)
+        return difference == 0 ? nil : difference > 0 ? .start(difference) : .retire(-difference)
     }
 
     /// A worker is ready.

@@ -6,7 +6,7 @@ final class WorkerHandle {
     enum State: String {
         case starting, ready
         /// Gives its connections away.
-        case draining
+        case retiring
         case gone
     }
 

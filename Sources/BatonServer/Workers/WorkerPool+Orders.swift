@@ -11,14 +11,14 @@ extension WorkerPool {
 
     /// They get no new connections, and keep what they have until they are told where it goes.
     func takeOutOfService() {
-        for worker in workers { worker.state = .draining }
+        for worker in workers { worker.state = .retiring }
     }
 
     /// Has them hand over all they have.
     func handOver(to paths: [String]) {
         for worker in workers {
-            worker.state = .draining
-            worker.link?.send(.drain(to: paths))
+            worker.state = .retiring
+            worker.link?.send(.handOver(to: paths))
         }
     }
 

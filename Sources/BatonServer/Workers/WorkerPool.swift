@@ -73,7 +73,7 @@ final class WorkerPool: @unchecked Sendable {
     func adopt(_ kept: KeptWorker, _ descriptor: CInt) {
         let worker = WorkerHandle(number: kept.number, process: kept.process, pid: kept.pid, socket: kept.socket)
         worker.isAdopted = true
-        worker.state = kept.isOwn ? .ready : .draining
+        worker.state = kept.isOwn ? .ready : .retiring
         lastNumber = max(lastNumber, kept.number)
         log.notice(
             "a worker goes on without the front that it had",
@@ -83,8 +83,8 @@ final class WorkerPool: @unchecked Sendable {
             switch actions.moment() {
             case .stopping: link.send(.finish)
             case .replaced:
-                worker.state = .draining
-                link.send(.drain(to: actions.successors()))
+                worker.state = .retiring
+                link.send(.handOver(to: actions.successors()))
             case .starting, .serving, .replacing:
                 if kept.isOwn {
                     let (file, flags) = actions.settings()
@@ -184,7 +184,7 @@ final class WorkerPool: @unchecked Sendable {
     private func letGo(_ worker: WorkerHandle) {
         guard worker.state == .ready, case .serving = actions.moment(), !actions.isStopping() else { return }
         log.notice("a worker was asked to stop", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
-        drain([worker])
+        retire([worker])
         start()
     }
 
@@ -200,7 +200,7 @@ final class WorkerPool: @unchecked Sendable {
         tellSiblings()
         switch (actions.moment(), before) {
         case (.stopping, _), (.replaced, _): actions.hasLess()
-        case (_, .draining):
+        case (_, .retiring):
             log.info("a worker has ended", metadata: ["worker": "\(worker.number)", "pid": "\(worker.pid)"])
         case (.serving, .starting) where ending == .exited(0):
             // It was leaving already when it was to go on after a failed upgrade.
@@ -271,7 +271,7 @@ final class WorkerPool: @unchecked Sendable {
         let active = workers.filter { ($0.state == .ready && !$0.isReplaced) || $0.state == .starting }
         switch count.change(active: active.count, configured: actions.configured()) {
         case .start(let number): for _ in 0..<number { start() }
-        case .drain(let number): drain(active.suffix(number))
+        case .retire(let number): retire(active.suffix(number))
         case nil: tellSiblings()
         }
     }
@@ -279,7 +279,7 @@ final class WorkerPool: @unchecked Sendable {
     // MARK: Silence
 
     private func beat(_ worker: WorkerHandle) {
-        guard worker.state == .ready || worker.state == .draining, let link = worker.link else { return }
+        guard worker.state == .ready || worker.state == .retiring, let link = worker.link else { return }
         let limit = actions.silenceLimit().map { UInt64(clamping: $0.timeAmount.nanoseconds) }
         for step in worker.heartbeat.beat(at: MonotonicTime.now, limit: limit) {
             switch step {
@@ -323,8 +323,8 @@ final class WorkerPool: @unchecked Sendable {
     // MARK: Who takes connections
 
     /// Takes workers out of service: their connections go to the others.
-    private func drain(_ leaving: some Sequence<WorkerHandle>) {
-        for worker in leaving { worker.state = .draining }
+    private func retire(_ leaving: some Sequence<WorkerHandle>) {
+        for worker in leaving { worker.state = .retiring }
         tellSiblings()
     }
 
@@ -336,9 +336,9 @@ final class WorkerPool: @unchecked Sendable {
         switch actions.moment() {
         case .starting, .serving, .replacing:
             // Those that leave must not wait for one that has left.
-            for worker in workers where worker.state == .draining && worker.ending == nil {
+            for worker in workers where worker.state == .retiring && worker.ending == nil {
                 if ready.isEmpty, workers.contains(where: { $0.state == .ready }) { continue }
-                worker.link?.send(ready.isEmpty ? .finish : .drain(to: ready.map(\.socket)))
+                worker.link?.send(ready.isEmpty ? .finish : .handOver(to: ready.map(\.socket)))
             }
         case .replaced, .stopping: break
         }

@@ -13,7 +13,7 @@ struct ServeCommand: ParsableCommand {
         discussion: """
             Every key of the configuration file is a flag: --limits.connections 5000. A flag stands before the file. \
             Without a certificate a self-signed one is made; without an upstream a built-in page answers; --upstream \
-            echo sends every byte back. SIGHUP reads the configuration again, SIGUSR2 upgrades, SIGTERM drains.
+            echo sends every byte back. SIGHUP reads the configuration again, SIGUSR2 upgrades, SIGTERM shuts down.
             """)
 
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The flags above.", visibility: .hidden))
