@@ -19,7 +19,7 @@ public final class ClientContext: Sendable {
             verifiesServer = true
             verification = [1]
             guard SSL_CTX_set_default_verify_paths(context) == 1 else {
-                _ = LibraryError.drain()
+                _ = LibraryError.takeAll()
                 throw TLSConfigurationError(
                     code: .libraryFailure,
                     message: "the system's root certificates cannot be used; install ca-certificates, or name the roots"

@@ -36,7 +36,7 @@ public final class ClientSession: @unchecked Sendable {
             return d2i_SSL_SESSION(nil, &position, session.count)
         }
         guard let session else {
-            _ = LibraryError.drain()
+            _ = LibraryError.takeAll()
             throw TLSConfigurationError(
                 code: .badSession, message: "the bytes are no stored session; do a full handshake to get a new one")
         }

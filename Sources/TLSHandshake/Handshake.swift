@@ -250,7 +250,7 @@ public struct Handshake: ~Copyable, Sendable {
         var outcome = work(session)
         if case .failed = outcome {} else if session.hasInterleaved { outcome = session.refuse() }
         var produced = ByteQueue()
-        session.drain(to: &produced)
+        session.moveOutput(to: &produced)
         produced.withBytes { output.append($0) }
         if produced.count > 0 { hasAnswered = true }
         if case .failed(let error) = outcome { throw fail(session.describe(error, peer: peerName, role: role)) }

@@ -9,7 +9,7 @@ final class LibraryContext: @unchecked Sendable {
     init(_ role: Role, _ options: ProtocolOptions) throws(TLSConfigurationError) {
         ERR_clear_error()
         guard let pointer = SSL_CTX_new(role == .server ? TLS_server_method() : TLS_client_method()) else {
-            _ = LibraryError.drain()
+            _ = LibraryError.takeAll()
             throw TLSConfigurationError(
                 code: .libraryFailure, message: "OpenSSL could not make a context; check its installation")
         }
@@ -49,19 +49,19 @@ final class LibraryContext: @unchecked Sendable {
         guard isSet else {
             throw TLSConfigurationError(
                 code: .libraryFailure,
-                message: "this OpenSSL offers none of the suites given (\(LibraryError.drain().text)); add others")
+                message: "this OpenSSL offers none of the suites given (\(LibraryError.takeAll().text)); add others")
         }
         for group in options.groups {
             // One at a time, so that the error can name it.
             guard group.allSatisfy({ $0.isASCII && $0 != ":" }), baton_ssl_ctx_set_groups(pointer, group) == 1 else {
-                _ = LibraryError.drain()
+                _ = LibraryError.takeAll()
                 throw TLSConfigurationError(
                     code: .unsupportedGroup,
                     message: "key-exchange group '\(group)' is not supported; use names such as X25519, P-256, P-384")
             }
         }
         if !options.groups.isEmpty, baton_ssl_ctx_set_groups(pointer, options.groups.joined(separator: ":")) != 1 {
-            _ = LibraryError.drain()
+            _ = LibraryError.takeAll()
             throw TLSConfigurationError(
                 code: .unsupportedGroup, message: "the groups cannot be used together; name each once")
         }

@@ -10,7 +10,7 @@ struct LibraryError {
     var text: String
 
     /// Takes every error from the queue. Call it right after the failure, on the same thread.
-    static func drain() -> LibraryError {
+    static func takeAll() -> LibraryError {
         var last: UInt = 0
         while true {
             let code = ERR_get_error()

@@ -64,7 +64,7 @@ final class LibrarySession: @unchecked Sendable {
     }
 
     /// Moves what the library wants to send to the end of `queue`.
-    func drain(to queue: inout ByteQueue) {
+    func moveOutput(to queue: inout ByteQueue) {
         let waiting = BIO_ctrl_pending(output)
         guard waiting > 0 else { return }
         queue.append(minimum: waiting) { space in
@@ -93,7 +93,7 @@ final class LibrarySession: @unchecked Sendable {
         guard result != 1 else { return .done }
         let error = SSL_get_error(ssl, result)
         guard error != SSL_ERROR_WANT_READ else { return .needsInput }
-        return .failed(LibraryError.drain())
+        return .failed(LibraryError.takeAll())
     }
 
     /// Ends the library's part without a word to the peer. An `SSL` freed without having seen a close would mark its

@@ -16,7 +16,7 @@ extension LoadedIdentity {
         guard SSL_CTX_use_cert_and_key(context.pointer, certificate, key, chain, 1) != 1 else { return }
         throw TLSConfigurationError(
             code: .unusableCertificate,
-            message: "OpenSSL refuses the certificate (\(LibraryError.drain().text)); "
+            message: "OpenSSL refuses the certificate (\(LibraryError.takeAll().text)); "
                 + "use RSA with 2048 bits or more, ECDSA or Ed25519")
     }
 }

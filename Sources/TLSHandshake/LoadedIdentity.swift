@@ -41,7 +41,7 @@ final class LoadedIdentity: @unchecked Sendable {
                 identity, validity, mustStaple: CertificateFacts.mustStaple(certificate), hasIssuer: issuer != nil)
             + (staple?.refresh(certificate, issuer: issuer).map { [$0] } ?? [])
         guard X509_check_private_key(certificate, key) == 1 else {
-            _ = LibraryError.drain()
+            _ = LibraryError.takeAll()
             throw TLSConfigurationError(
                 code: .keyMismatch,
                 message: "the private key in \(identity.privateKey.name) does not belong to the certificate in "
@@ -106,7 +106,7 @@ final class LoadedIdentity: @unchecked Sendable {
                     }, asked)
             }
             if let key { return key }
-            _ = LibraryError.drain()
+            _ = LibraryError.takeAll()
             guard !askedForPassphrase else {
                 throw TLSConfigurationError(
                     code: .encryptedKey,

@@ -77,7 +77,7 @@ struct HandshakeObserverTests {
         try pair.handshake()
         #expect(SSL_write(pair.client.ssl, "half", 4) == 4)
         var produced = ByteQueue()
-        pair.client.drain(to: &produced)
+        pair.client.moveOutput(to: &produced)
         let record = produced.withBytes { Array($0) }
         try pair.clientObserver.sawSent(record.span.bytes)
         try pair.serverObserver.sawReceived(Array(record[..<9]).span.bytes)

@@ -60,13 +60,13 @@ struct HandshakeViolationTests {
         try library.expect("localhost", isVerified: true)
         var server = Handshake(server: try credentials.server())
         _ = library.handshake()
-        let hello = drain(library)
+        let hello = takeOutput(of: library)
         server.receive(hello.span.bytes)
         _ = try server.advance()
         let flight = server.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
         _ = flight.withUnsafeBytes { library.write($0) }
         _ = library.handshake()
-        let answer = drain(library)
+        let answer = takeOutput(of: library)
         let secret = try handshakeSecret(library)
         let forged = try forged(Client(suite: .aes128GCM, secret: secret, flight: answer), forge)
         server.receive(forged.span.bytes)
@@ -84,9 +84,9 @@ struct HandshakeViolationTests {
         return try forge(&client)
     }
 
-    private func drain(_ library: LibrarySession) -> [UInt8] {
+    private func takeOutput(of library: LibrarySession) -> [UInt8] {
         var queue = ByteQueue()
-        library.drain(to: &queue)
+        library.moveOutput(to: &queue)
         return queue.withBytes { Array($0) }
     }
 

@@ -39,10 +39,10 @@ struct LibraryPair: ~Copyable {
     /// Moves what waits both ways, past the observers.
     mutating func deliver() throws {
         var produced = ByteQueue()
-        client.drain(to: &produced)
+        client.moveOutput(to: &produced)
         let fromClient = produced.withBytes { Array($0) }
         produced.removeAll()
-        server.drain(to: &produced)
+        server.moveOutput(to: &produced)
         let fromServer = produced.withBytes { Array($0) }
         for piece in pieces(fromClient) {
             try clientObserver.sawSent(piece.span.bytes)

@@ -13,7 +13,7 @@ internal import Synchronization
 /// ones are taken, and waits, as it does when the kernel refuses. Who connects then waits in the socket's queue.
 final class Acceptor: Sendable {
     /// Takes a descriptor, which is its from then on, non-blocking and close-on-exec. Called on the acceptor's thread, or
-    /// on that of whoever drains a socket; it must not call the acceptor.
+    /// on that of whoever empties a socket; it must not call the acceptor.
     typealias Receiver = @Sendable (_ descriptor: CInt, _ peer: sockaddr_storage) -> Void
 
     /// What operators are told.
@@ -29,7 +29,7 @@ final class Acceptor: Sendable {
     /// Connections accepted at one socket before another has its turn.
     private static let batch = 32
     /// Of the connections that wait at a socket that is given up.
-    private static let mostDrained = 1_024
+    private static let mostEmptied = 1_024
 
     private struct State {
         var receivers: [CInt: Receiver] = [:]
@@ -107,14 +107,14 @@ final class Acceptor: Sendable {
     /// Accepts no more at `descriptor`.
     ///
     /// - Parameter receiver: takes what waits there now; `nil` leaves it.
-    func remove(_ descriptor: CInt, draining receiver: Receiver? = nil) {
+    func remove(_ descriptor: CInt, emptyingInto receiver: Receiver? = nil) {
         state.withLock { state in
             let isHeld = state.held.remove(descriptor) != nil
             if state.receivers.removeValue(forKey: descriptor) != nil || isHeld {
                 _ = baton_watch_remove(watch, descriptor)
             }
             guard let receiver else { return }
-            for _ in 0..<Self.mostDrained {
+            for _ in 0..<Self.mostEmptied {
                 var peer = sockaddr_storage()
                 let accepted = baton_accept_from(descriptor, &peer, MemoryLayout<sockaddr_storage>.size)
                 if accepted >= 0 {
