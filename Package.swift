@@ -170,7 +170,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "BatonServerTests",
-            dependencies: ["BatonCore", "BatonConfiguration", "BatonServer", "HostMigration"],
+            dependencies: ["BatonCore", "BatonConfiguration", "BatonServer", "Handoff", "HostMigration"],
             swiftSettings: settings),
         .target(
             name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",

@@ -39,7 +39,7 @@ final class Worker: @unchecked Sendable {
     var inbox: ParcelReceiver?
     /// Gives sessions to other workers, and to other hosts.
     private(set) lazy var offers = makeOffers()
-    /// Gives connections to programs of somebody else's, whose patience is not that of a drain.
+    /// Gives connections to programs of somebody else's.
     private(set) lazy var programs = makeProgramPlacer()
     /// The drain of this host, as far as it has come.
     var sweep: MigrationSweep?
