@@ -140,6 +140,32 @@ public struct ConnectionBootstrap: Sendable {
         }
     }
 
+    /// Listens at a Unix socket. One that a process left behind when it ended is replaced; one at which somebody listens is not,
+    /// and the future fails with the system's error, EADDRINUSE.
+    ///
+    /// - Parameters:
+    ///   - unixPath: at most 107 bytes. The socket stays there when the listener closes, as it does when it is handed on.
+    ///   - name: as for TCP; the path unless given.
+    public func listen(
+        unixPath: String, _ security: ServerSecurity = .plain, name: String? = nil
+    ) -> EventLoopFuture<Listener> {
+        do {
+            // Not by NIO, which removes the socket when its channel closes, also one that was handed on.
+            return listen(takingOver: try UnixPath.bind(unixPath), security, name: name ?? unixPath)
+        } catch {
+            return group.any().makeFailedFuture(error)
+        }
+    }
+
+    /// Listens at what `description` says.
+    public func listen(_ description: ListenerDescription) -> EventLoopFuture<Listener> {
+        switch description.address {
+        case .host(let host, let port):
+            listen(host: host, port: port, description.security, name: description.name)
+        case .unixPath(let path): listen(unixPath: path, description.security, name: description.name)
+        }
+    }
+
     /// Goes on listening at a socket that listens already: taken over from another process, or given by systemd.
     ///
     /// - Parameter descriptor: this process's; the listener's from now on.

@@ -1,4 +1,5 @@
 public import NIOCore
+internal import NIOTLS
 public import TLSHandshake
 internal import TLSRecords
 
@@ -53,9 +54,26 @@ extension ConnectionHandler {
         clientSession = try layer.establish()
         stopTimer()
         if let info { context?.fireUserInboundEventTriggered(ConnectionEvent.established(info)) }
+        tellHandshake()
         sealWaiting()
         drain()
         pump()
+    }
+
+    /// NIO's own event, for handlers that know nothing of this one, such as those that choose by ALPN (RFC 7301).
+    private func tellHandshake() {
+        guard layer.phase == .established, let info else { return }
+        context?.fireUserInboundEventTriggered(
+            TLSUserEvent.handshakeCompleted(negotiatedProtocol: info.applicationProtocol))
+    }
+
+    /// Tells the handlers behind of a handshake that was done before the connection came into this channel. Data waits for it.
+    func introduce() {
+        guard !isIntroduced else { return }
+        isIntroduced = true
+        tellHandshake()
+        pump()
+        if inbound.hasDelivered { completeRead() }
     }
 
     /// What was written during the handshake.

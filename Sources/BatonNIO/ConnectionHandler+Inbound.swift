@@ -20,6 +20,7 @@ extension ConnectionHandler {
 
     /// Handler of the pipeline; not to be called.
     public func channelInactive(context: ChannelHandlerContext) {
+        introduce()
         inbound.loseTransport()
         switch layer.phase {
         case .handshaking:
@@ -126,7 +127,7 @@ extension ConnectionHandler {
     /// this handler's own is pending.
     private var readsByItself: Bool { (try? context?.channel.syncOptions?.getOption(.autoRead)) == true }
 
-    private func completeRead() {
+    func completeRead() {
         inbound.completeRead()
         context?.fireChannelReadComplete()
     }
@@ -140,7 +141,7 @@ extension ConnectionHandler {
     /// Hands on what has come, in its order: plaintext as far as the application wants to read, then the end. Handlers may
     /// do anything in between, so no state is kept across a call to them.
     func pump() {
-        guard isActive, inbound.beginPumping() else { return }
+        guard isActive, isIntroduced, inbound.beginPumping() else { return }
         stepping: while !ending.isClosing, let context {
             let step: Step =
                 switch layer.phase {

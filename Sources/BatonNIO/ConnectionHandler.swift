@@ -58,8 +58,11 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     private var isUsedSinceSweep = true
     /// How many hold the connection here.
     var holdCount = 0
-    /// Of those who wait until nobody does.
-    var idlePromises: [EventLoopPromise<Void>] = []
+    /// Who waits until nobody does, by number.
+    var idleWaiters: [UInt64: EventLoopPromise<Void>] = [:]
+    var lastWaiter: UInt64 = 0
+    /// Whether the handlers behind know what the handshake of a connection settled that was established when it came.
+    var isIntroduced: Bool
     /// Whether handlers are being told that the connection is to be taken out.
     var isSuspending = false
 
@@ -96,6 +99,7 @@ public final class ConnectionHandler: ChannelDuplexHandler {
         self.outbound = outbound ?? OutboundQueue(window: options.writeWindow)
         self.inbound = inbound
         self.ending = ending
+        isIntroduced = self.layer.phase != .established
     }
 
     /// What the handshake settled; `nil` for plain connections and before the end of the handshake.
@@ -151,7 +155,11 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     /// Handler of the pipeline; not to be called.
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        if context.channel.isActive { activate(context) }
+        guard context.channel.isActive else { return }
+        activate(context)
+        // The handlers behind are yet to come.
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        context.eventLoop.execute { handler.value.introduce() }
     }
 
     /// Handler of the pipeline; not to be called.
@@ -164,6 +172,7 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     public func channelActive(context: ChannelHandlerContext) {
         activate(context)
         context.fireChannelActive()
+        introduce()
     }
 
     private func activate(_ context: ChannelHandlerContext) {

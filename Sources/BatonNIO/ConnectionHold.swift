@@ -1,3 +1,4 @@
+internal import Handoff
 internal import NIOCore
 internal import Synchronization
 
@@ -47,14 +48,38 @@ extension ConnectionHandler {
     /// Whether somebody holds the connection here.
     public var isBusy: Bool { holdCount > 0 }
 
+    /// Whether it cannot be moved now, but perhaps later.
+    var isUnready: Bool {
+        switch layer.phase {
+        case .handshaking: true
+        case .plain, .established: ending.isMovable && (isBusy || inbound.returnedCount > Parcel.mostUnread)
+        case .failed, .detached, .closed: false
+        }
+    }
+
+    /// A future that is fulfilled when nobody holds the connection any more, or the time is over.
+    func whenIdle(within limit: TimeAmount, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        guard isBusy else { return eventLoop.makeSucceededVoidFuture() }
+        let promise = eventLoop.makePromise(of: Void.self)
+        lastWaiter &+= 1
+        let number = lastWaiter
+        idleWaiters[number] = promise
+        let handler = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: limit) { handler.value.idleWaiters.removeValue(forKey: number)?.succeed() }
+        return promise.futureResult
+    }
+
     func endHold() {
         holdCount -= 1
-        if !isBusy { tellIdle() }
+        guard !isBusy, let context else { return }
+        let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
+        // Who releases a hold may have something to do before the connection leaves.
+        context.eventLoop.execute { if !handler.value.isBusy { handler.value.tellIdle() } }
     }
 
     func tellIdle() {
-        let waiting = idlePromises
-        idlePromises = []
-        for promise in waiting { promise.succeed() }
+        let waiting = idleWaiters
+        idleWaiters = [:]
+        for promise in waiting.values { promise.succeed() }
     }
 }

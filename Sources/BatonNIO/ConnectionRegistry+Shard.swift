@@ -35,14 +35,14 @@ extension ConnectionRegistry {
             }
         }
 
-        var handshakingCount: Int { handlers.values.count { $0.layer.phase == .handshaking } }
+        var unreadyCount: Int { handlers.values.count { $0.isUnready } }
 
         func summaries() -> [ConnectionSummary] {
             handlers.map { id, handler in
                 ConnectionSummary(
                     id: id, info: handler.info, metadata: handler.metadata,
                     peer: handler.context?.channel.remoteAddress, isHandshaking: handler.layer.phase == .handshaking,
-                    pendingByteCount: handler.pendingByteCount)
+                    isBusy: handler.isBusy, pendingByteCount: handler.pendingByteCount)
             }
         }
 
@@ -53,11 +53,12 @@ extension ConnectionRegistry {
                 guard !handler.staysHere, handler.layer.phase == .plain || handler.layer.phase == .established else {
                     continue
                 }
+                guard !handler.isUnready else { continue }
                 do {
                     taken.append(DetachedConnection(try handler.detach()))
                 } catch {
-                    // It cannot be moved now, and goes on or ends here.
-                    handler.staysHere = true
+                    // Unless it can be moved later, it goes on or ends here.
+                    handler.staysHere = !handler.isUnready
                 }
             }
             return taken

@@ -60,9 +60,22 @@ public final class ConnectionRegistry: Sendable {
         }
     }
 
-    /// How many are in their handshake.
-    func handshaking(on eventLoop: any EventLoop) -> EventLoopFuture<Int> {
-        EventLoopFuture.whenAllSucceed(visit { $0.handshakingCount }, on: eventLoop).map { $0.reduce(0, +) }
+    /// How many cannot be moved yet, because they are in their handshake or held.
+    func unready(on eventLoop: any EventLoop) -> EventLoopFuture<Int> {
+        EventLoopFuture.whenAllSucceed(visit { $0.unreadyCount }, on: eventLoop).map { $0.reduce(0, +) }
+    }
+
+    /// Waits until there is no connection any more.
+    ///
+    /// - Returns: whether that is so, and not the time over or the task cancelled.
+    @discardableResult
+    public func whenEmpty(within limit: Duration) async -> Bool {
+        let clock = ContinuousClock()
+        let end = clock.now + limit
+        while count > 0 {
+            guard clock.now < end, (try? await Task.sleep(for: .milliseconds(20))) != nil else { return false }
+        }
+        return true
     }
 
     private func visit<T: Sendable>(_ body: @escaping @Sendable (Shard) -> T) -> [EventLoopFuture<T>] {

@@ -14,6 +14,8 @@ public struct ConnectionSummary: Sendable {
     public let peer: SocketAddress?
     /// Whether the handshake goes on.
     public let isHandshaking: Bool
+    /// Whether the application holds it here (`ConnectionHandler.hold`).
+    public let isBusy: Bool
     /// Bytes written and not known to be taken by the kernel.
     public let pendingByteCount: Int
 }

@@ -29,6 +29,17 @@ final class PeerProcess: @unchecked Sendable {
 
     func endInput() throws { try input.fileHandleForWriting.close() }
 
+    /// Waits for its end; a signal's number is negative.
+    func exitStatus() async -> Int32 {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread { [self] in
+                process.waitUntilExit()
+                let status = process.terminationStatus
+                continuation.resume(returning: process.terminationReason == .exit ? status : -status)
+            }
+        }
+    }
+
     func killNow() { kill(process.processIdentifier, SIGKILL) }
 
     /// Reads what the program prints until a line begins with `wanted`, and returns the rest of that line.
@@ -65,7 +76,9 @@ final class PeerProcess: @unchecked Sendable {
 
 extension PeerProcess {
     /// One of our own processes, which the build puts beside the test bundle.
-    convenience init(nioPeer arguments: String...) throws {
+    convenience init(nioPeer arguments: String...) throws { try self.init(nioPeer: arguments) }
+
+    convenience init(nioPeer arguments: [String]) throws {
         for argument in CommandLine.arguments where argument.hasSuffix(".xctest") {
             let folder = argument.split(separator: "/", omittingEmptySubsequences: false).dropLast()
             let path = (folder + ["NIOPeer"]).joined(separator: "/")

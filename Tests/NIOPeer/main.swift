@@ -1,10 +1,12 @@
 // A process of the tests. It says in lines what it does, and takes commands in lines.
 //
 //   NIOPeer worker PATH NEXT BYTES   takes connections at PATH, echoes, and hands each on to NEXT after so many bytes
+//   NIOPeer succession CONTROL CERT KEY PORT     counts lines at PORT, after whoever did before, among other services
 //   NIOPeer server CONTROL CERT KEY [takeover]   counts lines for each connection, and gives all to who connects to CONTROL
 import BatonNIO
 import Glibc
 import Handoff
+import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
@@ -72,6 +74,27 @@ case "server" where arguments.count >= 5:
     say("ready")
     try await succession.run()
     say("succeeded out=\(registry.movesOut) left=\(registry.count)")
+
+case "succession" where arguments.count == 6:
+    let context = try ServerContext(
+        ServerConfiguration(identities: [
+            .init(certificateChain: .file(arguments[3]), privateKey: .file(arguments[4]))
+        ]))
+    let bootstrap = ConnectionBootstrap(group: group, registry: registry) { channel, arrival in
+        let handler = try channel.pipeline.syncOperations.connectionHandler()
+        let counter = LineCounter(try arrival.state() ?? LineCounter.State())
+        handler.provideState { counter.state }
+        try channel.pipeline.syncOperations.addHandler(counter)
+    }
+    let succession = try await Succession.start(
+        at: arguments[2], bootstrap: bootstrap, registry: registry,
+        listeners: [.init("main", host: "127.0.0.1", port: Int(arguments[5]) ?? 0, .tls(context))])
+    say("started \(succession.taken.map { "took \($0.connectionCount)" } ?? "first")")
+    try await ServiceGroup(
+        configuration: .init(
+            services: [.init(service: Patient()), succession.configuration], logger: Logger(label: "peer"))
+    ).run()
+    say("ended in order")
 
 default:
     say("wrong arguments")

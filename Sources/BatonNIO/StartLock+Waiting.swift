@@ -1,0 +1,18 @@
+internal import Handoff
+
+extension StartLock {
+    /// Waits until nobody else starts at `path`.
+    ///
+    /// - Throws: `pathInUse` when the time is over; otherwise as `HandoffListener.init`.
+    static func take(
+        beside path: String, trusting users: TrustedUsers, within limit: Duration
+    ) async throws -> StartLock {
+        let clock = ContinuousClock()
+        let end = clock.now + limit
+        while true {
+            if let lock = try takeIfFree(beside: path, trusting: users) { return lock }
+            guard clock.now < end else { throw HandoffError.stillStarting(path) }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+}

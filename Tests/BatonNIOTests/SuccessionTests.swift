@@ -1,0 +1,252 @@
+import BatonNIO
+import Foundation
+import Handoff
+import Logging
+import NIOCore
+import NIOPosix
+import NIOTLS
+import ServiceLifecycle
+import Synchronization
+import TLSHandshake
+import Testing
+
+/// A program that replaces the one before it: what is handed on, what stays, and what each side knows of it.
+@Suite(.serialized, .timeLimit(.minutes(2))) struct SuccessionTests {
+    private static let silent = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+
+    /// An old process's part: connections that echo, and what it waits with.
+    private struct Old {
+        let registry = ConnectionRegistry(group: loops)
+        let bootstrap: ConnectionBootstrap
+        let path: String
+        let arrived = Expectation<any Channel>()
+
+        init(_ path: String) {
+            self.path = path
+            let arrived = arrived
+            bootstrap = ConnectionBootstrap(group: loops, registry: registry) { channel, _ in
+                try channel.pipeline.syncOperations.addHandler(Echo())
+                arrived.fulfil(channel)
+            }
+        }
+
+        func service(_ listeners: [Listener], patience: Duration) throws -> SuccessionService {
+            try SuccessionService(
+                at: path, bootstrap: bootstrap, registry: registry, listeners: listeners, patience: patience,
+                lastWait: .seconds(60), logger: silent)
+        }
+
+        func hold() async throws -> (any Channel, ConnectionHold) {
+            let channel = try await arrived.value("the connection")
+            let hold = try await channel.eventLoop.submit {
+                try channel.pipeline.syncOperations.connectionHandler().hold()
+            }.get()
+            return (channel, hold)
+        }
+    }
+
+    private func successor(_ path: String, _ listeners: [String: ServerSecurity]) async throws -> Takeover.Outcome {
+        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
+            try channel.pipeline.syncOperations.addHandler(Greeter("moved"))
+        }
+        return try await Takeover(from: path, bootstrap: bootstrap, listeners: listeners, logger: Self.silent).run()
+    }
+
+    private func ask(_ peer: PeerProcess, _ text: String) async throws -> String {
+        try peer.send(text + "\n")
+        return try await peer.line("got ")
+    }
+
+    @Test("a connection that is held moves as soon as it is let go")
+    func heldMovesLater() async throws {
+        let files = try TemporaryFiles()
+        let old = Old(files.path("control"))
+        let listener = try await old.bootstrap.listen(host: "127.0.0.1", port: 0, .plain, name: "main").get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "talk")
+        let (_, hold) = try await old.hold()
+        let service = try old.service([listener], patience: .seconds(60))
+        let running = Task { try await service.run() }
+        let taking = Task { try await successor(old.path, ["main": .plain]) }
+        // The successor has the listener by now, and its connections are greeted.
+        let newcomer = try PythonPeer.client(port: try listener.port(), tls: nil, "talk")
+        while try await ask(newcomer, "who") != "moved" {}
+        #expect(try await ask(peer, "still here") == "still here")
+        #expect(service.outcome == nil)
+        hold.release()
+        let outcome = try await taking.value
+        try await running.value
+        #expect(try await ask(peer, "and now") == "moved")
+        #expect(outcome.connectionCount >= 1 && outcome.failedConnectionCount == 0)
+        let told = try #require(service.outcome)
+        #expect(told.listeners == ["main"] && told.declinedListeners.isEmpty)
+        #expect(told.connectionCount == outcome.connectionCount)
+        #expect(told.stayed.isEmpty && told.remaining.isEmpty)
+        for listener in outcome.listeners { try await listener.close().get() }
+    }
+
+    @Test("a connection that is held for too long stays and is told of; it ends here, and is not cut")
+    func heldStays() async throws {
+        let files = try TemporaryFiles()
+        let old = Old(files.path("control"))
+        let listener = try await old.bootstrap.listen(host: "127.0.0.1", port: 0, .plain, name: "main").get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "talk")
+        let (channel, hold) = try await old.hold()
+        let service = try old.service([listener], patience: .milliseconds(50))
+        let running = Task { try await service.run() }
+        let outcome = try await successor(old.path, ["main": .plain])
+        #expect(outcome.connectionCount == 0 && outcome.listeners.map(\.name) == ["main"])
+        #expect(try await ask(peer, "still here") == "still here")
+        peer.killNow()
+        try await channel.closeFuture.get()
+        try await running.value
+        let told = try #require(service.outcome)
+        #expect(told.stayed.count == 1 && told.stayed.first?.isBusy == true)
+        #expect(told.remaining.isEmpty && told.connectionCount == 0)
+        hold.release()
+        for listener in outcome.listeners { try await listener.close().get() }
+    }
+
+    @Test("a listener that the successor does not want is declined by itself, and both sides know")
+    func declinedListener() async throws {
+        let files = try TemporaryFiles()
+        let old = Old(files.path("control"))
+        let listen = { (name: String) in
+            try await old.bootstrap.listen(host: "127.0.0.1", port: 0, .plain, name: name).get()
+        }
+        let listeners = [try await listen("admin"), try await listen("main"), try await listen("spare")]
+        let ports = try listeners.map { try $0.port() }
+        let peer = try PythonPeer.client(port: ports[1], tls: nil, "talk")
+        #expect(try await ask(peer, "before") == "before")
+        let service = try old.service(listeners, patience: .seconds(10))
+        let running = Task { try await service.run() }
+        let outcome = try await successor(old.path, ["main": .plain, "spare": .plain, "other": .plain])
+        try await running.value
+        #expect(outcome.listeners.map(\.name).sorted() == ["main", "spare"])
+        #expect(outcome.declinedListeners == ["admin"] && outcome.missingListeners == ["other"])
+        #expect(outcome.failedListeners.isEmpty && outcome.connectionCount == 1)
+        let told = try #require(service.outcome)
+        #expect(told.listeners == ["main", "spare"])
+        #expect(told.declinedListeners.map(\.name) == ["admin"])
+        #expect(told.connectionCount == 1 && told.stayed.isEmpty)
+        #expect(try await ask(peer, "after") == "moved")
+        // Nobody is refused at either address.
+        for (port, answer) in [(ports[0], "admin"), (ports[1], "moved")] {
+            let newcomer = try PythonPeer.client(port: port, tls: nil, "talk")
+            #expect(try await ask(newcomer, "admin") == answer)
+        }
+        for listener in outcome.listeners + told.declinedListeners { try await listener.close().get() }
+    }
+
+    @Test("of several programs that start at once one listens, and each other takes over from the one before it")
+    func race() async throws {
+        let files = try TemporaryFiles()
+        let probe = try await ConnectionBootstrap(group: loops) { _, _ in }
+            .listen(host: "127.0.0.1", port: 0, .plain).get()
+        let port = try probe.port()
+        try await probe.close().get()
+        let arguments = [
+            files.path("control"), Credentials.files.path("cert.pem"), Credentials.files.path("key.pem"), String(port),
+        ]
+        let starters = try (0..<3).map { _ in try PeerProcess(nioPeer: ["succession"] + arguments) }
+        var firsts = 0
+        for starter in starters where try await starter.line("started ") == "first" { firsts += 1 }
+        #expect(firsts == 1)
+        let client = try PythonPeer.client(port: port, tls: "1.3", "talk")
+        _ = try await ask(client, "hello")
+        // The next one ends whichever serves.
+        let last = try PeerProcess(nioPeer: ["succession"] + arguments)
+        #expect(try await last.line("started ") == "took 1")
+        for starter in starters {
+            #expect(try await starter.line("ended ") == "in order")
+            #expect(await starter.exitStatus() == 0)
+        }
+        #expect(try await ask(client, "again") == "again 2 \(last.processID)")
+    }
+
+    @Test("a listener at a Unix socket is handed on, and replaces only a socket at which nobody listens")
+    func unixListener() async throws {
+        let files = try TemporaryFiles()
+        let path = files.path("echo")
+        let old = Old(files.path("control"))
+        let listener = try await old.bootstrap.listen(unixPath: path, name: "main").get()
+        let inUse = await #expect(throws: ConnectionError.self) {
+            try await old.bootstrap.listen(unixPath: path).get()
+        }
+        #expect(inUse?.systemError == EADDRINUSE)
+        let service = try old.service([listener], patience: .seconds(10))
+        let running = Task { try await service.run() }
+        let outcome = try await successor(old.path, ["main": .plain])
+        try await running.value
+        let (stream, log) = AsyncStream.makeStream(of: String.self)
+        var words = stream.makeAsyncIterator()
+        let client = try await ConnectionBootstrap(group: loops) { channel, _ in
+            try channel.pipeline.syncOperations.addHandler(Witness(log))
+        }.connect(unixPath: path).get()
+        try await client.writeAndFlush(ByteBuffer(string: "hello"))
+        #expect(await words.next() == "read moved")
+        try await client.close()
+        for listener in outcome.listeners { try await listener.close().get() }
+        let again = try await old.bootstrap.listen(unixPath: path).get()
+        try await again.close().get()
+    }
+
+    @Test(
+        "handlers that know NIO's events alone are told what ALPN settled, of new connections and of those that arrive")
+    func negotiated() async throws {
+        var options = ProtocolOptions()
+        options.applicationProtocols = ["talk"]
+        let (stream, log) = AsyncStream.makeStream(of: String.self)
+        var words = stream.makeAsyncIterator()
+        let arrived = Expectation<any Channel>()
+        let bootstrap = ConnectionBootstrap(group: loops) { channel, arrival in
+            let choice = ApplicationProtocolNegotiationHandler { result, channel in
+                channel.eventLoop.makeCompletedFuture {
+                    log.yield("\(result)")
+                    try channel.pipeline.syncOperations.addHandler(Witness(log))
+                    try channel.pipeline.syncOperations.addHandler(Echo())
+                    if arrival == .accepted { arrived.fulfil(channel) }
+                }
+            }
+            try channel.pipeline.syncOperations.addHandler(choice)
+        }
+        let listener = try await bootstrap.listen(
+            host: "127.0.0.1", port: 0, .tls(Credentials.server(options))
+        ).get()
+        let (heard, hear) = AsyncStream.makeStream(of: String.self)
+        var answers = heard.makeAsyncIterator()
+        let client = try await ConnectionBootstrap(group: loops) { channel, _ in
+            try channel.pipeline.syncOperations.addHandler(Witness(hear))
+        }.connect(
+            host: "127.0.0.1", port: try listener.port(), .tls(Credentials.client(options), serverName: "localhost")
+        ).get()
+        #expect(await words.next() == "negotiated(\"talk\")")
+        try await client.writeAndFlush(ByteBuffer(string: "one"))
+        #expect(await words.next() == "read one")
+        let channel = try await arrived.value("the choice")
+        let parcel = try await channel.detachConnection().get()
+        // It waits to be read by the next owner.
+        try await client.writeAndFlush(ByteBuffer(string: "two"))
+        let moved = try await bootstrap.attach(require(parcel.take()), on: loops.next()).get()
+        try await expect("negotiated", in: &words)
+        #expect(await words.next() == "read two")
+        try await client.close()
+        try await moved.closeFuture.get()
+        _ = await answers.next()
+        try await listener.close().get()
+    }
+}
+
+/// Answers everything with one word.
+private final class Greeter: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+    private let word: String
+
+    init(_ word: String) { self.word = word }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: word)), promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
