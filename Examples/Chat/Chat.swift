@@ -8,7 +8,7 @@ import TLSHandshake
 ///
 ///     Chat --cert cert.pem --key key.pem --port 7000 --control /run/user/1000/chat/control
 ///     openssl s_client -quiet -connect localhost:7000        # in other terminals: /name Ada, /join tea, hello
-///     Chat --cert cert.pem --key key.pem --control /run/user/1000/chat/control --takeover
+///     Chat --cert cert.pem --key key.pem --port 7000 --control /run/user/1000/chat/control      # the upgrade: once more
 @main
 struct Chat {
     static func main() async throws {
@@ -25,22 +25,16 @@ struct Chat {
             try channel.pipeline.syncOperations.connectionHandler().provideState { member.state }
             try channel.pipeline.syncOperations.addHandler(member)
         }
-        var listeners: [Listener] = []
-        if options.has("takeover") {
-            let taken = try await Takeover(
-                from: options["control"], bootstrap: bootstrap, listeners: ["chat": .tls(context)]
-            ).run()
-            listeners = taken.listeners
+        let succession = try await Succession.start(
+            at: options["control"], bootstrap: bootstrap, registry: registry,
+            listeners: [.init("chat", host: "127.0.0.1", port: Int(options["port"]) ?? 7_000, .tls(context))])
+        if let taken = succession.taken {
             print("process \(getpid()) took over \(taken.connectionCount) members")
         } else {
-            let port = Int(options["port"]) ?? 7_000
-            listeners = [try await bootstrap.listen(host: "127.0.0.1", port: port, .tls(context), name: "chat").get()]
-            print("process \(getpid()) listens at port \(listeners[0].address?.port ?? port)")
+            print("process \(getpid()) listens at port \(succession.listeners.first?.address?.port ?? 0)")
         }
         // Returns when a successor has taken everything; then there is nothing left to do.
-        try await SuccessionService(
-            at: options["control"], bootstrap: bootstrap, registry: registry, listeners: listeners
-        ).run()
+        try await succession.run()
         print("process \(getpid()) has handed on \(registry.movesOut) members and ends")
     }
 }

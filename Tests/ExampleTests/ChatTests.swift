@@ -11,8 +11,8 @@ struct ChatTests {
         let key = try files.write(Credentials.shared["p256"].privateKeyPEM, "key.pem")
         let command =
             ["stdbuf", "-oL", try BuiltProgram.path("Chat"), "--cert", certificate, "--key", key]
-            + ["--control", files.path("control")]
-        var chat = try PeerProcess(command + ["--port", "0"])
+            + ["--control", files.path("control"), "--port", "0"]
+        var chat = try PeerProcess(command)
         let port = try chat.number(behind: "listens at port ")
         let ada = try member(port, "Ada")
         let grace = try member(port, "Grace")
@@ -23,7 +23,7 @@ struct ChatTests {
             // Half a line is in the old process when the connections move; the new one gets the rest.
             try grace.send("half \(round)\nand ")
             try ada.expect("[tea] Grace: half \(round)")
-            let successor = try PeerProcess(command + ["--takeover"])
+            let successor = try PeerProcess(command)
             try successor.expect("took over 2 members")
             try chat.expect("has handed on 2 members and ends")
             try chat.expect(nil)
