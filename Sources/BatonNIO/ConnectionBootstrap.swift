@@ -127,6 +127,29 @@ public struct ConnectionBootstrap: Sendable {
             .withConnectedSocket(descriptor)
     }
 
+    /// Makes a connection of a channel that a bootstrap of the program's own has accepted. To be called in its child channel
+    /// initializer, before any other handler is added; the rest is added by this bootstrap's initializer.
+    ///
+    /// - Parameters:
+    ///   - channel: of one of the group's event loops.
+    ///   - name: by which its connections are marked.
+    /// - Throws: `notASocket` if it is none, or what the initializer throws; the channel is to be closed then.
+    public func accept(_ channel: any Channel, _ security: ServerSecurity, name: String) throws {
+        // A former owner's application may go on sending when its peer has ended; the handler decides.
+        guard let options = channel.syncOptions else { throw ConnectionError(.notASocket) }
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try begin(channel, security, name)
+    }
+
+    /// Makes a listener of a server channel that a bootstrap of the program's own has bound, so that it can be handed on.
+    ///
+    /// - Parameters:
+    ///   - security: how a successor is to begin its connections.
+    ///   - name: by which a successor knows it; at most 255 bytes.
+    public func listener(of serverChannel: any Channel, _ security: ServerSecurity, name: String) -> Listener {
+        Listener(serverChannel, name: name, security, group: group)
+    }
+
     /// Listens at an address.
     ///
     /// - Parameter name: by which a successor knows the listener, and its connections are marked; at most 255 bytes. The

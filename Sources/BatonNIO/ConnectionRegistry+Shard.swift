@@ -35,7 +35,7 @@ extension ConnectionRegistry {
             }
         }
 
-        var unreadyCount: Int { handlers.values.count { $0.isUnready } }
+        var unreadyCount: Int { handlers.values.count { !$0.staysHere && $0.isUnready } }
 
         func summaries() -> [ConnectionSummary] {
             handlers.map { id, handler in

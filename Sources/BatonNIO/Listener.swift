@@ -37,8 +37,13 @@ public struct Listener: Sendable {
         pause().flatMap { channel.close() }.flatMap { visitLoops() }
     }
 
-    /// Accepts nothing more, and waits until what was accepted has been handed on.
-    private func pause() -> EventLoopFuture<Void> {
+    /// Accepts again, after `pause`.
+    public func resume() -> EventLoopFuture<Void> { channel.setOption(.autoRead, value: true) }
+
+    /// Accepts nothing more until `resume`. Who connects meanwhile waits in the socket's queue.
+    ///
+    /// - Returns: a future that is fulfilled when every connection it has accepted is in a channel that is active.
+    public func pause() -> EventLoopFuture<Void> {
         channel.setOption(.autoRead, value: false).flatMap { visitLoops() }.flatMap { visitLoops() }
     }
 

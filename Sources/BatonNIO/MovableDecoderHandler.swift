@@ -10,7 +10,8 @@ public import NIOCore
 ///
 /// It stands behind the `ConnectionHandler`, with nothing between them that changes bytes. The decoder may keep what it likes of
 /// a message that is not complete, but nothing from one message to the next, and a call of its `decode` takes no byte behind
-/// the last message that it fires: so do decoders of lines, of WebSocket frames and of lengths. NIO's decoders of HTTP do not.
+/// the last message that it fires: so do decoders of lines, of WebSocket frames and of lengths. NIO's decoders of HTTP do not;
+/// see `addMovableHTTPServerHandlers`.
 ///
 /// Messages are handed on when the decoder has returned, so a handler may take the connection out of its channel in the midst
 /// of a message: those behind it go with the connection. While messages of one and the same call wait to be handed on, the

@@ -162,6 +162,10 @@ enum PythonPeer {
             for byte in bytes.fromhex(sys.argv[6]):
                 if not sys.stdin.readline(): break
                 s.sendall(bytes([byte]))
+            got = b""
+            while len(sys.argv) > 7 and got.count(b"200 OK") < int(sys.argv[7]):
+                got += s.recv(65536)
+            print("answers", got.count(b"200 OK"))
         elif task == "lines":  # many lines in odd pieces, while reading them back
             source = random.Random(7)
             data = b"".join(source.randbytes(source.randint(0, 300)).replace(b"\n", b"-") + b"\n"

@@ -149,7 +149,7 @@ import Testing
 }
 
 /// A masked frame of a client, as it is on the wire (RFC 6455 section 5.2).
-private struct Frame {
+struct Frame {
     let opcode: WebSocketOpcode
     let text: String
     let bytes: [UInt8]
@@ -167,12 +167,12 @@ private struct Frame {
     }
 }
 
-private func hex(_ bytes: [UInt8]) -> String {
+func hex(_ bytes: [UInt8]) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
 }
 
 /// The channel that a connection is in at the moment.
-private final class Latest: Sendable {
+final class Latest: Sendable {
     private let current = Mutex<(any Channel)?>(nil)
 
     func set(_ channel: any Channel) { current.withLock { $0 = channel } }
@@ -181,7 +181,7 @@ private final class Latest: Sendable {
 }
 
 /// Tells how many bytes have come into its channel.
-private final class ByteCounter: ChannelInboundHandler {
+final class ByteCounter: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
     private let counts: AsyncStream<Int>.Continuation
@@ -196,7 +196,7 @@ private final class ByteCounter: ChannelInboundHandler {
     }
 }
 
-private final class FrameReader: ChannelInboundHandler {
+final class FrameReader: ChannelInboundHandler {
     typealias InboundIn = WebSocketFrame
     private let log: AsyncStream<String>.Continuation
 
