@@ -233,6 +233,9 @@ public final class ConnectionHandler: ChannelDuplexHandler {
         if let registeredID { registration?.remove(registeredID) }
     }
 
+    /// Nobody holds the connection any more.
+    func tellRegistry() { registration?.becameIdle(self) }
+
     func noteUse() { isUsedSinceSweep = true }
 
     /// Gives memory back if the connection was not used since the last call.

@@ -74,7 +74,11 @@ extension ConnectionHandler {
         guard !isBusy, let context else { return }
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         // Who releases a hold may have something to do before the connection leaves.
-        context.eventLoop.execute { if !handler.value.isBusy { handler.value.tellIdle() } }
+        context.eventLoop.execute {
+            guard !handler.value.isBusy else { return }
+            handler.value.tellIdle()
+            handler.value.tellRegistry()
+        }
     }
 
     func tellIdle() {

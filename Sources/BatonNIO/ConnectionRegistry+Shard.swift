@@ -11,6 +11,9 @@ extension ConnectionRegistry {
         private let tally: Tally
         private var handlers: [ConnectionID: ConnectionHandler] = [:]
         private var sweep: RepeatedTask?
+        /// Whether connections that were held are taken out as soon as they are let go.
+        private var isCollecting = false
+        private var collected: [DetachedConnection] = []
 
         init(_ eventLoop: any EventLoop, _ tally: Tally) {
             self.eventLoop = eventLoop
@@ -47,7 +50,9 @@ extension ConnectionRegistry {
         }
 
         func detach(limit: Int) -> [DetachedConnection] {
-            var taken: [DetachedConnection] = []
+            isCollecting = true
+            var taken = collected
+            collected = []
             for handler in Array(handlers.values) {
                 guard taken.count < limit else { break }
                 guard !handler.staysHere, handler.layer.phase == .plain || handler.layer.phase == .established else {
@@ -62,6 +67,19 @@ extension ConnectionRegistry {
                 }
             }
             return taken
+        }
+
+        /// A connection that is always in use is let go for moments only.
+        func becameIdle(_ handler: ConnectionHandler) {
+            guard isCollecting, !handler.staysHere, let parcel = try? handler.detach() else { return }
+            collected.append(DetachedConnection(parcel))
+        }
+
+        /// Ends what `detach` has begun.
+        func stopCollecting() -> [DetachedConnection] {
+            isCollecting = false
+            defer { collected = [] }
+            return collected
         }
 
         private func startSweeping() {

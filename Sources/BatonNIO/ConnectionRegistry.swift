@@ -52,12 +52,18 @@ public final class ConnectionRegistry: Sendable {
     }
 
     /// Takes up to `limit` connections out of their channels, to be offered to another process. Those in their handshake,
-    /// those that cannot be moved and those that stay (`ConnectionHandler.staysHere`) are left alone.
+    /// those that cannot be moved and those that stay (`ConnectionHandler.staysHere`) are left alone. Those that are held are
+    /// taken out as soon as they are let go, and are returned by the next call, or by `stopCollecting`.
     func detach(limit: Int, on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
         let share = max(1, limit / max(1, shards.count))
         return EventLoopFuture.whenAllSucceed(visit { $0.detach(limit: share) }, on: eventLoop).map {
             $0.flatMap { $0 }
         }
+    }
+
+    /// The connections that were let go since the last `detach`. No more are taken out by themselves.
+    func stopCollecting(on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
+        EventLoopFuture.whenAllSucceed(visit { $0.stopCollecting() }, on: eventLoop).map { $0.flatMap { $0 } }
     }
 
     /// How many cannot be moved yet, because they are in their handshake or held.

@@ -192,12 +192,9 @@ public final class MovableDecoderHandler<Decoder: ByteToMessageDecoder>: Channel
 
     private func giveBack(_ context: ChannelHandlerContext) {
         guard case .decoding = phase, returnedCount == 0, rest.readableBytes > 0 else { return }
-        do {
-            try context.pipeline.syncOperations.connectionHandler().unread(rest)
-            returnedCount = rest.readableBytes
-        } catch {
-            context.fireErrorCaught(error)
-        }
+        // Of a connection that is being closed nothing is read any more.
+        guard (try? context.pipeline.syncOperations.connectionHandler().unread(rest)) != nil else { return }
+        returnedCount = rest.readableBytes
     }
 }
 

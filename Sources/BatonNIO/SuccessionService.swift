@@ -252,8 +252,16 @@ public final class SuccessionService: Service {
         await settle(listeners: [], declined: [], count: registry.movesOut - movedBefore)
     }
 
-    /// In batches, until there are no more; those that cannot be moved yet follow when they can.
+    /// All that can be moved within `patience`; returns whether the successor answered.
     private func handOnConnections(_ sender: HandoffSender) async -> Bool {
+        let isAnswered = await handOnBatches(sender)
+        let late = (try? await registry.stopCollecting(on: bootstrap.group.any()).get()) ?? []
+        // What the successor does not take goes on here.
+        return await handOn(late, sender) && isAnswered
+    }
+
+    /// In batches, until there are no more; those that cannot be moved yet follow when they can.
+    private func handOnBatches(_ sender: HandoffSender) async -> Bool {
         let loop = bootstrap.group.any()
         let clock = ContinuousClock()
         var limit: ContinuousClock.Instant?
@@ -266,19 +274,22 @@ public final class SuccessionService: Service {
                 let end = limit ?? clock.now + patience
                 limit = end
                 if unready == 0 || clock.now >= end || Task.isCancelled { return true }
-                try? await Task.sleep(for: .milliseconds(20))
+                try? await Task.sleep(for: .milliseconds(5))
                 continue
             }
-            let isAnswered = await withTaskGroup(of: Bool.self) { group in
-                for connection in batch {
-                    group.addTask { await self.handOn(connection, sender) }
-                }
-                return await group.reduce(true) { $0 && $1 }
-            }
             // A successor that does not answer would be asked for ever.
-            guard isAnswered else { return false }
+            guard await handOn(batch, sender) else { return false }
         }
         return false
+    }
+
+    private func handOn(_ batch: [DetachedConnection], _ sender: HandoffSender) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            for connection in batch {
+                group.addTask { await self.handOn(connection, sender) }
+            }
+            return await group.reduce(true) { $0 && $1 }
+        }
     }
 
     /// Returns whether the successor answered.

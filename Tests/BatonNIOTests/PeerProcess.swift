@@ -166,6 +166,50 @@ enum PythonPeer {
             while len(sys.argv) > 7 and got.count(b"200 OK") < int(sys.argv[7]):
                 got += s.recv(65536)
             print("answers", got.count(b"200 OK"))
+        elif task == "websocket":  # frames in odd pieces, each echoed, until a line comes
+            import select, struct
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s.sendall(b"GET /socket HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                      b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+            reader = s.makefile("rb")
+            print("upgraded", reader.readline().split()[1].decode())
+            while reader.readline().strip(): pass
+            source = random.Random(1)
+            count = 0
+            while not select.select([sys.stdin], [], [], 0)[0]:
+                payload, key = source.randbytes(source.randint(1, 300)), source.randbytes(4)
+                size = len(payload)
+                length = bytes([128 | size]) if size < 126 else bytes([254]) + struct.pack(">H", size)
+                frame = b"\x82" + length + key + bytes(b ^ key[i % 4] for i, b in enumerate(payload))
+                while frame:
+                    piece = source.randint(1, 40)
+                    s.sendall(frame[:piece])
+                    frame = frame[piece:]
+                size = reader.read(2)[1]
+                if size == 126: size = struct.unpack(">H", reader.read(2))[0]
+                if reader.read(size) != payload:
+                    print("frames", "wrong")
+                    break
+                count += 1
+            else:
+                print("frames", count)
+        elif task == "requests":  # one request after the other, until a line comes
+            import select
+            reader = s.makefile("rb")
+            count = 0
+            while not select.select([sys.stdin], [], [], 0)[0]:
+                path = b"/%d" % count
+                s.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: here\r\n\r\n")
+                status, size = reader.readline(), 0
+                while line := reader.readline().strip():
+                    if line.lower().startswith(b"content-length:"): size = int(line[15:])
+                if b" 200 " not in status or reader.read(size) != path:
+                    print("requests", "wrong", status)
+                    break
+                count += 1
+                if count == 1: print("answered")
+            else:
+                print("requests", count)
         elif task == "lines":  # many lines in odd pieces, while reading them back
             source = random.Random(7)
             data = b"".join(source.randbytes(source.randint(0, 300)).replace(b"\n", b"-") + b"\n"

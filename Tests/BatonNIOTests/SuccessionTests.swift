@@ -163,6 +163,32 @@ import Testing
         #expect(try await ask(client, "again") == "again 2 \(last.processID)")
     }
 
+    @Test("a WebSocket in mid-frame and a client that never stops asking go through four deploys")
+    func deploys() async throws {
+        let files = try TemporaryFiles()
+        let arguments = [
+            "web", files.path("control"), Credentials.files.path("cert.pem"), Credentials.files.path("key.pem"), "0",
+        ]
+        var server = try PeerProcess(nioPeer: arguments)
+        #expect(try await server.line("started ") == "first")
+        let port = try #require(Int(try await server.line("port ")))
+        let socket = try PythonPeer.client(port: port, tls: "1.3", "websocket")
+        #expect(try await socket.line("upgraded ") == "101")
+        let asking = try PythonPeer.client(port: port, tls: "1.3", "requests")
+        _ = try await asking.line("answered")
+        for _ in 0..<4 {
+            let next = try PeerProcess(nioPeer: arguments)
+            #expect(try await next.line("started ") == "took 2")
+            #expect(try await server.line("ended ") == "in order")
+            #expect(await server.exitStatus() == 0)
+            server = next
+        }
+        try socket.send("stop\n")
+        try asking.send("stop\n")
+        #expect(Int(try await socket.line("frames ")) ?? 0 > 0)
+        #expect(Int(try await asking.line("requests ")) ?? 0 > 0)
+    }
+
     @Test("a listener at a Unix socket is handed on, and replaces only a socket at which nobody listens")
     func unixListener() async throws {
         let files = try TemporaryFiles()

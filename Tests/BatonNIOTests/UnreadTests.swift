@@ -96,6 +96,49 @@ import Testing
         try await listener.channel.close()
     }
 
+    @Test("half a line goes to another process, also after one that declines", arguments: ["1.3", nil])
+    func handedOver(tls: String?) async throws {
+        let files = try TemporaryFiles()
+        let (reads, read) = AsyncStream.makeStream(of: Int.self)
+        let (messages, message) = AsyncStream.makeStream(of: String.self)
+        let channels = Latest()
+        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
+            try channel.pipeline.syncOperations.addHandler(ByteCounter(read))
+            try channel.pipeline.syncOperations.addHandler(MovableDecoderHandler(LineDecoder()))
+            try channel.pipeline.syncOperations.addHandler(LineCounter(message))
+            channels.set(channel)
+        }
+        let refusing = try HandoffService(at: files.path("refusing"), bootstrap: bootstrap) { _ in .decline(.noRoom) }
+        let taking = try HandoffService(at: files.path("taking"), bootstrap: bootstrap)
+        let running = [Task { try await refusing.run() }, Task { try await taking.run() }]
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "each", hex(Array("half\n".utf8)))
+        var counts = reads.makeAsyncIterator()
+        try peer.send("\n\n")
+        while let count = await counts.next(), count < 2 {}
+        let first = try HandoffSender(to: files.path("refusing"))
+        let detached = try await channels.channel().detachConnection().get()
+        guard case .returned(let back, .noRoom) = await first.offer(detached) else { throw TestFailure("it was taken") }
+        _ = try await bootstrap.attach(require(back.take()), on: loops.next()).get()
+        try peer.send("\n")
+        while let count = await counts.next(), count < 3 {}
+        let second = try HandoffSender(to: files.path("taking"))
+        guard case .handedOver = await second.offer(try await channels.channel().detachConnection().get()) else {
+            throw TestFailure("it was not taken")
+        }
+        try peer.send("\n\n")
+        var seen = messages.makeAsyncIterator()
+        #expect(await seen.next() == "4")
+        peer.killNow()
+        try await channels.channel().closeFuture.get()
+        for sender in [first, second] { sender.close() }
+        for task in running {
+            task.cancel()
+            try await task.value
+        }
+        try await listener.close().get()
+    }
+
     @Test(
         "a connection that stays has what was given back in front of what comes next, and of the peer's end",
         arguments: ["1.3", nil])

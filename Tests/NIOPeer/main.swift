@@ -2,6 +2,7 @@
 //
 //   NIOPeer worker PATH NEXT BYTES   takes connections at PATH, echoes, and hands each on to NEXT after so many bytes
 //   NIOPeer succession CONTROL CERT KEY PORT     counts lines at PORT, after whoever did before, among other services
+//   NIOPeer web CONTROL CERT KEY PORT            the same with HTTP and WebSockets
 //   NIOPeer server CONTROL CERT KEY [takeover]   counts lines for each connection, and gives all to who connects to CONTROL
 import BatonNIO
 import Glibc
@@ -75,12 +76,14 @@ case "server" where arguments.count >= 5:
     try await succession.run()
     say("succeeded out=\(registry.movesOut) left=\(registry.count)")
 
-case "succession" where arguments.count == 6:
+case "succession" where arguments.count == 6, "web" where arguments.count == 6:
+    let isWeb = arguments[1] == "web"
     let context = try ServerContext(
         ServerConfiguration(identities: [
             .init(certificateChain: .file(arguments[3]), privateKey: .file(arguments[4]))
         ]))
     let bootstrap = ConnectionBootstrap(group: group, registry: registry) { channel, arrival in
+        if isWeb { return try Web.initialize(channel, arrival) }
         let handler = try channel.pipeline.syncOperations.connectionHandler()
         let counter = LineCounter(try arrival.state() ?? LineCounter.State())
         handler.provideState { counter.state }
@@ -90,6 +93,7 @@ case "succession" where arguments.count == 6:
         at: arguments[2], bootstrap: bootstrap, registry: registry,
         listeners: [.init("main", host: "127.0.0.1", port: Int(arguments[5]) ?? 0, .tls(context))])
     say("started \(succession.taken.map { "took \($0.connectionCount)" } ?? "first")")
+    say("port \(succession.listeners.first?.address?.port ?? 0)")
     try await ServiceGroup(
         configuration: .init(
             services: [.init(service: Patient()), succession.configuration], logger: Logger(label: "peer"))
