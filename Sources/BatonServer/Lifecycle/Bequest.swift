@@ -6,9 +6,9 @@ internal import Synchronization
 /// What a server leaves to the one that it has started. It is given to whoever connects, which must be that server's process.
 final class Bequest: Sendable {
     private let listener: Mutex<HandoffListener?>
-    private let parcel: Mutex<Parcel?>
+    private let parcel: ParcelBox
 
-    private init(listener: consuming sending Mutex<HandoffListener?>, parcel: consuming sending Mutex<Parcel?>) {
+    private init(listener: consuming sending Mutex<HandoffListener?>, parcel: ParcelBox) {
         self.listener = listener
         self.parcel = parcel
     }
@@ -19,8 +19,7 @@ final class Bequest: Sendable {
     ) {
         let path = listener.path
         let box = Mutex<HandoffListener?>(consume listener)
-        let parcelBox = Mutex<Parcel?>(consume parcel)
-        let bequest = Bequest(listener: box, parcel: parcelBox)
+        let bequest = Bequest(listener: box, parcel: ParcelBox(parcel))
         startThread("baton-bequest") {
             defer { unlink(path + ".lock") }
             bequest.give(to: pid, log)
@@ -31,15 +30,19 @@ final class Bequest: Sendable {
         do throws(HandoffError) {
             guard let listener = listener.withLock({ $0.take() }),
                 let socket = try listener.accept(deadline: .after(.seconds(20))), socket.peer.processID == pid,
-                let parcel = parcel.withLock({ $0.take() })
+                let parcel = parcel.take()
             else { return }
-            var channel = OwnerChannel(socket)
-            let outcome = channel.offer(ParcelBatch(parcel), deadline: .after(.seconds(10)))
-            if outcome.settlement.handedOverCount == 0 {
-                log.error(
-                    "the new server did not take the sockets", metadata: ["reason": "\(outcome.settlement.ending)"])
+            let sender = ParcelSender(socket, timeLimit: .seconds(10))
+            sender.offer(parcel) { fate in
+                let reason: String
+                switch fate {
+                case .handedOver: return
+                case .returned(_, let why): reason = why.map { "\($0)" } ?? "it did not answer"
+                case .closed: reason = "nobody could tell whether it has them"
+                }
+                log.error("the new server did not take the sockets", metadata: ["reason": "\(reason)"])
             }
-            try? channel.awaitConfirmation(deadline: .after(.seconds(10)))
+            sender.close()
         } catch {
             log.error("the sockets could not be handed over", metadata: ["reason": "\(error)"])
         }
