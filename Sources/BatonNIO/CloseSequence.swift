@@ -50,7 +50,7 @@ struct CloseSequence: Hashable {
         case abandonHandshake
         case limitTime
         /// What waits is given to the channel.
-        case drain
+        case write
         case sendFIN
         /// What the peer still sends is read and thrown away.
         case read
@@ -103,13 +103,13 @@ struct CloseSequence: Hashable {
 
     mutating func handle(_ event: Event, _ situation: Situation) -> [Action] {
         switch event {
-        case .activated: return phase == .writing ? [.limitTime, .drain] : [.drain]
+        case .activated: return phase == .writing ? [.limitTime, .write] : [.write]
         case .closeOutput(let peerHasEnded): return closeOutput(peerHasEnded, situation)
         case .close:
             guard phase == .open else { return [] }
             return [.abandonHandshake, .endOutput] + beginWriting(situation)
         case .reset(let discarding): return reset(discarding, situation)
-        case .progress: return situation.hasPending ? [] : drained(situation)
+        case .progress: return situation.hasPending ? [] : written(situation)
         case .unacknowledged(let count):
             guard case .acknowledging(let delay) = phase else { return [] }
             guard count > 0 else { return cutOff(reset: true) }
@@ -134,13 +134,13 @@ struct CloseSequence: Hashable {
     private mutating func closeOutput(_ peerHasEnded: Bool, _ situation: Situation) -> [Action] {
         guard phase == .open, output == .open else { return [.refuse] }
         output = .ending
-        return peerHasEnded ? [.endOutput, .abandonHandshake] + beginWriting(situation) : [.endOutput, .drain]
+        return peerHasEnded ? [.endOutput, .abandonHandshake] + beginWriting(situation) : [.endOutput, .write]
     }
 
     private mutating func beginWriting(_ situation: Situation) -> [Action] {
         guard situation.isActive else { return cutOff(reset: situation.hasPending) }
         phase = .writing
-        return [.limitTime, .drain]
+        return [.limitTime, .write]
     }
 
     private mutating func reset(_ discarding: Bool, _ situation: Situation) -> [Action] {
@@ -148,10 +148,10 @@ struct CloseSequence: Hashable {
         guard situation.isActive, !discarding else { return [.abandonHandshake] + cutOff(reset: true) }
         guard !isResetting else { return [] }
         phase = .resetting
-        return [.abandonHandshake, .limitTime, .drain]
+        return [.abandonHandshake, .limitTime, .write]
     }
 
-    private mutating func drained(_ situation: Situation) -> [Action] {
+    private mutating func written(_ situation: Situation) -> [Action] {
         switch phase {
         case .open where output == .ending && situation.isPlain:
             output = .ended

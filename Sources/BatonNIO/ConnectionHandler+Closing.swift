@@ -57,7 +57,7 @@ extension ConnectionHandler {
             layer.fail()
             failWrites(ChannelError.ioOnClosedChannel)
         case .limitTime: limitClosing()
-        case .drain: drain()
+        case .write: writeWaiting()
         case .sendFIN:
             outbound.handOverFIN()
             context?.close(mode: .output, promise: nil)

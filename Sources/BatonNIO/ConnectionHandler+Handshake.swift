@@ -36,7 +36,7 @@ extension ConnectionHandler {
         guard layer.phase == .handshaking else { return }
         do {
             guard try layer.advanceHandshake() else {
-                drain()
+                writeWaiting()
                 guard layer.phase == .handshaking else { return }
                 // Nothing comes behind the peer's FIN.
                 if inbound.isEnded { try layer.endHandshakeInput() }
@@ -56,7 +56,7 @@ extension ConnectionHandler {
         if let info { context?.fireUserInboundEventTriggered(ConnectionEvent.established(info)) }
         tellHandshake()
         sealWaiting()
-        drain()
+        writeWaiting()
         pump()
     }
 

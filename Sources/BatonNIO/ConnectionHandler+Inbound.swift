@@ -161,7 +161,7 @@ extension ConnectionHandler {
             }
         }
         inbound.endPumping()
-        drain()
+        writeWaiting()
     }
 
     private func nextPlainStep() -> Step {

@@ -23,7 +23,7 @@ extension ConnectionHandler {
 
     /// Handler of the pipeline; not to be called.
     public func flush(context: ChannelHandlerContext) {
-        drain()
+        writeWaiting()
     }
 
     /// Protects `buffer` and queues it.
@@ -69,7 +69,7 @@ extension ConnectionHandler {
         guard !layer.isGone else { return }
         outbound.confirmFirst()
         settlePromises()
-        drain()
+        writeWaiting()
     }
 
     func settlePromises() {

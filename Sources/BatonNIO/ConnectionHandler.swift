@@ -49,7 +49,7 @@ public final class ConnectionHandler: ChannelDuplexHandler {
 
     private(set) var context: ChannelHandlerContext?
     private(set) var isActive = false
-    private var isDraining = false
+    private var isWriting = false
     private var wasWritable = true
     private var timer: Scheduled<Void>?
     private weak var registration: ConnectionRegistry.Shard?
@@ -138,7 +138,7 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     public func updateKeys(requestingPeer: Bool = false) throws {
         guard layer.phase == .established else { throw ConnectionError(.closed) }
         try layer.updateKeys(requestingPeer: requestingPeer)
-        drain()
+        writeWaiting()
     }
 
     /// Gives back what an idle connection does not need. A `ConnectionRegistry` does this by itself.
@@ -187,14 +187,14 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     /// Gives what waits to the channel, as far as the window allows.
-    func drain() {
-        guard !isDraining, isActive, !layer.isGone else { return }
-        isDraining = true
+    func writeWaiting() {
+        guard !isWriting, isActive, !layer.isGone else { return }
+        isWriting = true
         while let context, fill(context) {
             context.flush()
             if layer.isGone { break }
         }
-        isDraining = false
+        isWriting = false
         guard !layer.isGone else { return }
         settlePromises()
         tellWritability()

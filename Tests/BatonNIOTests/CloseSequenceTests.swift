@@ -50,16 +50,16 @@ import Testing
 
     /// The table: what is to be done.
     private func wanted(_ phase: Phase, _ event: Event, _ now: Situation) -> [Action] {
-        let writing: [Action] = now.isActive ? [.limitTime, .drain] : [.cutOff(reset: now.hasPending)]
+        let writing: [Action] = now.isActive ? [.limitTime, .write] : [.cutOff(reset: now.hasPending)]
         switch (phase, event) {
-        case (.closed, .activated): return [.drain]
+        case (.closed, .activated): return [.write]
         case (.closed, .closeOutput): return [.refuse]
         case (.closed, _): return []
 
-        case (.writing, .activated): return [.limitTime, .drain]
-        case (_, .activated): return [.drain]
+        case (.writing, .activated): return [.limitTime, .write]
+        case (_, .activated): return [.write]
 
-        case (.open, .closeOutput(peerHasEnded: false)): return [.endOutput, .drain]
+        case (.open, .closeOutput(peerHasEnded: false)): return [.endOutput, .write]
         case (.open, .closeOutput(peerHasEnded: true)): return [.endOutput, .abandonHandshake] + writing
         case (_, .closeOutput): return [.refuse]
 
@@ -70,7 +70,7 @@ import Testing
         case (_, .reset(discarding: true)): return [.abandonHandshake, .cutOff(reset: true)]
         case (_, .reset) where !now.isActive: return [.abandonHandshake, .cutOff(reset: true)]
         case (.resetting, .reset), (.acknowledging, .reset): return []
-        case (_, .reset): return [.abandonHandshake, .limitTime, .drain]
+        case (_, .reset): return [.abandonHandshake, .limitTime, .write]
 
         case (_, .progress) where now.hasPending: return []
         case (.outputEnding, .progress): return now.isPlain ? [.sendFIN] : []
