@@ -56,7 +56,7 @@ struct ContainerTests {
         try leaveOrphan()
         try ProcessFacts.wait { try !ProcessFacts.hasZombie(below: first) }
         kill(first, SIGTERM)
-        try container.expect("draining")
+        try container.expect("shutting down")
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
         try container.expect(nil)
@@ -86,7 +86,7 @@ struct ContainerTests {
         let client = try Clients.exchange(port)
         try client.expect("STARTED")
         kill(first, SIGTERM)
-        try container.expect("draining")
+        try container.expect("shutting down")
         // Its connections are an echo's, which end with it.
         try? killWorker()
         try client.endInput()

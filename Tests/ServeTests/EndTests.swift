@@ -125,7 +125,7 @@ struct EndTests {
         let (peers, server) = try run(legs)
         try peers.begin()
         server.signal(SIGTERM)
-        try server.log("draining")
+        try server.log("shutting down")
         server.signal(SIGTERM)
         #expect(try peers.finish() == "RST, RST")
     }

@@ -24,7 +24,7 @@ struct LogTests {
         try client.endInput()
         try client.expect("WHOLE 1 of 1")
         kill(report.to, SIGTERM)
-        try server.log("draining")
+        try server.log("shutting down")
         try server.end()
     }
 

@@ -104,7 +104,7 @@ struct PostgresTests {
         }
         // A stop waits for it.
         server.signal(SIGTERM)
-        try server.log("draining")
+        try server.log("shutting down")
         let report = try server.status()
         #expect(report.connections == 1, "\(report.table)")
         try upstream.send("close\n")

@@ -34,7 +34,7 @@ struct SignalTests {
         let report = try server.waitUntil { $0.connections == 4 }
         for worker in report.workers { kill(worker.pid, SIGTERM) }
         kill(report.pid, SIGTERM)
-        try server.log("draining")
+        try server.log("shutting down")
         #expect(!server.logged.contains("a worker was asked to stop"))
         try client.endInput()
         try client.expect("WHOLE 4 of 4")

@@ -115,7 +115,7 @@ struct SilentWorkerTests {
         _ = try server.waitUntil { $0.connections == 2 }
         let stopped = isOld ? old : new
         kill(stopped, SIGTERM)
-        try server.log("draining")
+        try server.log("shutting down")
         // Asked twice, a server stops at once.
         kill(stopped, SIGTERM)
         try server.end()

@@ -61,7 +61,7 @@ final class Shutdown: @unchecked Sendable {
     func acceptNoMore() {
         around.workers.refuseWaiting("the server is stopping")
         around.stopAccepting()
-        log.notice("draining", metadata: ["connections": "\(around.connectionCount())"])
+        log.notice("shutting down", metadata: ["connections": "\(around.connectionCount())"])
         around.workers.finish()
         guard let limit = around.configuration().shutdownTime?.timeAmount else { return }
         around.loop.scheduleTask(in: limit) { self.around.happened(.timeOver) }
