@@ -6,271 +6,246 @@ internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
-internal import Synchronization
-internal import TLSHandshake
 
 /// The front process: it listens, completes handshakes, chooses routes, and hands every connection to a worker. It owns
-/// none for longer than that. Its state is used on `loop` only; connections in their handshake are on the loops of
-/// `group`, and read the `FrontPolicy` that holds when they come in.
+/// none for longer than that. This is the wiring of its parts; what they do together at a time of the server's life is
+/// decided by `ServerLife`, and performed by `Life`. All is used on `loop` only; connections in their handshake are on the
+/// loops of `group`, and read the `FrontPolicy` that holds when they come in.
 final class Front: @unchecked Sendable {
-    let options: ServeOptions
-    let group: any EventLoopGroup
-    let loop: any EventLoop
-    let logger: SharedLogger
-    /// The configuration that holds.
-    private(set) var configuration: Configuration
-    /// Its text.
-    private(set) var file: String?
-    let control: ControlSocket
-    let policy: CurrentPolicy
-    private(set) var life: ServerLife<UpgradeRequest>
-    private(set) lazy var shutdown = Shutdown(shutdownSurroundings)
-    private(set) lazy var reloads = Reloads(on: loop, logger, reloadActions)
-    let listening: Listening
-    private(set) lazy var workerPool = WorkerPool(
-        in: ControlSocket.runtimeDirectory(control.path), on: loop, logger, keeper, workerActions)
-    /// Fulfilled when all processes of the server are ready.
-    private var readiness: EventLoopPromise<Void>?
-    /// Gives connections to workers and programs. No other server of the line has the same numbers.
-    private(set) lazy var placer = Placer(
-        .newcomers, numberedAfter: UInt64(UInt32(bitPattern: getpid())) << 32, placementActions)
-    /// The server before this one.
-    private let predecessor: Predecessor?
-    /// The last upgrade.
-    var upgrade: Upgrade?
-    var upgradeAttempts = 0
-    private(set) lazy var admin = AdminAddress(on: loop, logger, adminSource)
-    private(set) lazy var commandConnections = CommandConnections(on: loop, logger) { [self] in
-        answer($0, $1)
-    } ended: { [self] in
-        stopDrain(askedBy: $0)
-    }
-    private let heap: HeapRest
-    let inquiries: Inquiries
-    let tally: SharedTally
+    private let loop: any EventLoop
+    private let group: any EventLoopGroup
+    private let logger: SharedLogger
+    private let settings: Settings
+    private let control: ControlSocket
     /// The parent of all processes of the server.
-    let keeper: KeeperLink
-    /// Whether it knows how to hand memory over.
-    let keeperHandsOver: Bool
-    /// The keeper's process, which is the service's.
-    let servicePid: Int32
-    /// What the keeper has seen.
-    var deaths: ProcessDeaths
-    private(set) lazy var deposits = makeDeposits()
-    /// The processes that move connections to and from other hosts, if that is configured.
-    private(set) lazy var migration = MigrationProcesses(
-        privileges, networkArguments: networkArguments, in: ControlSocket.runtimeDirectory(control.path), on: loop,
-        logger, keeper, migrationActions)
+    private let keeper: KeeperLink
+    private let given: KeeperLink.Given
     private let privileges: PrivilegeLink?
-    private let networkArguments: [String]
-    /// Connections are moving to another host.
-    var drain: Drain?
-    let admission: Admission
-    let startedAt = MonotonicTime.now
-    /// Whether a successor has the sockets and their names, when this server has ended.
-    let ended: EventLoopPromise<Bool>
+    private let predecessor: Predecessor?
+    private let policy: CurrentPolicy
+    private let listening: Listening
+    private let admission: Admission
+    private let inquiries: Inquiries
+    private let tally: SharedTally
+    private let heap: HeapRest
+
+    private lazy var life: Life = .init(
+        on: loop, logger, hasPredecessor: predecessor != nil, isRestored: given.left != nil
+    ) { [self] in
+        Life.Parts(
+            settings: settings, control: control, keeper: keeper, predecessor: predecessor, workers: pool,
+            migration: migration, policy: policy, reception: reception, deposits: deposits, figures: figures,
+            reloads: reloads, upgrades: upgrades, drains: drains, shutdown: shutdown, tally: tally)
+    }
+    private lazy var pool: WorkerPool = .init(in: directory, on: loop, logger, keeper, workerActions)
+    private lazy var migration: MigrationProcesses = .init(
+        privileges, networkArguments: settings.configuration.migration.networkArguments, in: directory, on: loop,
+        logger, keeper, migrationActions)
+    private lazy var figures: Figures = .init(
+        of: .init(
+            workers: pool, admission: admission, tally: tally, migration: migration, listening: listening,
+            remainder: { [life] in life.remainder }), servicePid: given.pid, deaths: given.deaths)
+    private lazy var legacy: Legacy = .init(
+        control: control, listening: listening, policy: policy, workers: pool, migration: migration, figures: figures)
+    private lazy var deposits: Deposits = .init(
+        keeper, descriptors: { [legacy] in legacy.descriptors },
+        state: { [legacy, life, settings] in
+            legacy.state(file: settings.file, acceptsNoMore: life.moment == .stopping)
+        })
+    private lazy var reception: Reception = .init(
+        on: loop, logger, settings, listening, policy,
+        AdminAddress(
+            on: loop, logger,
+            AdminView(on: loop, figures, inquiries, life).source { [policy] in policy.value.adminNames }),
+        CommandConnections(
+            on: loop, logger, answer: { [self] in answer($0, $1) }, ended: { [drains] in drains.stop(askedBy: $0) }),
+        deposits)
+    private lazy var reloads: Reloads = .init(on: loop, logger, reloadActions)
+    private lazy var drains: Drains = .init(settings, migration, drainSurroundings, life)
+    private lazy var upgrades: Upgrades = .init(
+        settings.options, in: directory, upgradeSurroundings, inheritance: { [legacy] in try legacy.parcel() })
+    private lazy var shutdown: Shutdown = .init(
+        .init(
+            loop: loop, logger: logger, workers: pool, settings: settings, figures: figures, keeper: keeper,
+            listening: listening, reception: reception, happened: { [life] in life.handle($0) }))
+    private lazy var newcomers: Newcomers = .init(
+        on: loop, logger, admission, tally, pool,
+        successors: { [life, upgrades] in life.moment == .replaced ? upgrades.successors : nil })
+    private lazy var news: WorkerNews = .init(
+        reloads: reloads, upgrades: upgrades, drains: drains, inquiries: inquiries, admission: admission,
+        newcomers: newcomers, tally: tally)
 
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
         group: any EventLoopGroup, control: ControlSocket, keys: TicketKeysBox, listening: PreparedListening,
-        tally: Tally, keeper: KeeperLink, given: KeeperLink.Given, privileges: PrivilegeLink?,
+        _ inheritance: Inheritance?, keeper: KeeperLink, given: KeeperLink.Given, privileges: PrivilegeLink?,
         predecessor: Predecessor?
     ) throws(RuntimeError) {
-        self.predecessor = predecessor
-        life = ServerLife(hasPredecessor: predecessor != nil, isRestored: given.left != nil)
-        self.keeper = keeper
-        servicePid = given.pid
-        keeperHandsOver = given.handsOver
-        deaths = given.deaths
-        self.options = options
-        self.configuration = configuration
-        self.privileges = privileges
-        networkArguments = configuration.migration.networkArguments
-        self.file = file
+        loop = group.next()
+        logger = SharedLogger("baton", level: configuration.logLevel.swiftLog)
+        settings = Settings(options, configuration, file: file, logger)
         self.group = group
         self.control = control
-        self.tally = SharedTally(tally)
-        loop = group.next()
-        inquiries = Inquiries(on: loop)
-        heap = HeapRest(on: loop)
-        logger = SharedLogger("baton", level: configuration.logLevel.swiftLog)
-        admission = Admission(configuration.limits)
+        self.keeper = keeper
+        self.given = given
+        self.privileges = privileges
+        self.predecessor = predecessor
         self.policy = CurrentPolicy(policy, keys: keys, on: loop, logger)
         self.listening = try Listening(listening, control: control.descriptor, logger)
-        ended = loop.makePromise()
+        admission = Admission(configuration.limits)
+        inquiries = Inquiries(on: loop)
+        heap = HeapRest(on: loop)
+        tally = SharedTally(
+            Tally(predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()))
+        pool.inherit(lastNumber: inheritance?.lastWorkerNumber ?? 0, asked: inheritance?.workersAsked)
+        predecessor?.isOfVersion(inheritance?.version)
         admission.whenEmpty { [self] in
             loop.execute {
-                self.look()
+                self.life.look()
                 self.heap.restSoon()
             }
         }
-        ended.futureResult.whenComplete { [self] _ in workerPool.endHeartbeat() }
+        life.end.whenComplete { [self] _ in pool.endHeartbeat() }
     }
 
-    var log: Logger { logger.current }
+    private var directory: String { ControlSocket.runtimeDirectory(control.path) }
 
-    /// Has another configuration hold.
-    func use(_ configuration: Configuration, file: String?) {
-        if configuration.workers != self.configuration.workers { workerPool.forgetAsked() }
-        self.configuration = configuration
-        self.file = file
-        logger.setLevel(configuration.logLevel.swiftLog)
-    }
+    // MARK: Its life
 
-    // MARK: Starting
-
-    private static var stoppedWhileStarting: RuntimeError {
-        RuntimeError(.processFailed, ServerLife<UpgradeRequest>.stoppedWhileStarting)
-    }
-
-    /// Starts the workers.
     func start() -> EventLoopFuture<Void> {
-        let promise = loop.makePromise(of: Void.self)
-        loop.execute { [self] in
-            guard life.phase == .starting else { return promise.fail(Self.stoppedWhileStarting) }
-            readiness = promise
-            workerPool.begin()
-            beginMigration()
-            loop.scheduleTask(in: WorkerPool.startLimit) { [self] in
-                failStart("the workers did not start in time; the machine may be overloaded")
-            }
+        loop.flatSubmit { [self] in
+            if given.left != nil { LeftSockets.remove(from: directory, butOf: given.workers.map(\.worker.pid)) }
+            return life.start(with: given.workers)
         }
-        return promise.futureResult
     }
 
-    private func beginMigration() {
-        migration.begin(isConfigured: configuration.migration.isConfigured, isInherited: predecessor != nil)
-    }
-
-    /// Takes the place of a front that has died. Connections are taken at once, whatever has become of the workers: what comes
-    /// waits for one that answers.
-    func restore(_ given: [(worker: KeptWorker, link: CInt)]) -> EventLoopFuture<Void> {
+    /// Does all of listening that can fail, and hears the server before this one.
+    ///
+    /// - Returns: where the workers take connections.
+    func prepare() -> EventLoopFuture<[String]> {
         loop.submit { [self] in
-            removeLeftSockets(of: given.map(\.worker.pid))
-            for (worker, link) in given { workerPool.adopt(worker, link) }
-            workerPool.begin()
-            beginMigration()
+            try reception.prepare(
+                Intake(
+                    group: group, policy: policy, admission: admission, tally: tally, logger: logger,
+                    place: { [newcomers] in newcomers.place($0, target: $1, source: $2) }))
+            predecessor?.introduce(on: loop) { [life] in life.heard($0) }
+            return pool.workers.map(\.socket)
         }
     }
 
-    /// The server is ready when all its processes are.
-    func becomeReady() {
-        if workerPool.areAcquainted, !migration.areStarting { handle(.ready) }
-    }
-
-    /// A process of the server cannot be had. Returns whether its start fails for this.
-    @discardableResult
-    func failStart(_ why: String) -> Bool {
-        let fails = life.phase == .starting
-        handle(.startFailed(why))
-        return fails
-    }
-
-    /// Has the server before this one heard, which has had time to say something.
-    func hearPredecessor() {
-        predecessor?.introduce(on: loop) { [self] in heard($0) }
-    }
-
-    private func heard(_ word: Predecessor.Word) {
-        switch word {
-        case .lingers(let remainder): handle(.predecessorLingers(remainder))
-        case .stop(let atOnce): shutdown.otherStops(atOnce: atOnce)
-        case .ended(let totals, let counts):
-            tally.withLock { $0.predecessorEnded(totals, counts) }
-            handle(.predecessorEnded)
-        }
-    }
-
-    /// Tells the server before this one.
-    func tellPredecessor(_ message: SuccessorMessage) { predecessor?.say(message) }
-
-    /// The server could not start.
-    func abandonStart() { handle(.abandoned) }
-
-    /// Accepts.
-    func serve() -> EventLoopFuture<Void> {
-        loop.submit { [self] in
-            handle(.turn)
-            guard life.phase == .serving else { throw Self.stoppedWhileStarting }
-        }
-    }
-
-    private func beginServing() {
-        tellOfShortfalls()
-        beginListening()
-        scheduleRotation()
-        policy.tellOfCertificates()
-        policy.watchCertificates()
-        deposits.deposit()
-        log.notice("serving", metadata: ["workers": "\(workers.count)", "control": "\(control.path)"])
-        keeper.notify(.ready)
-    }
-
-    /// Rotates ticket keys as the configuration says.
-    func scheduleRotation() {
-        policy.rotateTicketKeys(by: configuration.sessionTickets) { [self] in deposits.depositState() }
-    }
+    func serve() -> EventLoopFuture<Void> { loop.submit { [self] in try life.serve() } }
 
     /// This front is the one that signals are for.
-    func announce() { keeper.serves() }
+    func announce() -> EventLoopFuture<Void> {
+        loop.submit { [self] in
+            keeper.serves()
+            predecessor?.say(.accepting)
+        }
+    }
 
-    // MARK: Signals
+    func abandonStart() -> EventLoopFuture<Void> { loop.submit { [self] in life.handle(.abandoned) } }
+
+    /// Fulfilled at the end: whether a successor has the sockets and their names.
+    var end: EventLoopFuture<Bool> { life.end }
+
+    // MARK: What it hears
 
     func received(_ signal: CInt) {
-        switch signal {
-        case SIGHUP: reload(asked: nil)
-        case SIGUSR2: handle(.upgrade(UpgradeRequest()))
-        default: shutdown.ask()
+        loop.execute { [self] in
+            switch signal {
+            case SIGHUP: reloads.askBySignal()
+            case SIGUSR2: life.handle(.upgrade(UpgradeRequest()))
+            default: shutdown.ask()
+            }
         }
     }
 
-    // MARK: The life of the server
+    /// A worker has lost its front.
+    func adopt(_ worker: KeptWorker, _ link: CInt) { loop.execute { self.pool.adopt(worker, link) } }
 
-    func handle(_ event: ServerLife<UpgradeRequest>.Event) {
-        let actions = life.handle(event)
-        reloads.enter(life.moment)
-        for action in actions { perform(action) }
-    }
+    func note(_ deaths: ProcessDeaths) { loop.execute { self.figures.note(deaths) } }
 
-    private func perform(_ action: ServerLife<UpgradeRequest>.Action) {
-        switch action {
-        case .tellReady:
-            readiness?.succeed()
-            readiness = nil
-        case .failStart(let why):
-            readiness?.fail(RuntimeError(.processFailed, why))
-            readiness = nil
-            predecessor?.giveUpTurn(why)
-        case .serve: beginServing()
-        case .killWorkers: workerPool.kill()
-        case .beginUpgrade(let request): begin(request)
-        case .declineUpgrade(let request, let why): request.refuse(why)
-        case .failUpgrade(let request, let why): fail(request, why)
-        case .tellPostponed: log.notice("the upgrade waits for the server before this one to hand over what it has")
-        case .handOver: handOver()
-        case .acceptAgain: acceptAgain()
-        case .resumeWorkers: workerPool.resume()
-        case .resumeMigration: if configuration.migration.isConfigured { migration.resume() }
-        case .leave:
-            keeper.leaves()
-            keeper.settle()
-            stopListening()
-        case .tellStop(let accepts): shutdown.tell(accepts: accepts)
-        case .stopDrain: drain?.stop()
-        case .stopSuccessor(let atOnce): upgrade?.stop(atOnce: atOnce)
-        case .stopPredecessor(let atOnce): tellPredecessor(.stopping(atOnce: atOnce))
-        case .awaitDelay: shutdown.awaitDelay()
-        case .acceptNoMore: shutdown.acceptNoMore()
-        case .look: look()
-        case .closeRest: shutdown.closeRest()
-        case .endMigration: migration.end()
-        case .end(let isReplaced): ended.succeed(isReplaced)
+    private func answer(_ request: ControlRequest, _ link: JSONLink<ControlResponse>) {
+        switch request {
+        case .status: link.finish(.status(figures.status))
+        case .reload: reloads.ask(link)
+        case .workers(let count): pool.ask(for: count, link)
+        case .upgrade(let binary): life.handle(.upgrade(UpgradeRequest(binary: binary, asked: link)))
+        case .drain(let peer, let isDryRun): drains.begin(to: peer, isDryRun: isDryRun, asked: link)
+        case .stop: drains.stop(askedBy: ObjectIdentifier(link.channel))
         }
     }
 
-    /// Looks whether anything is left of a server that ends.
-    func look() {
-        upgrade?.look()
-        handle(.looked(isEmpty: workers.isEmpty && admission.present == 0))
+    // MARK: What its parts ask for
+
+    private var workerActions: WorkerPool.Actions {
+        WorkerPool.Actions(
+            moment: { [self] in life.moment },
+            isStopping: { [self] in life.isStopping },
+            configured: { [settings] in settings.configuration.workers ?? max(1, System.coreCount) },
+            silenceLimit: { [settings] in settings.configuration.limits.workerSilence },
+            settings: { [settings] in settings.text },
+            nextTurn: { [self] in reloads.nextTurn() },
+            successors: { [self] in upgrades.successors },
+            status: { [self] in figures.status },
+            received: { [self] in news.received($0, from: $1) },
+            ended: { [self] in news.ended($0) },
+            isSilent: { [self] in newcomers.recall(from: $0) },
+            changed: { [self] sockets in
+                if !sockets.isEmpty { predecessor?.say(.workers(sockets)) }
+                migration.send(.workers(sockets))
+            },
+            areAcquainted: { [self] in life.becomeReady() },
+            failed: { [self] in life.failStart($0) },
+            hasBeaten: { [self] in
+                if life.moment == .serving || life.moment == .replacing { deposits.deposit(figures.deposited) }
+                // Time passes for an upgrade that waits for a silent worker.
+                upgrades.look()
+            },
+            hasLess: { [self] in life.look() })
+    }
+
+    private var migrationActions: MigrationProcesses.Actions {
+        MigrationProcesses.Actions(
+            moment: { [self] in life.moment }, settings: { [settings] in settings.text },
+            workers: { [self] in pool.workers.filter { $0.state == .ready }.map(\.socket) },
+            areReady: { [self] in life.becomeReady() }, failed: { [self] in life.failStart($0) },
+            received: { [self] in drains.received($0) },
+            counted: { [tally] counts in tally.withLock { $0.migrationEnded(counts) } },
+            died: { [self] in drains.migrationEnded($0) }, hasLess: { [self] in life.look() })
+    }
+
+    private var reloadActions: Reloads.Actions {
+        Reloads.Actions(
+            notify: { [keeper] in keeper.notify($0) }, passOn: { [self] in upgrades.passOnReload() },
+            reading: { [settings, policy, listening] in
+                let (options, keys, sockets) = (settings.options, policy.ticketKeys, listening.sockets)
+                return { try ConfigurationReading(options, keys: keys, sockets: sockets) }
+            },
+            workers: { [self] in Set(pool.workers.filter { $0.link != nil }.map(\.number)) },
+            apply: { [self] in
+                try Reconfiguration(
+                    logger: logger, settings: settings, listening: listening, reception: reception, policy: policy,
+                    admission: admission, workers: pool, deposits: deposits
+                ).apply($0, turn: $1)
+            },
+            hasSucceeded: { [policy] in policy.tellOfCertificates() })
+    }
+
+    private var drainSurroundings: Drain.Surroundings {
+        Drain.Surroundings(
+            loop: loop, logger: logger, workers: { [pool] in pool.workers.filter { $0.state == .ready } },
+            hasNewcomers: { [newcomers] in newcomers.areUnderWay },
+            ports: { [listening] in listening.ports }, socket: { [migration] in migration.socket },
+            order: { [migration] in migration.send($0) },
+            connectionCount: { [figures] in figures.connectionCount })
+    }
+
+    private var upgradeSurroundings: Upgrade.Surroundings {
+        Upgrade.Surroundings(
+            loop: loop, logger: logger, keeper: keeper, keeperHandsOver: given.handsOver, figures: figures,
+            pauseConnections: { [listening] in listening.pauseConnections() },
+            handOver: { [pool] in pool.handOver(to: $0) }, happened: { [life] in life.handle($0) },
+            stops: { [self] in shutdown.otherStops(atOnce: $0) })
     }
 }

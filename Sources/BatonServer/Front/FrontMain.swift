@@ -17,7 +17,6 @@ package enum FrontMain {
         var inherited: Inheritance.Received?
         /// Whether the dead front had been told to stop, and did not listen any more.
         var acceptsNoMore = false
-        var isRestored: Bool { given.left != nil }
     }
 
     /// Serves until it is told to end or has been replaced.
@@ -100,29 +99,19 @@ package enum FrontMain {
                 options, configuration, file: beginning.file, policy: policy,
                 group: MultiThreadedEventLoopGroup(numberOfThreads: System.coreCount), control: control, keys: keys,
                 listening: listening,
-                tally: Tally(
-                    predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()),
-                keeper: keeper, given: given, privileges: privileges, predecessor: predecessor)
+                inheritance, keeper: keeper, given: given, privileges: privileges, predecessor: predecessor)
         } catch {
             if inherited == nil { control.remove() }
             throw error
         }
-        front.workerPool.inherit(lastNumber: inheritance?.lastWorkerNumber ?? 0, asked: inheritance?.workersAsked)
-        predecessor?.isOfVersion(inheritance?.version)
         audience.introduce(front)
-        signals.hear { number in front.loop.execute { front.received(number) } }
+        signals.hear { front.received($0) }
         do {
-            if beginning.isRestored {
-                try FaultPoint.reach("restored")
-                try await front.restore(given.workers).get()
-            } else {
-                try await front.start().get()
-            }
-            try await front.loop.submit { try front.prepareListening() }.get()
+            if given.left != nil { try FaultPoint.reach("restored") }
+            try await front.start().get()
+            let workers = try await front.prepare().get()
             if let predecessor {
-                front.hearPredecessor()
                 try FaultPoint.reach("prepared")
-                let workers = try await front.loop.submit { front.workers.map(\.socket) }.get()
                 predecessor.say(.ready(workers: workers, program: .current))
                 try FaultPoint.reach("ready")
                 try await predecessor.turn.get()
@@ -130,17 +119,14 @@ package enum FrontMain {
             }
             try await front.serve().get()
             try FaultPoint.reach("serving")
-            try await front.loop.submit {
-                front.announce()
-                front.tellPredecessor(.accepting)
-            }.get()
+            try await front.announce().get()
             try FaultPoint.reach("accepting")
         } catch {
-            try? await front.loop.submit { front.abandonStart() }.get()
+            try? await front.abandonStart().get()
             if inherited == nil { control.remove() }
             throw error
         }
-        let isReplaced = try await front.ended.futureResult.get()
+        let isReplaced = try await front.end.get()
         if !isReplaced {
             control.remove()
             rmdir(ControlSocket.runtimeDirectory(control.path))
@@ -162,10 +148,9 @@ package enum FrontMain {
                     close(link)
                     return
                 }
-                front.loop.execute { front.workerPool.adopt(worker, link) }
+                front.adopt(worker, link)
             } deaths: { [self] deaths in
-                guard let front = front.withLock({ $0 }) else { return }
-                front.loop.execute { front.deaths = deaths }
+                front.withLock { $0 }?.note(deaths)
             }
         }
     }

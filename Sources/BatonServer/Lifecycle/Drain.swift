@@ -8,7 +8,7 @@ final class Drain: @unchecked Sendable {
     /// What the drain is of.
     struct Surroundings {
         let loop: any EventLoop
-        let log: Logger
+        let logger: SharedLogger
         /// Workers that take connections.
         let workers: () -> [WorkerHandle]
         /// Connections that are on their way to a worker, or in their handshake.
@@ -20,8 +20,6 @@ final class Drain: @unchecked Sendable {
         let order: (MigrationOrder) -> Void
         /// Connections of the whole server.
         let connectionCount: () -> Int
-        /// The drain is over.
-        let ended: () -> Void
     }
 
     /// Connections that stand still at once.
@@ -33,16 +31,24 @@ final class Drain: @unchecked Sendable {
     private let peer: String
     private let isDryRun: Bool
     private let around: Surroundings
+    private let ended: () -> Void
     private var steps: DrainSteps
     private let startedAt = MonotonicTime.now
 
-    init(_ around: Surroundings, to peer: String, isDryRun: Bool, asked: JSONLink<ControlResponse>) {
+    /// - Parameter ended: the drain is over.
+    init(
+        _ around: Surroundings, to peer: String, isDryRun: Bool, asked: JSONLink<ControlResponse>,
+        ended: @escaping () -> Void
+    ) {
         self.around = around
+        self.ended = ended
         self.peer = peer
         self.isDryRun = isDryRun
         self.asked = asked
         steps = DrainSteps(isDryRun: isDryRun)
     }
+
+    private var log: Logger { around.logger.current }
 
     func start() { around.order(.begin(peer: peer, isDryRun: isDryRun)) }
 
@@ -54,7 +60,7 @@ final class Drain: @unchecked Sendable {
     func received(_ event: MigrationEvent) {
         switch event {
         case .begun:
-            around.log.notice("connections move to another host", metadata: ["peer": "\(peer)"])
+            log.notice("connections move to another host", metadata: ["peer": "\(peer)"])
             handle(.begun)
         case .refused(let why): handle(.refused(why))
         case .tally(let tally): handle(.tally(tally))
@@ -111,9 +117,9 @@ final class Drain: @unchecked Sendable {
                         pause: .init(steps.tally.pauses))))
         case .end: around.order(.end)
         case .refuse(let why):
-            around.log.error("connections do not move", metadata: ["peer": "\(peer)", "reason": "\(why)"])
+            log.error("connections do not move", metadata: ["peer": "\(peer)", "reason": "\(why)"])
             asked.finish(.failed(why))
-            around.ended()
+            ended()
         case .report: report()
         }
     }
@@ -127,13 +133,13 @@ final class Drain: @unchecked Sendable {
             lost: tally.lost, addresses: steps.addresses, remaining: around.connectionCount(),
             isInterrupted: steps.isStopping, failure: steps.failure ?? tally.linkFailure, pause: .init(tally.pauses),
             durationMilliseconds: Int((MonotonicTime.now - startedAt) / 1_000_000))
-        around.log.notice(
+        log.notice(
             "the drain has ended",
             metadata: [
                 "peer": "\(peer)", "moved": "\(report.moved)", "stayed": "\(tally.stayedCount + steps.busy)",
                 "in_doubt": "\(report.inDoubt)", "addresses": "\(steps.addresses)",
             ])
         asked.finish(.drained(report))
-        around.ended()
+        ended()
     }
 }

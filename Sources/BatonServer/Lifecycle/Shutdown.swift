@@ -10,14 +10,11 @@ final class Shutdown: @unchecked Sendable {
         let loop: any EventLoop
         let logger: SharedLogger
         let workers: WorkerPool
-        /// Whether connections are accepted. At some steps of an upgrade nobody accepts here, and a delay would only keep
-        /// waiting who connects.
-        let isAccepting: () -> Bool
-        let configuration: () -> Configuration
-        let connectionCount: () -> Int
-        let notify: (ServiceNotification) -> Void
-        /// Closes the listeners' sockets. The admin address and the control socket are served to the end.
-        let stopAccepting: () -> Void
+        let settings: Settings
+        let figures: Figures
+        let keeper: KeeperLink
+        let listening: Listening
+        let reception: Reception
         let happened: (ServerLife<UpgradeRequest>.Event) -> Void
     }
 
@@ -29,8 +26,9 @@ final class Shutdown: @unchecked Sendable {
 
     private var log: Logger { around.logger.current }
 
+    /// At some steps of an upgrade nobody accepts here, and a delay would only keep waiting who connects.
     private var delay: TimeAmount {
-        around.isAccepting() ? around.configuration().shutdownDelay.timeAmount : .zero
+        around.listening.isAccepting ? around.settings.configuration.shutdownDelay.timeAmount : .zero
     }
 
     // MARK: Who asks
@@ -48,9 +46,10 @@ final class Shutdown: @unchecked Sendable {
         log.notice(
             "stopping",
             metadata: [
-                "connections": "\(around.connectionCount())", "accepts_for_ms": "\(delay.nanoseconds / 1_000_000)",
+                "connections": "\(around.figures.connectionCount)",
+                "accepts_for_ms": "\(delay.nanoseconds / 1_000_000)",
             ])
-        around.notify(.stopping)
+        around.keeper.notify(.stopping)
     }
 
     func awaitDelay() {
@@ -60,10 +59,10 @@ final class Shutdown: @unchecked Sendable {
     /// Lets connections end.
     func acceptNoMore() {
         around.workers.refuseWaiting("the server is stopping")
-        around.stopAccepting()
-        log.notice("shutting down", metadata: ["connections": "\(around.connectionCount())"])
+        around.reception.closeListeners()
+        log.notice("shutting down", metadata: ["connections": "\(around.figures.connectionCount)"])
         around.workers.finish()
-        guard let limit = around.configuration().shutdownTime?.timeAmount else { return }
+        guard let limit = around.settings.configuration.shutdownTime?.timeAmount else { return }
         around.loop.scheduleTask(in: limit) { self.around.happened(.timeOver) }
     }
 

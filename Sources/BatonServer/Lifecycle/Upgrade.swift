@@ -25,12 +25,7 @@ final class Upgrade: @unchecked Sendable {
         let keeper: KeeperLink
         /// Whether the keeper knows how to hand memory over.
         let keeperHandsOver: Bool
-        let workers: () -> [WorkerHandle]
-        /// Connections that no worker has yet.
-        let newcomers: () -> Int
-        /// Everything counted.
-        let totals: () -> WorkerReport
-        let counts: () -> FrontCounts
+        let figures: Figures
         /// Accepts no connections. Commands and the admin address are answered still.
         let pauseConnections: () -> Void
         /// Has the workers hand over what they have, to those at these sockets.
@@ -45,7 +40,7 @@ final class Upgrade: @unchecked Sendable {
     private static let patienceWithSilentWorkers: UInt64 = 10_000_000_000
 
     /// Where the new server's workers take parcels; empty until it is ready.
-    private(set) var workers: [String] = []
+    private var workers: [String] = []
     private let around: Surroundings
     private let process: ChildProcess
     private var succession = Succession()
@@ -90,11 +85,13 @@ final class Upgrade: @unchecked Sendable {
 
     private var log: Logger { around.logger.current }
 
-    private var connectionCount: Int {
-        around.workers().reduce(around.newcomers()) { $0 + $1.report.connections }
-    }
+    private var figures: Figures { around.figures }
+    private var keeper: KeeperLink { around.keeper }
 
     private var isHandingOver: Bool { succession.step == .handingOver || succession.step == .lingering }
+
+    /// Where the new server takes connections; empty until it is to have those that come here.
+    var successors: [String] { isHandingOver ? workers : [] }
 
     // MARK: What this server says
 
@@ -107,20 +104,18 @@ final class Upgrade: @unchecked Sendable {
     /// The new server is to read its files again. A signal, because every version understands it.
     func passOnReload() { keeper.signal(process.process, SIGHUP) }
 
-    private var keeper: KeeperLink { around.keeper }
-
     /// Tells whoever asked how much is left.
     func tellProgress() {
         guard isHandingOver else { return }
-        asked?.send(.upgrading(.init(remaining: connectionCount, total: max(total, connectionCount))))
+        asked?.send(.upgrading(.init(remaining: figures.connectionCount, total: max(total, figures.connectionCount))))
     }
 
     /// Looks whether the upgrade has come as far as it can, by what is left here.
     func look() {
         guard isHandingOver else { return }
         tellProgress()
-        guard around.newcomers() == 0 else { return }
-        let workers = around.workers()
+        guard figures.newcomers == 0 else { return }
+        let workers = figures.workers
         if workers.isEmpty { return advance(.settled) }
         let now = MonotonicTime.now
         let areSilent = workers.allSatisfy { worker in
@@ -200,7 +195,7 @@ final class Upgrade: @unchecked Sendable {
         case .leave:
             around.happened(.replaced)
             // The last counts came after the new server had been given its own.
-            tell(.ended(totals: around.totals(), counts: around.counts()))
+            tell(.ended(totals: figures.totals, counts: figures.counts))
             reported.whenComplete { [self] _ in around.happened(.reported) }
         case .tellToStop:
             hasToldToStop = true
@@ -225,17 +220,17 @@ final class Upgrade: @unchecked Sendable {
         let ready: @Sendable () -> Void = { [self] in
             log.notice(
                 "the new server is ready; handing over",
-                metadata: ["pid": "\(process.pid)", "connections": "\(connectionCount)"])
+                metadata: ["pid": "\(process.pid)", "connections": "\(figures.connectionCount)"])
             advance(.ready(announces: program != nil))
         }
         guard handsMemoryOver else { return ready() }
-        keeper.prepareHandOver(of: around.workers().map(\.process)) { [loop = around.loop] in loop.execute(ready) }
+        keeper.prepareHandOver(of: figures.workers.map(\.process)) { [loop = around.loop] in loop.execute(ready) }
     }
 
     /// The new server accepts, and this one's workers hand over what they have.
     private func handOver() {
-        total = connectionCount
-        movesFailedBefore = around.totals().movesFailed
+        total = figures.connectionCount
+        movesFailedBefore = figures.totals.movesFailed
         around.happened(.successorAccepts)
         tellProgress()
         // Connections that are not in memory that has been handed over go one by one.
@@ -245,15 +240,15 @@ final class Upgrade: @unchecked Sendable {
             look()
         }
         guard handsMemoryOver else { return around.loop.execute(rest) }
-        keeper.handOver(around.workers().map(\.process)) { [loop = around.loop] in loop.execute(rest) }
+        keeper.handOver(figures.workers.map(\.process)) { [loop = around.loop] in loop.execute(rest) }
     }
 
     private func report() {
         let left = Remainder(
-            pid: getpid(), connections: connectionCount, workers: around.workers().map(\.pid))
+            pid: getpid(), connections: figures.connectionCount, workers: figures.workers.map(\.pid))
         let report = UpgradeReport(
             from: getpid(), to: process.pid, connections: total - left.connections,
-            failed: around.totals().movesFailed - movesFailedBefore,
+            failed: figures.totals.movesFailed - movesFailedBefore,
             durationMilliseconds: Int((MonotonicTime.now - startedAt) / 1_000_000),
             version: program?.version, program: program?.file,
             left: left.workers.isEmpty ? nil : left.connections,

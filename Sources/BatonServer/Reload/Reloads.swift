@@ -42,11 +42,17 @@ final class Reloads: @unchecked Sendable {
 
     private var log: Logger { logger.current }
 
-    /// Whether whoever asks now waits until the server is doing something else.
-    var mustWait: Bool { !schedule.canBeginNow && schedule.moment != .stopping }
+    /// `baton reload`.
+    func ask(_ asker: Asker) { perform(schedule.ask(asker)) }
 
-    /// SIGHUP or `baton reload`.
-    func ask(_ asker: Asker?) { perform(schedule.ask(asker)) }
+    /// SIGHUP.
+    func askBySignal() {
+        if !schedule.canBeginNow, schedule.moment != .stopping {
+            log.notice(
+                "the configuration is read again as soon as that can be", metadata: ["phase": "\(schedule.moment)"])
+        }
+        perform(schedule.ask(nil))
+    }
 
     /// What the server is doing.
     func enter(_ moment: ServerMoment) {

@@ -1,11 +1,39 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
+internal import Glibc
 internal import Handoff
 internal import Logging
 internal import NIOCore
 
-extension Front {
+/// Connections that have come to this front and belong to somebody else: a worker, a program, or a worker of the server that has
+/// replaced this one. Used on `loop` only, where it does not say otherwise.
+final class Newcomers: @unchecked Sendable {
+    private let loop: any EventLoop
+    private let logger: SharedLogger
+    private let admission: Admission
+    private let tally: SharedTally
+    private let workers: WorkerPool
+    private let successors: () -> [String]?
+    /// No other server of the line has the same numbers.
+    private lazy var placer = Placer(
+        .newcomers, numberedAfter: UInt64(UInt32(bitPattern: getpid())) << 32, actions)
+
+    /// - Parameter successors: where the workers of the server that has replaced this one take connections; `nil`: none has.
+    init(
+        on loop: any EventLoop, _ logger: SharedLogger, _ admission: Admission, _ tally: SharedTally,
+        _ workers: WorkerPool, successors: @escaping () -> [String]?
+    ) {
+        self.loop = loop
+        self.logger = logger
+        self.admission = admission
+        self.tally = tally
+        self.workers = workers
+        self.successors = successors
+    }
+
+    private var log: Logger { logger.current }
+
     /// Hands a connection to whom its target names; without one a worker reads what decides it. May be called from any
     /// thread. The connection is counted as one of this process until somebody has it, and against the limits until a
     /// report of its worker does.
@@ -14,13 +42,28 @@ extension Front {
         loop.execute { [self] in placer.place(box, order) }
     }
 
-    /// What is done here for the placer.
-    var placementActions: Placer.Actions {
+    /// Whether some are on their way.
+    var areUnderWay: Bool { admission.present > 0 || placer.isAwaiting }
+
+    // MARK: What workers say
+
+    /// A worker has these.
+    func arrived(_ numbers: [UInt64], at worker: WorkerHandle) { placer.arrived(numbers, at: worker.socket) }
+
+    /// What a worker has not been offered goes to others at once; what it has been offered comes back with the offer's end.
+    func recall(from worker: WorkerHandle) { placer.recall(from: worker.socket) }
+
+    /// A worker is gone.
+    func forget(_ worker: WorkerHandle) { placer.forget(worker.socket) }
+
+    // MARK: What the placer asks for
+
+    private var actions: Placer.Actions {
         Placer.Actions(
             choose: { [self] in receivers(of: $0) },
             delivered: { [self] in delivered($0) },
-            waits: { [self] _, reason in
-                log.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
+            waits: { [logger] _, reason in
+                logger.current.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
             },
             abandoned: { [self] order, reason in
                 log.error(
@@ -33,7 +76,7 @@ extension Front {
             released: { [admission] in admission.release(from: $0) },
             adopted: { [admission] in admission.adopt(from: $0) },
             doubted: { [self] count, path in
-                let worker = workers.first { $0.socket == path }
+                let worker = workers.workers.first { $0.socket == path }
                 log.warning(
                     "connections in doubt are counted no more",
                     metadata: ["count": "\(count)", "worker": "\(worker?.number ?? 0)"])
@@ -43,14 +86,11 @@ extension Front {
 
     private func receivers(of order: PlacementOrder) -> PlacementPlan.Receivers {
         if case .worker(let path)? = order.target { return .only(path) }
-        switch life.moment {
-        case .replaced: return .inTurn(successors)
-        case .starting, .serving, .replacing, .stopping:
-            return .leastLoaded(
-                workers.filter(\.takesConnections).map {
-                    .init(path: $0.socket, connections: $0.report.connections)
-                })
-        }
+        if let successors = successors() { return .inTurn(successors) }
+        return .leastLoaded(
+            workers.workers.filter(\.takesConnections).map {
+                .init(path: $0.socket, connections: $0.report.connections)
+            })
     }
 
     private func delivered(_ delivery: ParcelSender.Delivery) {
