@@ -24,14 +24,14 @@ extension ConnectionRegistry {
             let id = ConnectionID.next()
             handlers[id] = handler
             handler.register(self, id)
-            tally.connections.wrappingAdd(1, ordering: .relaxed)
+            tally.countConnection()
             startSweeping()
             return id
         }
 
         func remove(_ id: ConnectionID) {
             guard handlers.removeValue(forKey: id) != nil else { return }
-            tally.connections.wrappingSubtract(1, ordering: .relaxed)
+            tally.countEnd()
             if handlers.isEmpty {
                 sweep?.cancel()
                 sweep = nil

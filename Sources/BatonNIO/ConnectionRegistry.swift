@@ -1,3 +1,4 @@
+public import CoreMetrics
 public import NIOCore
 internal import Synchronization
 
@@ -6,10 +7,15 @@ internal import Synchronization
 public final class ConnectionRegistry: Sendable {
     private let shards: [NIOLoopBound<Shard>]
     private let indices: [ObjectIdentifier: Int]
-    let tally = Tally()
+    let tally: Tally
 
     /// A registry for the connections of `group`'s event loops.
-    public init(group: any EventLoopGroup) {
+    ///
+    /// - Parameter metrics: is told of them: `baton_connections` (a meter), `baton_moves_in`, `baton_moves_out` and
+    ///   `baton_moves_failed` (counters, as the properties of these names), and `baton_handover_duration` (a timer: how long a
+    ///   connection of a `SuccessionService` stood still until its receiver had it). `nil`: nobody is told.
+    public init(group: any EventLoopGroup, metrics: (any MetricsFactory)? = nil) {
+        tally = Tally(metrics.map { ConnectionMetrics($0) })
         var shards: [NIOLoopBound<Shard>] = []
         var indices: [ObjectIdentifier: Int] = [:]
         for loop in group.makeIterator() {
@@ -94,9 +100,35 @@ public final class ConnectionRegistry: Sendable {
         let movesIn = Atomic<Int>(0)
         let movesOut = Atomic<Int>(0)
         let movesFailed = Atomic<Int>(0)
+        private let metrics: ConnectionMetrics?
 
-        func countMoveIn() { movesIn.wrappingAdd(1, ordering: .relaxed) }
-        func countMovesOut(_ n: Int) { movesOut.wrappingAdd(n, ordering: .relaxed) }
-        func countMovesFailed(_ n: Int) { movesFailed.wrappingAdd(n, ordering: .relaxed) }
+        init(_ metrics: ConnectionMetrics?) { self.metrics = metrics }
+
+        func countConnection() {
+            connections.wrappingAdd(1, ordering: .relaxed)
+            metrics?.connections.increment()
+        }
+
+        func countEnd() {
+            connections.wrappingSubtract(1, ordering: .relaxed)
+            metrics?.connections.decrement()
+        }
+
+        func countMoveIn() {
+            movesIn.wrappingAdd(1, ordering: .relaxed)
+            metrics?.movesIn.increment()
+        }
+
+        func countMoveOut(after duration: Duration) {
+            movesOut.wrappingAdd(1, ordering: .relaxed)
+            metrics?.movesOut.increment()
+            let (seconds, attoseconds) = duration.components
+            metrics?.handover.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        }
+
+        func countMoveFailed() {
+            movesFailed.wrappingAdd(1, ordering: .relaxed)
+            metrics?.movesFailed.increment()
+        }
     }
 }

@@ -294,15 +294,17 @@ public final class SuccessionService: Service {
 
     /// Returns whether the successor answered.
     private func handOn(_ connection: DetachedConnection, _ sender: HandoffSender) async -> Bool {
+        let clock = ContinuousClock()
+        let begin = clock.now
         switch await sender.offer(connection) {
         case .handedOver:
-            registry.tally.countMovesOut(1)
+            registry.tally.countMoveOut(after: clock.now - begin)
             return true
         case .closed:
-            registry.tally.countMovesFailed(1)
+            registry.tally.countMoveFailed()
             return false
         case .returned(let connection, let reason):
-            registry.tally.countMovesFailed(1)
+            registry.tally.countMoveFailed()
             guard let parcel = connection.take() else { return false }
             let arrival = Arrival.returned(applicationState: parcel.applicationState)
             // What was declined stays; what came back because the successor failed is for the next.

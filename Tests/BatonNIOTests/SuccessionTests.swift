@@ -1,4 +1,5 @@
 import BatonNIO
+import CoreMetrics
 import Foundation
 import Handoff
 import Logging
@@ -16,13 +17,14 @@ import Testing
 
     /// An old process's part: connections that echo, and what it waits with.
     private struct Old {
-        let registry = ConnectionRegistry(group: loops)
+        let registry: ConnectionRegistry
         let bootstrap: ConnectionBootstrap
         let path: String
         let arrived = Expectation<any Channel>()
 
-        init(_ path: String) {
+        init(_ path: String, _ metrics: (any MetricsFactory)? = nil) {
             self.path = path
+            registry = ConnectionRegistry(group: loops, metrics: metrics)
             let arrived = arrived
             bootstrap = ConnectionBootstrap(group: loops, registry: registry) { channel, _ in
                 try channel.pipeline.syncOperations.addHandler(Echo())
@@ -161,6 +163,52 @@ import Testing
             #expect(await starter.exitStatus() == 0)
         }
         #expect(try await ask(client, "again") == "again 2 \(last.processID)")
+    }
+
+    @Test("a program waits until another has started, and is through when that one is, or is dead")
+    func waitsForStart() async throws {
+        let files = try TemporaryFiles()
+        let registry = ConnectionRegistry(group: loops)
+        let bootstrap = ConnectionBootstrap(group: loops, registry: registry) { _, _ in }
+        let start = { (time: Duration) in
+            try await Succession.start(
+                at: files.path("control"), bootstrap: bootstrap, registry: registry,
+                listeners: [.init("main", host: "127.0.0.1", port: 0, .plain)], startTime: time, logger: Self.silent)
+        }
+        var other = try StartLock.takeIfFree(beside: files.path("control"), trusting: .sameUser)
+        #expect(other != nil)
+        let refusal = await #expect(throws: HandoffError.self) { try await start(.milliseconds(50)) }
+        #expect(refusal?.code == .pathInUse)
+        // The kernel frees it with its holder.
+        other = nil
+        let succession = try await start(.seconds(60))
+        #expect(succession.taken == nil && succession.listeners.map(\.name) == ["main"])
+        for listener in succession.listeners { try await listener.close().get() }
+    }
+
+    @Test("what is live and what has moved is told to a metrics factory")
+    func metrics() async throws {
+        let files = try TemporaryFiles()
+        let (before, after) = (TestMetrics(), TestMetrics())
+        let old = Old(files.path("control"), before)
+        let listener = try await old.bootstrap.listen(host: "127.0.0.1", port: 0, .plain, name: "main").get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "talk")
+        #expect(try await ask(peer, "before") == "before")
+        #expect(before["baton_connections"] == 1)
+        let service = try old.service([listener], patience: .seconds(10))
+        let running = Task { try await service.run() }
+        let next = ConnectionBootstrap(group: loops, registry: ConnectionRegistry(group: loops, metrics: after)) {
+            channel, _ in try channel.pipeline.syncOperations.addHandler(Echo())
+        }
+        let outcome = try await Takeover(
+            from: old.path, bootstrap: next, listeners: ["main": .plain], logger: Self.silent
+        ).run()
+        try await running.value
+        #expect(try await ask(peer, "after") == "after")
+        #expect(before["baton_connections"] == 0 && before["baton_moves_out"] == 1)
+        #expect(before["baton_moves_failed"] == 0 && before["baton_handover_duration"] > 0)
+        #expect(after["baton_connections"] == 1 && after["baton_moves_in"] == 1)
+        for listener in outcome.listeners { try await listener.close().get() }
     }
 
     @Test("a WebSocket in mid-frame and a client that never stops asking go through four deploys")
