@@ -16,6 +16,7 @@ let package = Package(
     products: [
         .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
         .library(name: "BatonNIO", targets: ["BatonNIO"]),
+        .library(name: "BatonC", type: .dynamic, targets: ["BatonC"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
     dependencies: [
@@ -52,6 +53,11 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(name: "Handoff", dependencies: ["BatonCore", "TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .target(name: "CBaton", dependencies: ["COpenSSL"]),
+        .target(
+            name: "BatonC",
+            dependencies: ["BatonCore", "CBaton", "COpenSSL", "TLSRecords", "TLSHandshake", "Handoff"],
+            swiftSettings: settings),
         .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .target(
             name: "HostMigration", dependencies: ["BatonCore", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
@@ -194,6 +200,9 @@ let package = Package(
             name: "ServeTests",
             dependencies: ["baton", "BatonConfiguration", "BatonServer", "StockPeers", "SelfSigned"],
             swiftSettings: settings),
+        .testTarget(
+            name: "CLibraryTests", dependencies: ["BatonC", "StockPeers", "SelfSigned"],
+            exclude: ["Programs"], swiftSettings: settings),
         .executableTarget(
             name: "NIOPeer",
             dependencies: [

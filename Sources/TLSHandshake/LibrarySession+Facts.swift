@@ -1,6 +1,6 @@
 internal import COpenSSL
 internal import Glibc
-internal import TLSRecords
+package import TLSRecords
 
 extension LibrarySession {
     /// Sets the name the server's certificate must be for, and asks for it by SNI.
@@ -47,20 +47,8 @@ extension LibrarySession {
     /// Adds what only the library knows to what the hellos said.
     func settle(_ info: inout ConnectionInfo, asksForCertificate: Bool) {
         if info.role == .server { info.serverName = hello?.serverName }
-        info.applicationProtocol = applicationProtocol
-        info.peerCertificate = peerCertificate
-        if asksForCertificate, info.peerCertificate != nil {
-            info.verifyResult = Int32(truncatingIfNeeded: SSL_get_verify_result(ssl))
-        }
-        info.isResumed = SSL_session_reused(ssl) == 1
+        info.settle(by: ssl, asksForCertificate: asksForCertificate)
         info.ticketKeyName = ticketKeyName
-    }
-
-    /// The peer's certificate; a resumed session still has it.
-    private var peerCertificate: PeerCertificate? {
-        guard let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
-        defer { X509_free(certificate) }
-        return CertificateDigest.peerCertificate(certificate)
     }
 
     /// Whether the peer's certificate is for the host name: among its alternative names, or its common name if it has
@@ -72,16 +60,50 @@ extension LibrarySession {
         return X509_check_host(certificate, name, name.utf8.count, UInt32(X509_CHECK_FLAG_NO_WILDCARDS), nil) == 1
     }
 
-    private var applicationProtocol: String? {
+    /// The code of the max_fragment_length agreed on (RFC 6066 section 4), 0 for none.
+    var maximumFragmentLengthCode: UInt8 { LibrarySession.maximumFragmentLengthCode(of: ssl) }
+
+    static func maximumFragmentLengthCode(of ssl: OpaquePointer) -> UInt8 {
+        SSL_get_session(ssl).map { SSL_SESSION_get_max_fragment_length($0) } ?? 0
+    }
+}
+
+extension ConnectionInfo {
+    /// Adds what an `SSL` knows beside the hellos.
+    fileprivate mutating func settle(by ssl: OpaquePointer, asksForCertificate: Bool) {
+        applicationProtocol = ConnectionInfo.applicationProtocol(of: ssl)
+        peerCertificate = ConnectionInfo.peerCertificate(of: ssl)
+        if asksForCertificate, peerCertificate != nil {
+            verifyResult = Int32(truncatingIfNeeded: SSL_get_verify_result(ssl))
+        }
+        isResumed = SSL_session_reused(ssl) == 1
+    }
+
+    /// The peer's certificate; a resumed session still has it.
+    private static func peerCertificate(of ssl: OpaquePointer) -> PeerCertificate? {
+        guard let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
+        defer { X509_free(certificate) }
+        return CertificateDigest.peerCertificate(certificate)
+    }
+
+    private static func applicationProtocol(of ssl: OpaquePointer) -> String? {
         var name: UnsafePointer<UInt8>?
         var count: UInt32 = 0
         SSL_get0_alpn_selected(ssl, &name, &count)
         guard let name, count > 0 else { return nil }
         return String(decoding: UnsafeBufferPointer(start: name, count: Int(count)), as: UTF8.self)
     }
+}
 
-    /// The code of the max_fragment_length agreed on (RFC 6066 section 4), 0 for none.
-    var maximumFragmentLengthCode: UInt8 {
-        SSL_get_session(ssl).map { SSL_SESSION_get_max_fragment_length($0) } ?? 0
+extension HandshakeObserver {
+    /// The connection of an `SSL` of somebody else's, which has been observed from its first byte and has done its handshake.
+    ///
+    /// - Throws: as `snapshot(info:limits:outgoing:)`.
+    package consuming func snapshot(ofLibrary ssl: OpaquePointer) throws(HandshakeObserverError) -> Snapshot {
+        guard var info else { throw .incomplete }
+        info.settle(by: ssl, asksForCertificate: SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE)
+        let limits = RecordLimits(
+            info.version, maximumFragmentLengthCode: LibrarySession.maximumFragmentLengthCode(of: ssl))
+        return try snapshot(info: info, limits: limits)
     }
 }

@@ -1,0 +1,143 @@
+internal import BatonCore
+internal import CBaton
+internal import Glibc
+internal import Handoff
+internal import Synchronization
+internal import TLSRecords
+
+// Connections at rest (`baton.h`, "At rest"). What is sealed is a parcel without sockets (`docs/handoff.md`).
+
+@_cdecl("baton_suspend")
+func batonSuspend(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).use { (held) throws(Failure) in try held.suspend() }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_resume")
+func batonResume(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).use { (held) throws(Failure) in try held.resume() }
+        return BATON_OK
+    }
+}
+
+/// Who may open sealed connections.
+final class Receiver: Sendable {
+    private let id = ReceiverID.random()
+    private let key = SealKey.random()
+    private let unsealer: Mutex<Unsealer>
+
+    init() { unsealer = Mutex(Unsealer(key: key, receiver: id)) }
+
+    /// Its id, and the key behind it.
+    func writeAddress(to target: UnsafeMutableRawBufferPointer) {
+        id.withUnsafeBytes { target.copyMemory(from: $0) }
+        key.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: target[ReceiverID.length...]).copyMemory(from: $0) }
+    }
+
+    func open(_ sealed: RawSpan) throws(Failure) -> Parcel {
+        let opened: Unsealer.Opened
+        do throws(SealError) {
+            opened = try unsealer.withLock { (unsealer) throws(SealError) in
+                try unsealer.open(sealed, now: WallClock.milliseconds)
+            }
+        } catch {
+            throw Failure(error)
+        }
+        do throws(ParcelError) {
+            return try opened.bytes.withUnsafeBytes { (bytes) throws(ParcelError) in try Parcel.decode(bytes) }
+        } catch {
+            throw Failure(error)
+        }
+    }
+}
+
+enum WallClock {
+    /// Milliseconds since 1970.
+    static var milliseconds: UInt64 {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return UInt64(max(0, now.tv_sec)) &* 1_000 &+ UInt64(max(0, now.tv_nsec)) / 1_000_000
+    }
+}
+
+@_cdecl("baton_receiver_new")
+func batonReceiverNew(_ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
+    make(error) { () throws(Failure) in Receiver() }
+}
+
+@_cdecl("baton_receiver_free")
+func batonReceiverFree(_ receiver: OpaquePointer?) { letGo(receiver, of: Receiver.self) }
+
+@_cdecl("baton_receiver_address")
+func batonReceiverAddress(
+    _ receiver: OpaquePointer?, _ address: UnsafeMutablePointer<UInt8>?, _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let address else { throw .argument("the place for the address is NULL") }
+        let target = UnsafeMutableRawBufferPointer(start: address, count: Int(BATON_ADDRESS_LENGTH))
+        try object(receiver, Receiver.self).writeAddress(to: target)
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_seal")
+func batonSeal(
+    _ connection: OpaquePointer?, _ address: UnsafePointer<UInt8>?, _ addressLength: Int, _ lifetime: UInt64,
+    _ pointer: UnsafeMutableRawPointer?, _ capacity: Int, _ count: UnsafeMutablePointer<Int>?,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let count else { throw .argument("the place for the count is NULL") }
+        count.pointee = 0
+        guard let address, addressLength == Int(BATON_ADDRESS_LENGTH) else {
+            throw .argument("an address has \(BATON_ADDRESS_LENGTH) bytes; baton_receiver_address gives it")
+        }
+        let buffer = try room(pointer, capacity)
+        let parts = UnsafeRawBufferPointer(start: address, count: addressLength)
+        let (idPart, keyPart) = (parts[..<ReceiverID.length], parts[ReceiverID.length...])
+        guard let id = ReceiverID(UnsafeRawBufferPointer(rebasing: idPart)),
+            let key = SealKey(copying: UnsafeRawBufferPointer(rebasing: keyPart).bytes)
+        else { throw .argument("it is no address of a receiver") }
+        let (expires, isTooLate) = WallClock.milliseconds.addingReportingOverflow(lifetime)
+        let sealer = Sealer(key: key, receiver: id)
+        return try object(connection, ConnectionHandle.self).use { (held) throws(Failure) in
+            let parcel = try held.take()
+            let encoded: ByteQueue
+            do throws(ParcelError) {
+                encoded = try parcel.encoded()
+            } catch {
+                held.putBack(parcel)
+                throw Failure(error)
+            }
+            let needed = encoded.count + Sealer.overhead
+            count.pointee = needed
+            guard needed <= buffer.count else {
+                held.putBack(parcel)
+                throw Failure(BATON_ERROR_TOO_SMALL, "the sealed connection has \(needed) bytes")
+            }
+            let sealed = encoded.withBytes {
+                sealer.seal($0.bytes, transfer: TransferID.random(), expires: isTooLate ? .max : expires)
+            }
+            buffer.copyBytes(from: sealed)
+            return BATON_OK
+        }
+    }
+}
+
+@_cdecl("baton_open")
+func batonOpen(
+    _ receiver: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> OpaquePointer? {
+    make(error) { () throws(Failure) in
+        let sealed = try bytes(pointer, count)
+        var parcel = try object(receiver, Receiver.self).open(sealed.bytes)
+        guard let snapshot = parcel.snapshot.take() else {
+            throw Failure(BATON_ERROR_FORMAT, "what was sealed is no TLS connection")
+        }
+        return ConnectionHandle(Connection(resuming: snapshot), unread: parcel.unread)
+    }
+}

@@ -1,0 +1,247 @@
+internal import BatonCore
+internal import CBaton
+internal import Glibc
+internal import TLSRecords
+
+// Reading and writing a connection, in memory or with a socket (`baton.h`, "Connections").
+
+@_cdecl("baton_version")
+func batonVersion() -> UnsafePointer<CChar> { version }
+
+/// Lives as long as the process.
+private nonisolated(unsafe) let version = UnsafePointer(strdup(BATON_VERSION)!)
+
+@_cdecl("baton_connection_free")
+func batonConnectionFree(_ connection: OpaquePointer?) { letGo(connection, of: ConnectionHandle.self) }
+
+@_cdecl("baton_receive")
+func batonReceive(
+    _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        let received = try bytes(pointer, count)
+        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.receive(received.bytes) }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_receive_end")
+func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.receiveEnd() }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_inbound_count")
+func batonInboundCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.inboundCount } }
+
+@_cdecl("baton_outgoing_count")
+func batonOutgoingCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.outgoingCount } }
+
+private func count(_ connection: OpaquePointer?, _ body: (borrowing Connection) -> Int) -> Int {
+    do throws(Failure) {
+        return try object(connection, ConnectionHandle.self).useLive { connection, _ in body(connection) }
+    } catch {
+        return 0
+    }
+}
+
+@_cdecl("baton_read")
+func batonRead(
+    _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
+    _ count: UnsafeMutablePointer<Int>?, _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let count else { throw .argument("the place for the count is NULL") }
+        count.pointee = 0
+        let buffer = try room(pointer, capacity)
+        guard !buffer.isEmpty else { throw .argument("the buffer has no room") }
+        return try object(connection, ConnectionHandle.self).useLive { (connection, unread) throws(Failure) in
+            if !unread.isEmpty {
+                count.pointee = min(buffer.count, unread.count)
+                buffer.copyBytes(from: unread.prefix(count.pointee))
+                unread.removeFirst(count.pointee)
+                return BATON_OK
+            }
+            return try connection.read(into: buffer, &count.pointee)
+        }
+    }
+}
+
+extension Connection {
+    /// Reads what has been opened, or opens the next record that has something in it.
+    fileprivate mutating func read(
+        into buffer: UnsafeMutableRawBufferPointer, _ count: inout Int
+    ) throws(Failure) -> baton_code {
+        noteTime(MonotonicTime.now / 1_000_000)
+        while true {
+            if unreadCount > 0 {
+                count = withUnread { unread in
+                    unread.withUnsafeBytes { bytes in
+                        let count = min(bytes.count, buffer.count)
+                        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                        return count
+                    }
+                }
+                consumeUnread(count)
+                return BATON_OK
+            }
+            do throws(TLSError) {
+                switch try nextEvent() {
+                case .applicationData, .keyUpdate, .sessionTicket: continue
+                case .closeNotify: return BATON_END
+                case nil: return isReadClosed ? BATON_END : BATON_WAIT
+                }
+            } catch {
+                throw Failure(error)
+            }
+        }
+    }
+}
+
+@_cdecl("baton_write")
+func batonWrite(
+    _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        let plaintext = try bytes(pointer, count)
+        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
+            do throws(TLSError) {
+                try connection.send(plaintext.bytes)
+            } catch {
+                throw Failure(error)
+            }
+        }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_close")
+func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.close() }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_outgoing")
+func batonOutgoing(
+    _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
+    _ count: UnsafeMutablePointer<Int>?, _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let count else { throw .argument("the place for the count is NULL") }
+        count.pointee = 0
+        let buffer = try room(pointer, capacity)
+        count.pointee = try object(connection, ConnectionHandle.self).useLive { connection, _ in
+            connection.withOutgoing { outgoing in
+                outgoing.withUnsafeBytes { bytes in
+                    let count = min(bytes.count, buffer.count)
+                    buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
+                    return count
+                }
+            }
+        }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_did_write")
+func batonDidWrite(
+    _ connection: OpaquePointer?, _ count: Int, _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
+            guard 0...connection.outgoingCount ~= count else {
+                throw .argument("\(connection.outgoingCount) bytes are outgoing; no more can have been written")
+            }
+            connection.didWrite(count)
+        }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_fill")
+func batonFill(
+    _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
+            while true {
+                let count = connection.receive(upTo: 65_536) { Glibc.read(socket, $0.baseAddress, min($0.count, 65_536)) }
+                if count > 0 { return BATON_OK }
+                if count == 0 {
+                    connection.receiveEnd()
+                    return BATON_OK
+                }
+                if errno == EAGAIN { return BATON_WAIT }
+                if errno != EINTR { throw .system("the socket cannot be read") }
+            }
+        }
+    }
+}
+
+@_cdecl("baton_flush")
+func batonFlush(
+    _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
+            while connection.outgoingCount > 0 {
+                let count = connection.withOutgoing { outgoing in
+                    outgoing.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+                }
+                if count >= 0 {
+                    connection.didWrite(count)
+                } else if errno == EAGAIN {
+                    return BATON_WAIT
+                } else if errno != EINTR {
+                    throw .system("the socket cannot be written to")
+                }
+            }
+            return BATON_OK
+        }
+    }
+}
+
+@_cdecl("baton_release_memory")
+func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.releaseIdleMemory() }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_get_info")
+func batonGetInfo(
+    _ connection: OpaquePointer?, _ target: UnsafeMutablePointer<baton_info>?,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let target else { throw .argument("the place for the information is NULL") }
+        let info = try object(connection, ConnectionHandle.self).use { (held) throws(Failure) in try held.info() }
+        target.pointee = baton_info()
+        target.pointee.is_server = info.role == .server ? 1 : 0
+        target.pointee.version = info.version.rawValue
+        target.pointee.cipher_suite = info.suite.rawValue
+        withUnsafeMutableBytes(of: &target.pointee.alpn) { $0.setText(info.applicationProtocol ?? "") }
+        withUnsafeMutableBytes(of: &target.pointee.server_name) { $0.setText(info.serverName ?? "") }
+        return BATON_OK
+    }
+}
+
+extension ConnectionHandle.Held {
+    fileprivate borrowing func info() throws(Failure) -> ConnectionInfo {
+        switch live {
+        case .some(let connection): return connection.info
+        case .none: break
+        }
+        switch atRest {
+        case .some(let snapshot): return snapshot.info
+        case .none: throw .gone
+        }
+    }
+}

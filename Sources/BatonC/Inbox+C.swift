@@ -1,0 +1,140 @@
+internal import BatonCore
+internal import CBaton
+internal import Glibc
+internal import Handoff
+internal import Synchronization
+internal import TLSRecords
+
+// Handing over to another process of this machine (`baton.h`): the one who takes.
+
+/// What has arrived, and waits to be taken.
+final class Inbox: Sendable {
+    private struct State {
+        var arrived: [ParcelBox] = []
+        var hasEnded = false
+    }
+
+    /// Readable while something has arrived, or nothing more comes.
+    private let pipe: WakePipe
+    private let state = Mutex(State())
+    private let receiver = Mutex<ParcelReceiver?>(nil)
+
+    init(at path: String) throws(Failure) {
+        do throws(HandoffError) {
+            pipe = try WakePipe()
+            let receiver = try ParcelReceiver(at: path) { parcel in
+                switch parcel.snapshot {
+                case .some where parcel.sockets.count == 1: .accept
+                default: .decline(.unsupportedParcel)
+                }
+            } received: { [self] in
+                arrived($0)
+            }
+            try receiver.start()
+            self.receiver.withLock { $0 = receiver }
+        } catch {
+            throw Failure(error)
+        }
+    }
+
+    var descriptor: CInt { pipe.descriptor }
+
+    private func arrived(_ boxes: [ParcelBox]) {
+        state.withLock { $0.arrived += boxes }
+        pipe.wake()
+    }
+
+    /// The next connection; `nil`: there is none.
+    func take() throws(Failure) -> (connection: ConnectionHandle, socket: CInt, state: [UInt8], moves: UInt32)? {
+        let box = state.withLock { state in
+            let box = state.arrived.isEmpty ? nil : state.arrived.removeFirst()
+            if state.arrived.isEmpty, !state.hasEnded { pipe.clear() }
+            return box
+        }
+        guard var parcel = box?.take() else { return nil }
+        guard let snapshot = parcel.snapshot.take(), let socket = parcel.sockets.takeAll().first else {
+            throw Failure(BATON_ERROR_FORMAT, "what has arrived is no TLS connection")
+        }
+        let handle = ConnectionHandle(Connection(resuming: snapshot), unread: parcel.unread)
+        return (handle, socket, parcel.applicationState, parcel.metadata.moves)
+    }
+
+    var hasEnded: Bool { state.withLock { $0.hasEnded && $0.arrived.isEmpty } }
+
+    func stop() {
+        receiver.withLock { $0.take() }?.stop { [self] in
+            state.withLock { $0.hasEnded = true }
+            pipe.wake()
+        }
+    }
+}
+
+@_cdecl("baton_inbox_listen")
+func batonInboxListen(
+    _ path: UnsafePointer<CChar>?, _ error: UnsafeMutablePointer<baton_error>?
+) -> OpaquePointer? {
+    make(error) { () throws(Failure) in
+        guard let path else { throw .argument("the path is NULL") }
+        return try Inbox(at: String(cString: path))
+    }
+}
+
+@_cdecl("baton_inbox_descriptor")
+func batonInboxDescriptor(_ inbox: OpaquePointer?) -> CInt {
+    do throws(Failure) {
+        return try object(inbox, Inbox.self).descriptor
+    } catch {
+        return -1
+    }
+}
+
+@_cdecl("baton_inbox_take")
+func batonInboxTake(
+    _ inbox: OpaquePointer?, _ arrival: UnsafeMutablePointer<baton_arrival>?,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let arrival else { throw .argument("the place for the arrival is NULL") }
+        arrival.pointee = baton_arrival()
+        arrival.pointee.socket = -1
+        let inbox = try object(inbox, Inbox.self)
+        guard let (connection, socket, state, moves) = try inbox.take() else {
+            return inbox.hasEnded ? BATON_END : BATON_WAIT
+        }
+        arrival.pointee.connection = OpaquePointer(Unmanaged.passRetained(connection).toOpaque())
+        arrival.pointee.socket = socket
+        arrival.pointee.moves = moves
+        if !state.isEmpty, let copy = malloc(state.count) {
+            UnsafeMutableRawBufferPointer(start: copy, count: state.count).copyBytes(from: state)
+            arrival.pointee.state = copy
+            arrival.pointee.state_count = state.count
+        }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_arrival_clear")
+func batonArrivalClear(_ arrival: UnsafeMutablePointer<baton_arrival>?) {
+    guard let arrival else { return }
+    free(arrival.pointee.state)
+    arrival.pointee.state = nil
+    arrival.pointee.state_count = 0
+}
+
+@_cdecl("baton_inbox_stop")
+func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(inbox, Inbox.self).stop()
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_inbox_free")
+func batonInboxFree(_ inbox: OpaquePointer?) {
+    do throws(Failure) {
+        try object(inbox, Inbox.self).stop()
+    } catch {
+        return
+    }
+    letGo(inbox, of: Inbox.self)
+}

@@ -1,0 +1,176 @@
+internal import BatonCore
+internal import CBaton
+internal import COpenSSL
+internal import Glibc
+internal import TLSHandshake
+internal import TLSRecords
+
+// How a connection leaves OpenSSL (`baton_openssl.h`). The filter beneath the SSL is `openssl_observer.c`'s.
+
+/// What one SSL has shown so far. It is used by the thread that uses the SSL.
+private final class Observation {
+    private var observer: HandshakeObserver?
+    /// Lines of the key log that came before the hellos had passed.
+    private var lines: [SecretLine] = []
+    private(set) var error: HandshakeObserverError?
+
+    private final class SecretLine {
+        let bytes: SecretBytes
+        init(_ bytes: consuming SecretBytes) { self.bytes = bytes }
+    }
+
+    init(_ role: Role) { observer = HandshakeObserver(role: role) }
+
+    func sent(_ bytes: RawSpan) {
+        watch { (observer) throws(HandshakeObserverError) in try observer.sawSent(bytes) }
+    }
+
+    func received(_ bytes: RawSpan) {
+        watch { (observer) throws(HandshakeObserverError) in try observer.sawReceived(bytes) }
+    }
+
+    func logged(_ line: RawSpan) {
+        lines.append(SecretLine(SecretBytes(copying: line)))
+        watch { _ in }
+    }
+
+    private func watch(_ body: (inout HandshakeObserver) throws(HandshakeObserverError) -> Void) {
+        guard var observer = observer.take() else { return }
+        do throws(HandshakeObserverError) {
+            try body(&observer)
+            // The library logs a secret before the hello has passed by which it is known to be of use.
+            if observer.info != nil {
+                for line in lines {
+                    try line.bytes.withUnsafeBytes { (line) throws(HandshakeObserverError) in
+                        try observer.keyLog(line.bytes)
+                    }
+                }
+                lines = []
+            }
+            self.observer = consume observer
+        } catch {
+            self.error = error
+            lines = []
+        }
+    }
+
+    func snapshot(of ssl: OpaquePointer) throws(HandshakeObserverError) -> Snapshot {
+        if let error { throw error }
+        guard let observer = observer.take() else { throw .incomplete }
+        return try observer.snapshot(ofLibrary: ssl)
+    }
+}
+
+@_cdecl("baton_observation_new")
+func batonObservationNew(_ isServer: CInt) -> UnsafeMutableRawPointer? {
+    Unmanaged.passRetained(Observation(isServer != 0 ? .server : .client)).toOpaque()
+}
+
+@_cdecl("baton_observation_free")
+func batonObservationFree(_ observation: UnsafeMutableRawPointer?) {
+    guard let observation else { return }
+    Unmanaged<Observation>.fromOpaque(observation).release()
+}
+
+private func observation(_ pointer: UnsafeMutableRawPointer) -> Observation {
+    Unmanaged<Observation>.fromOpaque(pointer).takeUnretainedValue()
+}
+
+@_cdecl("baton_observation_sent")
+func batonObservationSent(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
+    observation(pointer).sent(UnsafeRawBufferPointer(start: bytes, count: count).bytes)
+}
+
+@_cdecl("baton_observation_received")
+func batonObservationReceived(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
+    observation(pointer).received(UnsafeRawBufferPointer(start: bytes, count: count).bytes)
+}
+
+@_cdecl("baton_observation_logged")
+func batonObservationLogged(_ pointer: UnsafeMutableRawPointer, _ line: UnsafePointer<CChar>) {
+    observation(pointer).logged(UnsafeRawBufferPointer(start: line, count: strlen(line)).bytes)
+}
+
+@_cdecl("baton_openssl_prepare")
+func batonOpenSSLPrepare(_ context: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let context else { throw .argument("the SSL_CTX is NULL") }
+        guard baton_observer_prepare(context) == 1 else {
+            throw Failure(BATON_ERROR_SYSTEM, "OpenSSL has no room for the observer", systemError: ENOMEM)
+        }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_openssl_observe")
+func batonOpenSSLObserve(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let ssl else { throw .argument("the SSL is NULL") }
+        guard baton_observer_is_prepared(SSL_get_SSL_CTX(ssl)) == 1 else {
+            throw .argument("the context is not prepared; call baton_openssl_prepare first")
+        }
+        guard SSL_get_rbio(ssl) != nil, SSL_get_wbio(ssl) != nil else {
+            throw .argument("the SSL has no transport; set its BIOs or its descriptor first")
+        }
+        guard SSL_in_before(ssl) == 1 else { throw .argument("the handshake has begun; observe before it does") }
+        guard baton_observer_of(ssl) == nil else { throw .argument("the SSL is observed already") }
+        guard baton_observer_begin(ssl) == 1 else {
+            throw Failure(BATON_ERROR_SYSTEM, "OpenSSL has no room for the observer", systemError: ENOMEM)
+        }
+        return BATON_OK
+    }
+}
+
+@_cdecl("baton_openssl_adopt")
+func batonOpenSSLAdopt(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
+    make(error) { () throws(Failure) in
+        guard let ssl else { throw .argument("the SSL is NULL") }
+        guard let pointer = baton_observer_of(ssl) else {
+            throw .argument("the SSL is not observed; call baton_openssl_observe before its handshake")
+        }
+        guard SSL_is_init_finished(ssl) == 1 else {
+            throw Failure(BATON_ERROR_HANDSHAKE, "the handshake is not done; go on with it")
+        }
+        guard baton_observer_is_writing(ssl) == 0 else {
+            throw Failure(BATON_ERROR_HANDSHAKE, "OpenSSL has begun to write; let it write until it wants no more")
+        }
+        do throws(HandshakeObserverError) {
+            var snapshot = try observation(pointer).snapshot(of: ssl)
+            // From here on two could write.
+            baton_observer_seal_off(ssl)
+            let unread = Decrypted.takeAll(of: ssl)
+            takeRest(of: ssl, into: &snapshot)
+            baton_observer_end(ssl)
+            SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
+            return ConnectionHandle(Connection(resuming: snapshot), unread: unread)
+        } catch {
+            baton_observer_end(ssl)
+            throw Failure(BATON_ERROR_HANDSHAKE, "\(error)")
+        }
+    }
+}
+
+/// Takes what waits in memory for an SSL to read it.
+private func takeRest(of ssl: OpaquePointer, into snapshot: inout Snapshot) {
+    var piece = [UInt8](repeating: 0, count: 16_384)
+    while true {
+        let count = baton_observer_take_rest(ssl, &piece, piece.count)
+        guard count > 0 else { return }
+        piece.withUnsafeBytes { snapshot.appendInbound(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+    }
+}
+
+/// Plaintext that an SSL has decrypted, or has all of to decrypt. The observer has seen its records and counts them as the library's.
+private enum Decrypted {
+    static func takeAll(of ssl: OpaquePointer) -> [UInt8] {
+        var all: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            let count = SSL_read(ssl, &piece, CInt(piece.count))
+            guard count > 0 else { break }
+            all += piece[..<Int(count)]
+        }
+        ERR_clear_error()
+        return all
+    }
+}

@@ -1,0 +1,178 @@
+internal import BatonCore
+internal import CBaton
+internal import Glibc
+internal import Handoff
+internal import Synchronization
+internal import TLSRecords
+
+// Handing over to another process of this machine (`baton.h`): the one who gives.
+
+final class Sender: Sendable {
+    private let channel: Mutex<OwnerChannel>
+
+    init(_ channel: consuming OwnerChannel) { self.channel = Mutex(channel) }
+
+    func use<Result>(_ body: (inout OwnerChannel) throws(Failure) -> Result) throws(Failure) -> Result {
+        var outcome: Swift.Result<Result, Failure>?
+        channel.withLockIfAvailable { channel in
+            do throws(Failure) {
+                outcome = .success(try body(&channel))
+            } catch {
+                outcome = .failure(error)
+            }
+        }
+        guard let outcome else {
+            throw Failure(BATON_ERROR_IN_USE, "another thread is in a call with this sender; let it end first")
+        }
+        return try outcome.get()
+    }
+}
+
+@_cdecl("baton_sender_connect")
+func batonSenderConnect(
+    _ path: UnsafePointer<CChar>?, _ timeout: UInt64, _ error: UnsafeMutablePointer<baton_error>?
+) -> OpaquePointer? {
+    make(error) { () throws(Failure) in
+        guard let path else { throw .argument("the path is NULL") }
+        do throws(HandoffError) {
+            let limit = deadline(timeout)
+            var channel = OwnerChannel(try .connect(to: String(cString: path), deadline: limit))
+            try channel.awaitHello(deadline: limit)
+            return Sender(channel)
+        } catch {
+            throw Failure(error)
+        }
+    }
+}
+
+@_cdecl("baton_sender_free")
+func batonSenderFree(_ sender: OpaquePointer?) { letGo(sender, of: Sender.self) }
+
+@_cdecl("baton_offer")
+func batonOffer(
+    _ sender: OpaquePointer?, _ items: UnsafeMutablePointer<baton_item>?, _ count: Int, _ timeout: UInt64,
+    _ error: UnsafeMutablePointer<baton_error>?
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        guard let items, 1...Int(BATON_MOST_ITEMS) ~= count else {
+            throw .argument("an offer has 1 to \(BATON_MOST_ITEMS) items")
+        }
+        let all = UnsafeMutableBufferPointer(start: items, count: count)
+        for index in all.indices { all[index].fate = CInt(BATON_FATE_NONE.rawValue) }
+        return try object(sender, Sender.self).use { (channel) throws(Failure) in
+            try Offer(all).make(through: &channel, until: deadline(timeout))
+        }
+    }
+}
+
+/// One call of `baton_offer`.
+private struct Offer {
+    private let items: UnsafeMutableBufferPointer<baton_item>
+    private var handles: [ConnectionHandle] = []
+
+    /// - Throws: nothing of any item has changed then.
+    init(_ items: UnsafeMutableBufferPointer<baton_item>) throws(Failure) {
+        self.items = items
+        for item in items {
+            _ = try bytes(item.state, item.state_count)
+            guard fcntl(item.socket, F_GETFD) >= 0 else { throw .argument("\(item.socket) is no open descriptor") }
+            let handle = try object(item.connection, ConnectionHandle.self)
+            guard !handles.contains(where: { $0 === handle }) else {
+                throw .argument("one connection is in two items")
+            }
+            handles.append(handle)
+        }
+    }
+
+    func make(through channel: inout OwnerChannel, until limit: Deadline) throws(Failure) -> baton_code {
+        var batch = ParcelBatch()
+        var failure: Failure?
+        for (index, handle) in handles.enumerated() {
+            do throws(Failure) {
+                batch.append(try parcel(of: handle, items[index]))
+            } catch {
+                failure = error
+                break
+            }
+        }
+        if let failure {
+            putBack(batch, to: handles[...])
+            throw failure
+        }
+        let outcome = channel.offer(batch, deadline: limit)
+        let fates = outcome.settlement.fates
+        var returned: [ConnectionHandle] = []
+        for index in items.indices {
+            let fate: Settlement.Fate = fates.indices.contains(index) ? fates[index] : .takenBack
+            if fate.isReturned { returned.append(handles[index]) }
+            items[index].fate = CInt(fate.code.rawValue)
+        }
+        let error = outcome.error
+        let ending = outcome.settlement.ending
+        putBack(outcome.returned, to: returned[...])
+        if fates.count == items.count, fates.allSatisfy({ $0 == .handedOver }) { return BATON_OK }
+        if let error { throw Failure(error) }
+        throw Failure(ending, fates)
+    }
+
+    private func parcel(of handle: ConnectionHandle, _ item: baton_item) throws(Failure) -> Parcel {
+        let copy = fcntl(item.socket, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { throw .system("the socket cannot be duplicated") }
+        var sockets = DescriptorSet(owning: copy)
+        sockets.recordWritePositions()
+        var parcel = try handle.use { (held) throws(Failure) in ParcelBox(try held.take()) }.take() ?? Parcel()
+        parcel.sockets = sockets
+        parcel.applicationState = Array(UnsafeRawBufferPointer(start: item.state, count: item.state_count))
+        return parcel
+    }
+
+    private func putBack(_ batch: consuming ParcelBatch, to handles: ArraySlice<ConnectionHandle>) {
+        var rest = handles
+        batch.consumeEach { parcel in
+            guard let handle = rest.popFirst() else { return }
+            handle.putBack(parcel)
+        }
+    }
+}
+
+extension ConnectionHandle {
+    /// Puts a connection back that was taken out for an offer.
+    fileprivate func putBack(_ parcel: consuming Parcel) {
+        let box = ParcelBox(parcel)
+        while true {
+            do throws(Failure) {
+                return try use { (held) throws(Failure) in
+                    if let parcel = box.take() { held.putBack(parcel) }
+                }
+            } catch {
+                // Another thread is being told that the connection is gone.
+                sched_yield()
+            }
+        }
+    }
+}
+
+extension Settlement.Fate {
+    fileprivate var code: baton_fate {
+        switch self {
+        case .handedOver: BATON_FATE_HANDED_OVER
+        case .declined, .takenBack: BATON_FATE_RETURNED
+        case .closed: BATON_FATE_CLOSED
+        }
+    }
+}
+
+extension Failure {
+    fileprivate init(_ ending: Settlement.Ending, _ fates: [Settlement.Fate]) {
+        let reason = fates.lazy.compactMap { fate -> String? in
+            if case .declined(let reason) = fate { "\(reason)" } else { nil }
+        }.first
+        switch ending {
+        case .cancelled: self.init(BATON_ERROR_TIMED_OUT, "the receiver did not answer in time")
+        case .channelEnded: self.init(BATON_ERROR_HANDOFF, "the receiver has closed the channel, or has ended")
+        case .inDoubt: self.init(BATON_ERROR_HANDOFF, "the receiver could not be told to let go")
+        case .committed, .declined:
+            self.init(BATON_ERROR_HANDOFF, "the receiver has declined: \(reason ?? "it gave no reason")")
+        }
+    }
+}

@@ -1,0 +1,211 @@
+// A filter BIO beneath an SSL shows every byte that passes to an observation, and the context's key log its lines.
+#include <openssl/bio.h>
+#include <pthread.h>
+
+#include "include/baton_observation.h"
+
+typedef struct observed {
+    void *observation;
+    int is_sealed_off;
+} observed;
+
+// What one filter shows. Where the transport is two memory BIOs, their owner reads the one that the library writes, and writes the
+// other, by way of SSL_get_wbio and SSL_get_rbio: that passes the filters, too, and is none of the observer's business.
+typedef struct view {
+    observed *state;
+    int shows_sent;
+    int shows_received;
+} view;
+
+typedef void (*key_log)(const SSL *, const char *);
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static BIO_METHOD *method;
+static int ssl_index = -1;
+static int context_index = -1;
+
+// Whether nothing passes any more. The library then hears that the transport has nothing, and takes nothing.
+static int is_sealed_off(BIO *bio, const view *seen, int direction) {
+    if (!seen->state->is_sealed_off) return 0;
+    BIO_clear_retry_flags(bio);
+    BIO_set_flags(bio, direction | BIO_FLAGS_SHOULD_RETRY);
+    return 1;
+}
+
+static int filter_write(BIO *bio, const char *bytes, size_t count, size_t *taken) {
+    BIO *next = BIO_next(bio);
+    const view *seen = BIO_get_data(bio);
+    *taken = 0;
+    if (!next || !seen) return 0;
+    if (seen->shows_sent && is_sealed_off(bio, seen, BIO_FLAGS_WRITE)) return 0;
+    int result = BIO_write_ex(next, bytes, count, taken);
+    BIO_clear_retry_flags(bio);
+    BIO_copy_next_retry(bio);
+    if (result == 1 && seen->shows_sent && seen->state->observation && *taken > 0) {
+        baton_observation_sent(seen->state->observation, bytes, *taken);
+    }
+    return result;
+}
+
+static int filter_read(BIO *bio, char *bytes, size_t count, size_t *read) {
+    BIO *next = BIO_next(bio);
+    const view *seen = BIO_get_data(bio);
+    *read = 0;
+    if (!next || !seen) return 0;
+    if (seen->shows_received && is_sealed_off(bio, seen, BIO_FLAGS_READ)) return 0;
+    int result = BIO_read_ex(next, bytes, count, read);
+    BIO_clear_retry_flags(bio);
+    BIO_copy_next_retry(bio);
+    if (result == 1 && seen->shows_received && seen->state->observation && *read > 0) {
+        baton_observation_received(seen->state->observation, bytes, *read);
+    }
+    return result;
+}
+
+static long filter_control(BIO *bio, int command, long number, void *pointer) {
+    BIO *next = BIO_next(bio);
+    if (!next) return 0;
+    switch (command) {
+        case BIO_CTRL_DUP:  // a copy would show the same bytes twice
+            return 0;
+#ifdef BIO_CTRL_SET_KTLS
+        case BIO_CTRL_SET_KTLS:  // in the kernel, records would pass unseen
+        case BIO_CTRL_GET_KTLS_SEND:
+        case BIO_CTRL_GET_KTLS_RECV:
+            return 0;
+#endif
+    }
+    if (command != BIO_C_DO_STATE_MACHINE) return BIO_ctrl(next, command, number, pointer);
+    BIO_clear_retry_flags(bio);
+    long result = BIO_ctrl(next, command, number, pointer);
+    BIO_copy_next_retry(bio);
+    return result;
+}
+
+static int filter_create(BIO *bio) {
+    BIO_set_init(bio, 1);
+    return 1;
+}
+
+static int filter_destroy(BIO *bio) {
+    OPENSSL_free(BIO_get_data(bio));
+    BIO_set_data(bio, NULL);
+    return 1;
+}
+
+static void free_observed(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long argl, void *argp) {
+    (void)parent, (void)data, (void)index, (void)argl, (void)argp;
+    observed *state = pointer;
+    if (!state) return;
+    if (state->observation) baton_observation_free(state->observation);
+    OPENSSL_free(state);
+}
+
+static void set_up(void) {
+    int type = BIO_get_new_index();
+    if (type < 0) return;
+    BIO_METHOD *made = BIO_meth_new(type | BIO_TYPE_FILTER, "baton observer");
+    if (!made) return;
+    ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_observed);
+    context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    if (ssl_index < 0 || context_index < 0 || BIO_meth_set_write_ex(made, filter_write) != 1 ||
+        BIO_meth_set_read_ex(made, filter_read) != 1 || BIO_meth_set_ctrl(made, filter_control) != 1 ||
+        BIO_meth_set_create(made, filter_create) != 1 || BIO_meth_set_destroy(made, filter_destroy) != 1) {
+        BIO_meth_free(made);
+        return;
+    }
+    method = made;
+}
+
+static observed *state_of(const SSL *ssl) { return method ? SSL_get_ex_data(ssl, ssl_index) : NULL; }
+
+static void logged(const SSL *ssl, const char *line) {
+    observed *state = state_of(ssl);
+    if (state && state->observation) baton_observation_logged(state->observation, line);
+    key_log former = (key_log)SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+    if (former) former(ssl, line);
+}
+
+int baton_observer_prepare(SSL_CTX *context) {
+    pthread_once(&once, set_up);
+    if (!method) return 0;
+    key_log former = SSL_CTX_get_keylog_callback(context);
+    if (former == logged) return 1;
+    if (SSL_CTX_set_ex_data(context, context_index, (void *)former) != 1) return 0;
+    SSL_CTX_set_keylog_callback(context, logged);
+    return 1;
+}
+
+int baton_observer_is_prepared(SSL_CTX *context) { return SSL_CTX_get_keylog_callback(context) == logged; }
+
+// A filter over `next`, which stays the caller's.
+static BIO *filter_new(observed *state, BIO *next, int shows_sent, int shows_received) {
+    BIO *made = BIO_new(method);
+    view *seen = made ? OPENSSL_zalloc(sizeof *seen) : NULL;
+    if (!seen) {
+        BIO_free(made);
+        return NULL;
+    }
+    *seen = (view){state, shows_sent, shows_received};
+    BIO_set_data(made, seen);
+    BIO_up_ref(next);
+    BIO_push(made, next);
+    return made;
+}
+
+static int put_beneath(SSL *ssl, observed *state) {
+    BIO *reading = SSL_get_rbio(ssl);
+    BIO *writing = SSL_get_wbio(ssl);
+    int are_one = reading == writing;
+    BIO *first = filter_new(state, reading, are_one, 1);
+    BIO *second = first && !are_one ? filter_new(state, writing, 1, 0) : first;
+    if (!first || !second) {
+        BIO_free_all(first);
+        return 0;
+    }
+    // Each of these lets go of what was there, and takes one reference.
+    if (are_one) BIO_up_ref(first);
+    SSL_set0_rbio(ssl, first);
+    SSL_set0_wbio(ssl, second);
+    return 1;
+}
+
+int baton_observer_begin(SSL *ssl) {
+    if (!method || state_of(ssl)) return 0;
+    observed *state = OPENSSL_zalloc(sizeof *state);
+    if (!state) return 0;
+    state->observation = baton_observation_new(SSL_is_server(ssl));
+    if (state->observation && SSL_set_ex_data(ssl, ssl_index, state) == 1) {
+        if (put_beneath(ssl, state)) return 1;
+        SSL_set_ex_data(ssl, ssl_index, NULL);
+    }
+    if (state->observation) baton_observation_free(state->observation);
+    OPENSSL_free(state);
+    return 0;
+}
+
+void *baton_observer_of(SSL *ssl) {
+    observed *state = state_of(ssl);
+    return state ? state->observation : NULL;
+}
+
+void baton_observer_seal_off(SSL *ssl) {
+    observed *state = state_of(ssl);
+    if (state) state->is_sealed_off = 1;
+}
+
+size_t baton_observer_take_rest(SSL *ssl, void *bytes, size_t capacity) {
+    BIO *transport = BIO_next(SSL_get_rbio(ssl));
+    size_t count = 0;
+    if (!transport || BIO_ctrl_pending(transport) == 0) return 0;
+    return BIO_read_ex(transport, bytes, capacity, &count) == 1 ? count : 0;
+}
+
+void baton_observer_end(SSL *ssl) {
+    observed *state = state_of(ssl);
+    if (!state || !state->observation) return;
+    baton_observation_free(state->observation);
+    state->observation = NULL;
+}
+
+int baton_observer_is_writing(SSL *ssl) { return SSL_want(ssl) == SSL_WRITING; }
