@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
 FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
 
-.PHONY: demo test soak build release format lint fuzz sanitize bench lab lab-down clean
+.PHONY: demo test soak build release libbaton format lint fuzz sanitize bench lab lab-down clean
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
@@ -31,6 +31,10 @@ build: ## the debug build
 release: ## the optimised build
 	@scripts/bootstrap.sh build
 	swift build -c release $(SWIFT_FLAGS)
+
+libbaton: ## libbaton.so, its headers and baton.pc for programs in C, to PREFIX (dist unless set)
+	@scripts/bootstrap.sh build
+	scripts/libbaton.sh $(or $(PREFIX),dist)
 
 format: ## rewrite the sources in the house style
 	swift format -i -r --configuration .swift-format $(wildcard $(FORMATTED))
@@ -58,4 +62,4 @@ lab-down: ## remove them
 	@scripts/lab.sh down
 
 clean:
-	rm -rf .build .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build
+	rm -rf .build .build-c dist .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build

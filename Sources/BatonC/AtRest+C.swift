@@ -34,7 +34,9 @@ final class Receiver: Sendable {
     /// Its id, and the key behind it.
     func writeAddress(to target: UnsafeMutableRawBufferPointer) {
         id.withUnsafeBytes { target.copyMemory(from: $0) }
-        key.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: target[ReceiverID.length...]).copyMemory(from: $0) }
+        key.withUnsafeBytes {
+            UnsafeMutableRawBufferPointer(rebasing: target[ReceiverID.length...]).copyMemory(from: $0)
+        }
     }
 
     func open(_ sealed: RawSpan) throws(Failure) -> Parcel {

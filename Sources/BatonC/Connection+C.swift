@@ -171,7 +171,9 @@ func batonFill(
     answer(error) { () throws(Failure) in
         try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
             while true {
-                let count = connection.receive(upTo: 65_536) { Glibc.read(socket, $0.baseAddress, min($0.count, 65_536)) }
+                let count = connection.receive(upTo: 65_536) {
+                    Glibc.read(socket, $0.baseAddress, min($0.count, 65_536))
+                }
                 if count > 0 { return BATON_OK }
                 if count == 0 {
                     connection.receiveEnd()

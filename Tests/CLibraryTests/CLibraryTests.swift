@@ -4,7 +4,9 @@ import Testing
 
 @Suite("The C library", .timeLimit(.minutes(5)))
 struct CLibraryTests {
-    @Test("connections are taken from OpenSSL, sealed and opened, and every wrong use has its code", arguments: ["1.2", "1.3"])
+    @Test(
+        "connections are taken from OpenSSL, sealed and opened, and every wrong use has its code",
+        arguments: ["1.2", "1.3"])
     func memory(version: String) throws {
         let files = try TemporaryFiles()
         let program = try CProgram.build("Tests/CLibraryTests/Programs/memory.c", in: files)

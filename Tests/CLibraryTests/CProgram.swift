@@ -1,4 +1,5 @@
 import Foundation
+import SelfSigned
 import StockPeers
 
 /// Programs in C, built as their users build them: with the headers and the shared library.
