@@ -2,7 +2,6 @@ import BatonNIO
 import Foundation
 import Handoff
 import NIOCore
-import NIOHTTP1
 import NIOPosix
 import TLSHandshake
 
@@ -26,12 +25,11 @@ struct Worker {
         }
     }
 
-    /// Takes connections and answers their requests. The bytes of the first request come as the application's state.
+    /// Takes connections and answers their requests. What the front has read of the first is read here again.
     static func work(at path: String) async throws {
-        let bootstrap = ConnectionBootstrap(group: MultiThreadedEventLoopGroup.singleton) { channel, arrival in
+        let bootstrap = ConnectionBootstrap(group: MultiThreadedEventLoopGroup.singleton) { channel, _ in
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(FirstBytes(arrival.applicationState))
-            try pipeline.configureHTTPServerPipeline()
+            try pipeline.addMovableHTTPServerHandlers()
             try pipeline.addHandler(Responder())
         }
         print("process \(getpid()) waits for connections at \(path)")
