@@ -1,8 +1,10 @@
 # Many connections at once through a server to an upstream of its own, both sides of all of which send and check what comes.
 # A byte that is lost, comes twice or out of order, a reset and an early end are told. All connect before any of them speaks.
 #
-# busy_crowd.py plain|tls|tls12|unix SOCKET CERTIFICATE KEY COUNT RATE, then lines on standard input: connect PORT, pass N,
+# busy_crowd.py plain|tls|tls12|unix|echo SOCKET CERTIFICATE KEY COUNT RATE, then lines on standard input: connect PORT, pass N,
 # tick N, end
+#
+# With `echo` there is no upstream: the server itself sends back what comes.
 #
 # Who connects with 0xffffffff in place of a number is none of the crowd, and gets back what it sends.
 import asyncio, random, resource, ssl, sys, time
@@ -18,11 +20,12 @@ class End:
     """One side of a connection. Both sides are in this process, so each knows how much the other has sent."""
     def __init__(self, number, side, reader, writer):
         self.reader, self.writer = reader, writer
-        self.mine, self.theirs = (number * 7919 + n * 4241 for n in (side, 1 - side))
+        self.mine, self.theirs = (number * 7919 + n * 4241 for n in (side, side if kind == 'echo' else 1 - side))
         self.sent = self.had = self.mark = 0
         self.fault, self.hasSaid, self.longest, self.heard = None, False, 0, time.monotonic()
         ends.append(self)
-        pairs.setdefault(number, [None, None])[side] = self
+        if kind == 'echo': pairs[number] = [self, self]
+        else: pairs.setdefault(number, [None, None])[side] = self
         self.pair, self.side = pairs[number], side
     def isWhole(self):
         other = self.pair[1 - self.side]
@@ -74,7 +77,7 @@ async def connect(number, port, gate):
     async with gate:
         reader, writer = await asyncio.open_connection('127.0.0.1', port, ssl=context, ssl_handshake_timeout=120)
         writer.write(number.to_bytes(4, 'big'))
-        await reader.readexactly(1)
+        await reader.readexactly(4 if kind == 'echo' else 1)
     tasks.add(asyncio.ensure_future(End(number, 0, reader, writer).work()))
     # A sign of life for whoever waits.
     if len(tasks) % 50 == 0: print('CONNECTED', len(tasks), flush=True)
@@ -85,7 +88,9 @@ async def run():
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, key)
         if kind == 'tls12': context.maximum_version = ssl.TLSVersion.TLSv1_2
-    if kind == 'unix':
+    if kind == 'echo':
+        print('UPSTREAM 0', flush=True)
+    elif kind == 'unix':
         server = await asyncio.start_unix_server(serve, path, backlog=4096)
         print('UPSTREAM 0', flush=True)
     else:
@@ -102,7 +107,7 @@ async def run():
             gate = asyncio.Semaphore(32)
             await asyncio.gather(*(connect(n, int(words[1]), gate) for n in range(count)))
             speaking.set()
-            await until(lambda: len(ends) == 2 * count and all(end.had for end in ends))
+            await until(lambda: len(ends) == (1 if kind == 'echo' else 2) * count and all(end.had for end in ends))
             print('BUSY', sum(all(end and end.had for end in pair) for pair in pairs.values()), 'of', count, faults()[:3], flush=True)
         elif words[0] == 'pass':
             for end in ends: end.mark = end.had

@@ -9,6 +9,8 @@ final class BusyCrowd {
         case plain, tls, unix
         /// Both sides speak TLS 1.2 only.
         case tls12
+        /// There is none: the server sends back what comes.
+        case echo
     }
 
     private let process: PeerProcess
@@ -87,7 +89,16 @@ final class BusyCrowd {
     ///
     /// - Parameter port: where it is reached, if not at its own port.
     func configuration(in files: TemporaryFiles, port: Int? = nil) throws -> String {
-        try files.write(
+        guard kind != .echo else {
+            return try files.write(
+                """
+                listeners:
+                  default: {address: "127.0.0.1:0"}
+                routes:
+                  all: {target: echo}
+                """, "crowd.yaml")
+        }
+        return try files.write(
             """
             listeners:
               default: {address: "127.0.0.1:0"}

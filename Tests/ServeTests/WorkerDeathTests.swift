@@ -13,10 +13,11 @@ struct WorkerDeathTests {
     static let soakDeaths = ProcessInfo.processInfo.environment["BATON_SOAK_DEATHS"].flatMap { Int($0) }
 
     @Test(
-        "relays go on, both ways and whole, through workers that are killed again and again, and upgrades between",
+        "relays and echoes go on, both ways and whole, through workers that are killed again and again, and upgrades between",
         arguments: [
             (BusyCrowd.Upstream.plain, [String](), deaths * 4 / 10), (.tls, [], deaths * 3 / 10),
             (.unix, [], deaths / 10), (.plain, ["--move-every", "50"], deaths * 2 / 10),
+            (.echo, [], deaths / 10), (.echo, ["--move-every", "50"], deaths / 20),
         ])
     func killed(kind: BusyCrowd.Upstream, flags: [String], count: Int) throws {
         let files = try TemporaryFiles()

@@ -9,7 +9,7 @@ internal import NIOCore
 internal import SessionEngine
 internal import TLSRecords
 
-/// The relays of a worker: sessions whose two sides are connected. The engine serves them on a thread of its own, in memory
+/// The sessions of a worker of which all sides are connected: relays and echoes. The engine serves them on a thread of its own, in memory
 /// that outlives the worker; here is what the worker counts and finds them by. Used on the worker's event loop only.
 final class Relays {
     /// What the worker hears of them, on its event loop.
@@ -141,7 +141,7 @@ final class Relays {
 
     // MARK: Coming
 
-    /// Makes a relay of a parcel with two connections.
+    /// Makes a relay of a parcel with two connections, or an echo of one.
     func begin(_ parcel: consuming Parcel, _ state: SessionState) {
         switch engines.home() {
         case .engine(let number, let engine): begin(parcel, state, in: number, engine)
@@ -155,7 +155,7 @@ final class Relays {
             }
         case .none(let reason):
             let names = Entry(parcel.metadata, in: 0).names(.client)
-            // Neither side has ended, so neither may see an end in order.
+            // No side has ended, so none may see an end in order.
             for descriptor in parcel.sockets.takeAll() { SocketReset.close(descriptor) }
             told(.failed(reason))
             told(.refused("there is no engine for it", names))
@@ -174,7 +174,7 @@ final class Relays {
             return told(.refused("what is known of it is too long", entry.names(.client)))
         }
         guard var session = SessionAtRest(number: number, parcel, state, note: note) else {
-            return told(.refused("it is no relay that can be taken", entry.names(.client)))
+            return told(.refused("it is no session that can be taken", entry.names(.client)))
         }
         session.idleLimit = idleLimit(entry.listener)
         session.idleTime = idleTime
@@ -206,7 +206,7 @@ final class Relays {
         }
         if let session = parcel.take() {
             SocketReset.close(session.client.descriptor)
-            SocketReset.close(session.upstream.descriptor)
+            if session.kind == .relay { SocketReset.close(session.upstream.descriptor) }
         }
         guard let entry = entries.removeValue(forKey: parcel.number) else { return }
         told(.left(entry.source, isElsewhere: false))
@@ -244,14 +244,15 @@ final class Relays {
         return Taken(number: parcel.number, box: ParcelBox(session.parcel(metadata)))
     }
 
-    /// Ends all. Neither side of a relay has ended when it does, so neither may see an end in order.
-    func closeAll() { for engine in engines.all { engine.resetAll() } }
+    /// Ends all: echoes in order. Neither side of a relay has ended when it does, so neither may see such an end.
+    func closeAll() { for engine in engines.all { engine.closeAll() } }
 
-    /// Ends all at once.
+    /// Ends all at once. What is still on its way then must not look whole.
     func abandon(_ done: @escaping () -> Void) {
         let all = engines.all
         guard !all.isEmpty else { return done() }
         closeAll()
+        for engine in all { engine.resetAll() }
         let found = NIOLoopBound(Gathering<Int>(from: all.count) { _ in done() }, eventLoop: loop)
         for engine in all {
             engine.count { [loop] _ in loop.execute { found.value.add([]) } }

@@ -41,7 +41,7 @@ extension Worker {
         let session: Session
         switch parcel.metadata.target {
         case nil: session = RoutingSession(self, target: nil, parcel.metadata)
-        case .echo: session = EchoSession(self, target: .echo, parcel.metadata)
+        case .echo: return relays.begin(parcel, state)
         case .hello: session = HelloSession(self, target: .hello, parcel.metadata)
         case .worker: return handOut(parcel)
         case .upstream(let name) where parcel.metadata.isCancelRequest:

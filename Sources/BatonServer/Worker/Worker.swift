@@ -424,7 +424,7 @@ final class Worker: @unchecked Sendable {
             report.movesOut += count
             reportSoon()
         case .failed(let reason):
-            say("connections to upstreams cannot be served", at: .error, ["reason": "\(reason)"])
+            say("connections cannot be served", at: .error, ["reason": "\(reason)"])
         }
     }
 
