@@ -101,7 +101,7 @@ extension Engine {
         guard isTaken(index) else { return }
         if let moveEvery {
             slot.pointee.move_every = moveEvery
-            sessions[index].messagesLeft = moveEvery
+            sessions[index].countMessages(upTo: moveEvery)
         }
         events.append(.adopted(summary(of: index), servedAt: isAwaited ? MonotonicTime.now : beganAt))
         turn(index, readable: nil)

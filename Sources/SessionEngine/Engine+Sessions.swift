@@ -97,7 +97,10 @@ extension Engine {
     private mutating func extract(_ index: Int) throws(ExtractError) -> SessionParcel {
         let slot = arena.slot(index)
         let record = SessionRecord(slot, working: working)
-        guard sessions[index].wake(slot, arena), sessions[index].mayLeave(record) else { throw .ending }
+        guard sessions[index].wake(slot, arena), sessions[index].mayLeave(record) else {
+            goOn(index)
+            throw .ending
+        }
         let now = Engine.now
         let atRest = sessions[index].depart(
             record, note: SessionFacts.note(slot, record.state, arena),
@@ -107,6 +110,18 @@ extension Engine {
         vacate(index)
         Step.pass()
         return SessionParcel(atRest)
+    }
+
+    /// Has sessions that are due to move go on here. They are due again when they have received as much once more.
+    package mutating func goOn(_ numbers: [UInt64]) {
+        for number in numbers { if let index = find(number) { goOn(index) } }
+    }
+
+    private mutating func goOn(_ index: Int) {
+        guard sessions[index].isPaused else { return }
+        sessions[index].resume()
+        sessions[index].countMessages(upTo: arena.slot(index).pointee.move_every)
+        turn(index, readable: nil)
     }
 
     // MARK: Words
@@ -149,7 +164,7 @@ extension Engine {
         self.moveEvery = moveEvery
         for index in slots.values.map(Int.init) where isTaken(index) {
             arena.slot(index).pointee.move_every = moveEvery
-            sessions[index].messagesLeft = moveEvery
+            sessions[index].countMessages(upTo: moveEvery)
             if hasOthers { turn(index, readable: nil) }
         }
     }

@@ -220,6 +220,7 @@ package struct Engine: ~Copyable {
     }
 
     mutating func turn(_ index: Int, readable: LegIndex?) {
+        guard !sessions[index].isPaused else { return }
         let slot = arena.slot(index)
         arena_set_at_work(slot, 1)
         let now = Engine.now
@@ -234,7 +235,6 @@ package struct Engine: ~Copyable {
             end(index)
             return
         }
-        if sessions[index].countMessages() { events.append(.due(sessions[index].number)) }
         if wasRefused, !sessions[index].isStarved {
             sessions[index].isStarved = true
             starved.append(index)
@@ -244,7 +244,13 @@ package struct Engine: ~Copyable {
             if closing.isEmpty { nextLook = now + 1 }
             closing.append(index)
         }
-        sessions[index].watch(turn, in: epoll)
+        if sessions[index].countMessages(), !sessions[index].isClosing {
+            // What comes meanwhile is the next owner's.
+            sessions[index].pause(in: epoll)
+            events.append(.due(sessions[index].number))
+        } else {
+            sessions[index].watch(turn, in: epoll)
+        }
         arena_set_at_work(slot, 0)
     }
 
@@ -274,6 +280,7 @@ package struct Engine: ~Copyable {
             limits: limits)
         guard sessions[index].finishEcho(turn, arena: arena, pool: &pool) else { return cutOff(index, outcome) }
         sessions[index].blame(outcome)
+        sessions[index].resume()
         self.turn(index, readable: nil)
     }
 

@@ -14,10 +14,12 @@ struct Session: ~Copyable {
     var isStarved = false
     /// One side or both only have to take their last bytes, or to end.
     var isClosing = false
+    /// It is due to move: nothing is done for it until it leaves, or is to go on here.
+    private(set) var isPaused = false
     /// Its memory has been given back, because nothing comes.
     var isResting = false
     /// Until the session is due to move; 0: it never is, or has been told.
-    var messagesLeft: UInt32
+    private var messagesLeft: UInt32
     /// What broke the session first.
     private(set) var outcome: SessionOutcome?
     /// Bytes that a closing session's peers have not acknowledged, and since when it is as many.
@@ -134,6 +136,17 @@ struct Session: ~Copyable {
         messagesLeft -= min(count, messagesLeft)
         return messagesLeft == 0
     }
+
+    /// Counts anew, up to `count`.
+    mutating func countMessages(upTo count: UInt32) { messagesLeft = count }
+
+    /// Has epoll(7) report nothing until `resume`.
+    mutating func pause(in epoll: CInt) {
+        isPaused = true
+        unwatch(in: epoll)
+    }
+
+    mutating func resume() { isPaused = false }
 
     /// Gives back the memory that an idle session does not need: what its slot has, it makes anew at its next turn.
     mutating func rest() {

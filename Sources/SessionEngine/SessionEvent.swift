@@ -16,7 +16,8 @@ package enum SessionEvent: Sendable {
     case failed(ArenaError)
     /// The session is over and its sockets are closed.
     case ended(UInt64, SessionOutcome)
-    /// The client has sent as much as `moveEvery` says.
+    /// The client has sent as much as `moveEvery` says. Nothing is done for the session until it is taken out, cannot be, or is
+    /// said to go on here.
     case due(UInt64)
     /// The engine has relinquished its arena at this moment, on the monotonic clock in nanoseconds. Nothing more comes.
     case stopped(at: UInt64)
@@ -40,6 +41,20 @@ package enum SessionOutcome: Sendable, Equatable {
     case idle
     /// The owner of the engine has ended it.
     case closed
+}
+
+extension SessionOutcome {
+    /// In words, for a log.
+    package var reason: String {
+        switch self {
+        case .inOrder: "it has ended in order"
+        case .reset(let side): "the \(side) has reset it or was cut off"
+        case .protocolError(let side, let error?): "TLS of the \(side): \(error)"
+        case .protocolError(let side, nil): "TLS of the \(side) has failed before its worker came"
+        case .idle: "no byte has passed for too long"
+        case .closed: "this server has ended it"
+        }
+    }
 }
 
 /// A session as it is listed.

@@ -158,6 +158,9 @@ package final class SessionLoop: Sendable {
         }
     }
 
+    /// Has sessions that are due to move go on here.
+    package func goOn(_ numbers: [UInt64]) { submit { engine in engine.goOn(numbers) } }
+
     /// Resets both sides of sessions at once. Those that there are not are passed over.
     package func reset(_ numbers: [UInt64]) { submit { engine in engine.reset(numbers) } }
 

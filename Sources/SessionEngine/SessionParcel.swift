@@ -52,8 +52,7 @@ package struct SessionAtRest: ~Copyable, Sendable {
     package var idleTime: UInt64 = 0
     /// How often it has come to another owner with its arena, since it came into that.
     package internal(set) var handovers: UInt32 = 0
-    /// After as many records of application data, or reads of a plain leg, from the client, `SessionEvent.due` is told once;
-    /// 0: never.
+    /// After as many records of application data, or reads of a plain leg, from the client, `SessionEvent.due` is told; 0: never.
     package var moveEvery: UInt32 = 0
 
     package static let longestNote = 32_768

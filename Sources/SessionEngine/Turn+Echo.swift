@@ -86,7 +86,7 @@ extension Turn {
     private func echoRecord(
         _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool
     ) throws(TLSError) -> Outcome {
-        guard let length = Connection.firstRecord(input) else { return .needsInput }
+        guard let length = leg.connection.firstRecord(input) else { return .needsInput }
         // Room for a record of content is enough for what any other record makes this leg say by itself.
         guard mayOpen(leg, leg, &pool), let output = outputRoom(leg, for: Connection.longestRecord, arena, &pool) else {
             return .needsRoom

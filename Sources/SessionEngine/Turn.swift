@@ -246,7 +246,7 @@ struct Turn: ~Copyable {
         _ input: UnsafeRawBufferPointer, _ from: inout Leg, _ to: inout Leg, _ arena: borrowing Arena,
         _ pool: inout ExtentPool
     ) throws(TLSError) -> Outcome {
-        guard let length = Connection.firstRecord(input) else { return .needsInput }
+        guard let length = from.connection.firstRecord(input) else { return .needsInput }
         guard mayOpen(from, to, &pool), let output = outputRoom(to, for: Connection.longestRecord, arena, &pool) else {
             return .needsRoom
         }

@@ -54,11 +54,11 @@ extension Connection {
 
     /// Whether the header at the front of `bytes` announces a record that `open` takes or refuses, and how much of `bytes`
     /// is its; `nil` if more must come.
-    package static func firstRecord(_ bytes: UnsafeRawBufferPointer) -> Int? {
+    package borrowing func firstRecord(_ bytes: UnsafeRawBufferPointer) -> Int? {
         guard let header = RecordHeader(bytes) else { return nil }
-        let length = RecordHeader.length + header.length
         // A header that cannot be right is refused when it is opened, not waited for.
-        guard length <= longestRecord else { return bytes.count }
+        guard check(header) == nil else { return bytes.count }
+        let length = RecordHeader.length + header.length
         return bytes.count >= length ? length : nil
     }
 

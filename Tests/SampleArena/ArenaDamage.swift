@@ -97,6 +97,7 @@ package struct ArenaDamage: Sendable {
                     _ = engine.setNote(
                         session.number, [UInt8](repeating: 7, count: random.next(4) == 0 ? 3_000 : random.next(1_100)))
                 }
+                if random.next(2) == 0 { engine.goOn([session.number]) }
                 if random.next(8) == 0 { engine.setIdleLimit(session.number, UInt32(random.next(100_000))) }
             }
             engine.setLimits(SessionLimits(), moveEvery: UInt32(random.next(3)))

@@ -20,37 +20,47 @@ struct MemoryLimitTests {
             """
             listeners:
               relayed: {address: "127.0.0.1:0"}
-              echoed: {address: "127.0.0.1:0"}
+              page: {address: "127.0.0.1:0", tls: false}
             upstreams:
               plain: {addresses: ["127.0.0.1:\(upstream.port)"]}
             routes:
               relayed: {listeners: [relayed], target: plain}
-              echoed: {listeners: [echoed], target: echo}
+              page: {listeners: [page], target: hello}
             """, "baton.yaml")
         let server = try Server(
             ["--config", path], workers: 1,
             program: ["prlimit", "\(kind)=\(Self.limit)", try BuiltProgram.path("baton")])
-        let served = try Clients.exchange(try server.port("echoed"), connections: 4)
-        for _ in 0..<4 { try served.expectNext("STARTED") }
+        let readers = try (0..<4).map { _ in try Wire.connect(UInt16(try server.port("page"))) }
+        for reader in readers { try Self.read(reader) }
         let before = try server.waitUntil { $0.connections == 4 }
         let refused = try Clients.exchange(try server.port("relayed"))
         try refused.expect("FAILED")
-        try server.log("connections to upstreams cannot be served")
+        try server.log("connections cannot be served")
         let line = try #require(
-            server.logged.split(separator: "\n").first { $0.contains("connections to upstreams cannot be served") })
+            server.logged.split(separator: "\n").first { $0.contains("connections cannot be served") })
         #expect(line.contains("reason=") && line.contains(kind == "--as" ? "annot allocate" : "too large"), "\(line)")
         // As many as there are numbers for arenas, and more.
         let many = try Clients.exchange(try server.port("relayed"), connections: 300)
         try many.endInput()
         try many.expect("WHOLE 0 of 300")
-        let lines = server.logged.components(separatedBy: "connections to upstreams cannot be served").count - 1
+        let lines = server.logged.components(separatedBy: "connections cannot be served").count - 1
         #expect((1...50).contains(lines), "\(lines) lines")
         let after = try server.status()
         #expect(after.workers.map(\.pid) == before.workers.map(\.pid) && after.deaths == .init(front: 0, workers: 0))
-        try served.endInput()
-        try served.expect("WHOLE 4 of 4")
+        for reader in readers { try Self.read(reader) }
         server.signal(SIGTERM)
         try server.end()
         #expect(server.exitStatus == 0)
+    }
+
+    /// Asks for the built-in page, whose connection stays open.
+    private static func read(_ wire: Wire) throws {
+        try wire.write(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
+        var answer = ""
+        while !answer.contains("</html>") {
+            let bytes = try wire.read()
+            guard !bytes.isEmpty else { throw WireError("closed after \(answer)") }
+            answer += String(decoding: bytes, as: UTF8.self)
+        }
     }
 }

@@ -152,6 +152,40 @@ import Testing
             #expect(deaths > 1)
         }
 
+        @Test(
+            "of ending a session whose peer has broken the protocol does not keep the alert from it",
+            arguments: [false, true])
+        func alert(isEcho: Bool) throws {
+            for step in 0..<1_000 {
+                let place = try Place(
+                    isEcho
+                        ? TestSession(echo: .aes128GCM, total: .max)
+                        : TestSession(client: .aes128GCM, upstream: nil, total: .max))
+                #expect(try place.run { place.session.peer.end.received > 20_000 })
+                for box in place.ends { box.end.isSilent = true }
+                try place.settle()
+                let received = place.session.peer.end.received
+                place.drop()
+                let garbage: [UInt8] = [23, 3, 3, 0, 40] + Array(repeating: 9, count: 40)
+                #expect(send(place.session.peer.end.descriptor, garbage, garbage.count, 0) == garbage.count)
+                shutdown(place.session.peer.end.descriptor, Int32(SHUT_WR))
+                let sockets = [(slot: place.slot, client: place.session.client, upstream: place.session.upstream)]
+                let (status, _) = try OwnerProcess(place.memory, dyingAt: step, sockets).wait()
+                #expect(status == 0 || status & 0x7F == SIGKILL)
+                try place.succeed(afterKilled: Arena.owner(of: place.memory))
+                #expect(place.lost == [], "after a death at step \(step)")
+                #expect(try place.run { place.session.peer.end.fault != nil })
+                #expect(place.session.peer.end.error == TLSError(.peerAlert, alert: .badRecordMAC))
+                #expect(place.session.peer.end.received == received)
+                if !isEcho { #expect(try place.run { place.session.backend.end.fault != nil }) }
+                #expect(try place.run { place.sessionCount == 0 })
+                if status == 0 {
+                    #expect(step > 5)
+                    return
+                }
+            }
+        }
+
         @Test("of taking over a session that its owner was working on loses no byte, and is no fault of the session")
         func takingOver() throws {
             let deaths = try atEachStep(

@@ -100,6 +100,28 @@ struct EngineTests {
         #expect(try place.run { place.sessionCount == 0 })
     }
 
+    @Test(
+        "a record that cannot be right is answered at its header, and the rest of it is not waited for",
+        arguments: [false, true])
+    func wrongHeader(isEcho: Bool) throws {
+        let cases: [(CipherSuite, [UInt8], Alert)] = [
+            (.aes128GCM, [23, 3, 3, 0x41, 1], .recordOverflow), (.aes128GCM, [22, 3, 3, 1, 0], .unexpectedMessage),
+            (.ecdheRSAWithAES256GCM, [23, 3, 3, 0x48, 1], .recordOverflow),
+            (.ecdheRSAWithAES256GCM, [23, 3, 1, 1, 0], .protocolVersion),
+        ]
+        for (suite, header, alert) in cases {
+            let place = try Place(
+                isEcho
+                    ? TestSession(echo: suite, total: .max)
+                    : TestSession(client: suite, upstream: .aes128GCM, total: .max))
+            for box in place.ends { box.end.isSilent = true }
+            try place.settle()
+            #expect(send(place.session.peer.end.descriptor, header, header.count, 0) == header.count)
+            #expect(try place.run { place.session.peer.end.fault != nil })
+            #expect(place.session.peer.end.error == TLSError(.peerAlert, alert: alert))
+        }
+    }
+
     @Test("a reset of one side resets the other, also where a new owner finds it", arguments: [false, true])
     func reset(succeeds: Bool) throws {
         let place = try Place(client: nil, upstream: .aes128GCM, total: .max)

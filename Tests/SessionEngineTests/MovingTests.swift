@@ -123,13 +123,74 @@ struct MovingTests {
         #expect(place.ends.map { $0.end.fault } == [nil, nil])
     }
 
-    @Test("is due to move once, after as many records as were said")
-    func due() throws {
-        let place = try Place(client: .aes128GCM, upstream: nil, total: .max)
+    /// Makes an engine's session due.
+    private static func due(_ session: TestSession) throws -> Place {
+        let place = try Place(session)
         place.withEngine { $0.setLimits(SessionLimits(), moveEvery: 5) }
-        #expect(try place.run { place.session.backend.end.received > 300_000 })
-        let due = place.withEngine { $0.takeEvents() }.count { if case .due(1) = $0 { true } else { false } }
-        #expect(due == 1)
+        #expect(try place.run { place.hasBecomeDue })
+        return place
+    }
+
+    private static func sessions() throws -> [TestSession] {
+        try [
+            TestSession(client: .aes128GCM, upstream: nil, total: .max), TestSession(echo: .aes128GCM, total: .max),
+            TestSession(echo: nil, total: .max),
+        ]
+    }
+
+    @Test("stands still once it is due to move, until it goes on, and then is due again after as many records")
+    func due() throws {
+        for session in try MovingTests.sessions() {
+            let place = try MovingTests.due(session)
+            let before = place.withEngine { $0.list(after: nil, limit: 1) }.first?.counts
+            try place.settle()
+            #expect(place.withEngine { $0.list(after: nil, limit: 1) }.first?.counts == before)
+            #expect(!place.hasBecomeDue)
+            for _ in 0..<3 {
+                place.withEngine { $0.goOn([1]) }
+                #expect(try place.run { place.hasBecomeDue })
+            }
+            place.withEngine {
+                $0.setLimits(SessionLimits(), moveEvery: 0)
+                $0.goOn([1])
+            }
+            let received = place.session.backend.end.received
+            #expect(try place.run { place.session.backend.end.received > received + 300_000 })
+            #expect(!place.hasBecomeDue)
+            #expect(place.ends.allSatisfy { $0.end.fault == nil })
+        }
+    }
+
+    @Test("leaves when it is due, and no byte of what came meanwhile is lost, also where a new owner has it")
+    func leavesDue() throws {
+        for session in try MovingTests.sessions() {
+            let place = try MovingTests.due(session)
+            try place.settle()
+            let refused = place.withEngine { engine in
+                let parcels = engine.extract([1]).parcels
+                return parcels.count == 1 ? engine.begin(parcels).count : -1
+            }
+            #expect(refused == 0)
+            #expect(try place.run { place.hasBecomeDue })
+            try place.settle()
+            try place.succeed()
+            #expect(place.lost == [])
+            let received = place.session.backend.end.received
+            #expect(try place.run { place.session.backend.end.received > received })
+            #expect(place.ends.allSatisfy { $0.end.fault == nil })
+        }
+    }
+
+    @Test("ends when its owner ends all although it is due to move")
+    func endsDue() throws {
+        for session in try MovingTests.sessions() {
+            let place = try MovingTests.due(session)
+            place.session.peer.end.isSilent = true
+            place.withEngine { $0.closeAll() }
+            #expect(try place.run { place.ends.allSatisfy { $0.end.hasEnded || $0.end.fault != nil } })
+            shutdown(place.session.peer.end.descriptor, Int32(SHUT_WR))
+            #expect(try place.run { place.sessionCount == 0 })
+        }
     }
 }
 

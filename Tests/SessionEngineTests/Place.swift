@@ -41,6 +41,11 @@ final class Place {
     /// Lends the engine.
     func withEngine<R>(_ body: (inout Engine) throws -> R) rethrows -> R { try body(&engine!) }
 
+    /// Whether the session has become due to move since this was asked last.
+    var hasBecomeDue: Bool {
+        withEngine { $0.takeEvents() }.contains { if case .due(1) = $0 { true } else { false } }
+    }
+
     /// The owner leaves.
     func drop() { engine = nil }
 

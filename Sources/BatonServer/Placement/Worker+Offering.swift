@@ -21,7 +21,7 @@ extension Worker {
 
     /// `--move-every`: connections go to the next of the other workers.
     func moveOn(_ numbers: [UInt64]) {
-        guard case .serving = phase, !siblings.isEmpty else { return }
+        guard case .serving = phase, !siblings.isEmpty else { return relays.goOn(numbers) }
         var next = numbers.makeIterator()
         offers.offer(
             .init(purpose: .move, limit: numbers.count, next: { next.next() }) { [unowned self] in

@@ -9,19 +9,17 @@ internal import NIOCore
 internal import SessionEngine
 internal import TLSRecords
 
-/// The sessions of a worker of which all sides are connected: relays and echoes. The engine serves them on a thread of its own, in memory
-/// that outlives the worker; here is what the worker counts and finds them by. Used on the worker's event loop only.
+/// The sessions of a worker of which all sides are connected: relays and echoes. The engine serves them on a thread of its own,
+/// in memory that outlives the worker; here is what the worker counts and finds them by. Used on the worker's event loop only.
 final class Relays {
     /// What the worker hears of them, on its event loop.
     enum Event {
         case arrived(IPAddress?)
         /// It is over, or goes to another owner.
         case left(IPAddress?, isElsewhere: Bool)
-        /// TLS ended one.
-        case fault(any Error, Logger.Metadata)
-        /// One has passed no byte for too long.
-        case idle
-        /// These have received as many records as `move-every` says.
+        /// One is over, for this reason.
+        case over(SessionOutcome, Entry)
+        /// These have received as many records as `move-every` says, and stand still until they are taken or go on.
         case due([UInt64])
         /// One cannot begin, for this reason.
         case refused(String, Logger.Metadata)
@@ -37,20 +35,21 @@ final class Relays {
         case inherited(Int, lost: [String: Int], hasDied: Bool)
     }
 
-    private struct Entry {
+    /// What is known of one here.
+    struct Entry {
         let peer: Endpoint?
         let listener: String?
         let target: String
         /// The sweep of a drain that has last asked for it.
-        let sweep: [UInt8]?
+        fileprivate let sweep: [UInt8]?
         /// The number of its engine.
-        var engine: UInt32
+        fileprivate var engine: UInt32
         /// It is being taken out.
-        var isLeaving = false
+        fileprivate var isLeaving = false
         /// An engine has refused it.
-        var isRefused = false
+        fileprivate var isRefused = false
 
-        init(_ metadata: ParcelMetadata, in engine: UInt32) {
+        fileprivate init(_ metadata: ParcelMetadata, in engine: UInt32) {
             self.engine = engine
             peer = metadata.source
             listener = metadata.listener
@@ -60,6 +59,7 @@ final class Relays {
 
         var source: IPAddress? { peer.map { ConnectionLimits.group(of: $0.address) } }
 
+        /// What names a side of it in a log.
         func names(_ side: SessionSide) -> Logger.Metadata {
             var names: Logger.Metadata = [:]
             names["listener"] = listener.map { "\($0)" }
@@ -233,6 +233,12 @@ final class Relays {
         }
     }
 
+    /// Has those that are due go on here.
+    func goOn(_ numbers: [UInt64]) {
+        let parts = Dictionary(grouping: numbers.filter(isHere)) { entries[$0]!.engine }
+        for (engine, numbers) in parts { engines[engine]?.goOn(numbers) }
+    }
+
     private func taken(_ parcel: SessionParcel) -> Taken? {
         guard let entry = entries.removeValue(forKey: parcel.number) else { return nil }
         told(.left(entry.source, isElsewhere: true))
@@ -310,11 +316,7 @@ final class Relays {
             case .due(let number): due.append(number)
             case .ended(let number, let outcome):
                 guard let entry = entries.removeValue(forKey: number) else { continue }
-                switch outcome {
-                case .protocolError(let side, let error?): told(.fault(error, entry.names(side)))
-                case .idle: told(.idle)
-                case .inOrder, .reset, .protocolError, .closed: break
-                }
+                told(.over(outcome, entry))
                 told(.left(entry.source, isElsewhere: false))
             case .failed(let error):
                 if let offered = engines.origin(of: engine)?.offered, !offered.isEmpty {

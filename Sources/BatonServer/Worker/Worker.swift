@@ -6,6 +6,7 @@ internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import NIOPosix
+internal import SessionEngine
 internal import Synchronization
 internal import TLSHandshake
 
@@ -394,7 +395,7 @@ final class Worker: @unchecked Sendable {
     func note(_ error: any Error, _ names: @autoclosure () -> Logger.Metadata) {
         if let error = error as? ConnectionError, error.code == .detached { return }
         guard let fault = ConnectionFault(error) else {
-            return log.debug("connection ended", metadata: ["reason": "\(error)"])
+            return log.debug("connection ended", metadata: names().merging(["reason": "\(error)"]) { $1 })
         }
         report.faults.count(fault.reason)
         reportSoon()
@@ -403,14 +404,22 @@ final class Worker: @unchecked Sendable {
 
     func note(_ error: any Error, of session: Session) { note(error, session.logMetadata) }
 
+    private func note(_ outcome: SessionOutcome, _ entry: Relays.Entry) {
+        switch outcome {
+        case .protocolError(let side, let error?): return note(error, entry.names(side))
+        case .idle: report.idleClosed += 1
+        case .inOrder, .reset, .protocolError, .closed: break
+        }
+        log.debug("connection ended", metadata: entry.names(.client).merging(["reason": "\(outcome.reason)"]) { $1 })
+    }
+
     private func heard(_ event: Relays.Event) {
         switch event {
         case .arrived(let source): arrived(from: source)
         case .left(let source, let isElsewhere):
             left(from: source, isElsewhere: isElsewhere)
             if !isElsewhere { endIfDone() }
-        case .fault(let error, let names): note(error, names)
-        case .idle: report.idleClosed += 1
+        case .over(let outcome, let entry): note(outcome, entry)
         case .due(let numbers): moveOn(numbers)
         case .refused(let reason, let names):
             refused(.noRoom)
