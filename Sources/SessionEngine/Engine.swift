@@ -47,6 +47,8 @@ package struct Engine: ~Copyable {
     let portion: Int
     /// When sessions were served first, on the monotonic clock in nanoseconds.
     var beganAt: UInt64 = 0
+    /// The same in milliseconds of the clock that turns use.
+    private let began = Engine.now
     /// What sessions get that are taken over later; `nil`: they keep what they have.
     var moveEvery: UInt32?
 
@@ -251,6 +253,7 @@ package struct Engine: ~Copyable {
         } else {
             sessions[index].watch(turn, in: epoll)
         }
+        if slot.pointee.deaths != 0, now &- began >= limits.blameTime { slot.pointee.deaths = 0 }
         arena_set_at_work(slot, 0)
     }
 

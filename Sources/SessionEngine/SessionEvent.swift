@@ -158,10 +158,13 @@ package struct SessionLimits: Sendable, Equatable {
     package var bufferSize: Int
     /// Milliseconds for which a peer that takes nothing of its last bytes, or does not end, is waited for.
     package var closeTimeout: UInt64
+    /// Milliseconds after which an owner that still lives has shown that a session at which others died is not to blame.
+    package var blameTime: UInt64
 
-    package init(bufferSize: Int = 65_536, closeTimeout: UInt64 = 10_000) {
+    package init(bufferSize: Int = 65_536, closeTimeout: UInt64 = 10_000, blameTime: UInt64 = 60_000) {
         self.bufferSize = bufferSize
         self.closeTimeout = closeTimeout
+        self.blameTime = blameTime
     }
 }
 

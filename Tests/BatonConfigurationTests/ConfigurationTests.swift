@@ -194,6 +194,8 @@ struct ConfigurationTests {
             ("routes.r.target: echo\nroutes.r.listeners: [x]", "routes.r.listeners"),
             ("routes.r.target: echo\nroutes.s.target: hello", "routes.s"), ("group: www", "group"),
             ("upstreams.u.addresses: a:1\nupstreams.v.addresses: a:2", "routes"),
+            ("upstreams.echo.addresses: a:1", "upstreams.echo"),
+            ("upstreams.hello.addresses: a:1\nroutes.r.target: hello", "upstreams.hello"),
             ("upstreams.u.addresses: a:1\nupstreams.u.tls-name: b", "upstreams.u.tls-name"),
             ("upstreams.u.addresses: unix:/a\nupstreams.u.tls: true", "upstreams.u.tls-name"),
             (

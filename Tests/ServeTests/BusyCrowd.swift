@@ -89,24 +89,31 @@ final class BusyCrowd {
     ///
     /// - Parameter port: where it is reached, if not at its own port.
     func configuration(in files: TemporaryFiles, port: Int? = nil) throws -> String {
-        guard kind != .echo else {
-            return try files.write(
-                """
-                listeners:
-                  default: {address: "127.0.0.1:0"}
-                routes:
-                  all: {target: echo}
-                """, "crowd.yaml")
+        try Self.configuration(of: ["default": self], port: port, in: files)
+    }
+
+    /// A server in front of several crowds, each with a listener of its own, to which all have connected.
+    static func serve(_ crowds: [BusyCrowd], _ flags: [String], in files: TemporaryFiles) throws -> Server {
+        let named = Dictionary(uniqueKeysWithValues: crowds.map { ($0.kind.rawValue, $0) })
+        let server = try Server(
+            ["--config", try configuration(of: named, in: files), "--limits.handshake-time", "5m"] + flags, workers: 2)
+        for (name, crowd) in named { try crowd.connect(port: try server.port(name)) }
+        return server
+    }
+
+    /// - Parameter port: where upstreams are reached, if not at their own ports.
+    private static func configuration(
+        of crowds: [String: BusyCrowd], port: Int? = nil, in files: TemporaryFiles
+    ) throws -> String {
+        var (listeners, upstreams, routes) = ("listeners:\n", "", "routes:\n")
+        for (name, crowd) in crowds {
+            listeners += "  \(name): {address: \"127.0.0.1:0\"}\n"
+            routes += "  \(name): {listeners: [\(name)], target: \(crowd.kind == .echo ? "echo" : "crowd-\(name)")}\n"
+            guard crowd.kind != .echo else { continue }
+            let address = port.map { "127.0.0.1:\($0)" } ?? crowd.upstream
+            upstreams += "  crowd-\(name): {addresses: [\"\(address)\"], tls: \(crowd.isTLS), tls-verify: false}\n"
         }
-        return try files.write(
-            """
-            listeners:
-              default: {address: "127.0.0.1:0"}
-            upstreams:
-              crowd: {addresses: ["\(port.map { "127.0.0.1:\($0)" } ?? upstream)"], tls: \(isTLS), tls-verify: false}
-            routes:
-              all: {target: crowd}
-            """, "crowd.yaml")
+        return try files.write(listeners + (upstreams.isEmpty ? "" : "upstreams:\n\(upstreams)") + routes, "crowd.yaml")
     }
 
     private var isTLS: Bool { kind == .tls || kind == .tls12 }

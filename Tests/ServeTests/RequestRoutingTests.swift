@@ -3,6 +3,8 @@ import Foundation
 import StockPeers
 import Testing
 
+@testable import TLSRecords
+
 /// Routes that depend on the first request: decided by its line, or not at all.
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct RequestRoutingTests {
@@ -138,6 +140,31 @@ struct RequestRoutingTests {
         #expect(asked < 200_000)
         try client.send("read\n")
         try client.expect("ANSWERS SAME")
+    }
+
+    @Test(
+        "what comes at once with the line that decides goes to the echo, too, however much it is",
+        arguments: [true, false])
+    func muchBehindTheLine(tls: Bool) throws {
+        let server = try Server([
+            "--listeners.default.tls", "\(tls)", "--routes.e.target", "echo", "--routes.e.path", "/e",
+            "--routes.rest.target", "hello",
+        ])
+        let text = Array("GET /e HTTP/1.1\r\n".utf8) + (0..<200_000).map { UInt8(truncatingIfNeeded: $0) }
+        guard !tls else {
+            let peer = try ForgingPeer(port: server.port)
+            try peer.send(
+                stride(from: 0, to: text.count, by: 16_000).flatMap {
+                    peer.record(.applicationData, Array(text[$0..<min($0 + 16_000, text.count)]))
+                })
+            try peer.receive(text.count)
+            return #expect(peer.data == text)
+        }
+        let wire = try Wire.connect(UInt16(server.port))
+        try wire.write(text)
+        var answer: [UInt8] = []
+        while answer.count < text.count, case let more = try wire.read(), !more.isEmpty { answer += more }
+        #expect(answer == text)
     }
 
     /// Two upstreams, each of which answers whatever comes with its name and closes.

@@ -15,9 +15,9 @@ struct WorkerDeathTests {
     @Test(
         "relays and echoes go on, both ways and whole, through workers that are killed again and again, and upgrades between",
         arguments: [
-            (BusyCrowd.Upstream.plain, [String](), deaths * 4 / 10), (.tls, [], deaths * 3 / 10),
-            (.unix, [], deaths / 10), (.plain, ["--move-every", "50"], deaths * 2 / 10),
-            (.echo, [], deaths / 10), (.echo, ["--move-every", "50"], deaths / 20),
+            (BusyCrowd.Upstream.plain, [String](), deaths * 3 / 10), (.tls, [], deaths * 2 / 10),
+            (.unix, [], deaths / 10), (.plain, ["--move-every", "50"], deaths / 10),
+            (.echo, [], deaths / 10),
         ])
     func killed(kind: BusyCrowd.Upstream, flags: [String], count: Int) throws {
         let files = try TemporaryFiles()
@@ -34,6 +34,26 @@ struct WorkerDeathTests {
         #expect(try server.waitUntil { $0.connections == 200 }.workers.count == 2)
         try crowd.end()
         print("\(count) deaths, upstream \(kind) \(flags): \(crowd.lastLine)")
+    }
+
+    @Test(
+        "so do relays to plain upstreams, upstreams with TLS and on Unix sockets, and echoes, all in the same workers",
+        arguments: [[], ["--move-every", "50"]])
+    func mixed(flags: [String]) throws {
+        let files = try TemporaryFiles()
+        let crowds = try BusyCrowd.Upstream.allCases.map { try BusyCrowd($0, count: 40, rate: 4, files: files) }
+        let server = try BusyCrowd.serve(crowds, flags, in: files)
+        for death in 1...Self.deaths / 10 {
+            try server.killWorker()
+            if death.isMultiple(of: 50) {
+                for crowd in crowds { try crowd.pass() }
+                try server.upgrade()
+            }
+        }
+        for crowd in crowds { try crowd.pass() }
+        #expect(try server.waitUntil { $0.connections == crowds.count * 40 }.workers.count == 2)
+        for crowd in crowds { try crowd.end() }
+        print("\(Self.deaths / 10) deaths, all mixed \(flags): \(crowds.map(\.lastLine))")
     }
 
     /// `make soak` has a thousand connections and a minute.

@@ -273,6 +273,24 @@ struct EndingTests {
         #expect(lost.map(\.note) == [Array("which".utf8)])
         #expect(try place.run { place.ends.allSatisfy { $0.end.fault != nil } })
     }
+
+    @Test("a session that has been well since is not blamed for an owner that ended long ago")
+    func pardoned() throws {
+        let place = try Place(client: .aes128GCM, upstream: nil, total: .max)
+        for _ in 0..<4 {
+            place.drop()
+            place.damage(at: 8, [1])  // at_work
+            try place.succeed(faulty: true)
+            #expect(place.lost == [])
+            #expect(place.slotBytes[12] == 1)  // deaths
+            // Not yet.
+            let received = place.session.backend.end.received
+            #expect(try place.run { place.session.backend.end.received > received + 10_000 })
+            #expect(place.slotBytes[12] == 1)
+            place.withEngine { $0.setLimits(SessionLimits(blameTime: 0), moveEvery: 0) }
+            #expect(try place.run { place.slotBytes[12] == 0 })
+        }
+    }
 }
 
 extension EndingTests {

@@ -13,7 +13,7 @@ extension Configuration {
         checkRoutes(&found)
         checkHTTP2(&found)
         for (name, upstream) in upstreams.sorted(by: { $0.key < $1.key }) {
-            check(upstream, at: "upstreams.\(name)", &found)
+            check(upstream, named: name, &found)
         }
         checkMigration(&found)
         if group != nil, user == nil { found.add("group", "is set without user; set user too") }
@@ -163,7 +163,11 @@ extension Configuration {
         }
     }
 
-    private func check(_ upstream: Upstream, at key: String, _ found: inout Contradictions) {
+    private func check(_ upstream: Upstream, named name: String, _ found: inout Contradictions) {
+        let key = "upstreams.\(name)"
+        if Target(name) != .upstream(name) {
+            found.add(key, "has the name of a built-in target, so that no route can lead to it; give it another name")
+        }
         guard !upstream.usesTLS else {
             let needsName = upstream.addresses.contains { if case .unix = $0 { true } else { false } }
             if upstream.verifiesTLS, upstream.tlsName == nil, needsName {

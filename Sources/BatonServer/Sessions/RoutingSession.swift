@@ -18,8 +18,14 @@ final class RoutingSession: Session {
     private var searched = 0
     private var lastRead = 0
 
+    private static let longestRead = 16_384
+
     override func install(in channel: any Channel, _ state: SessionState) throws {
         try super.install(in: channel, state)
+        // The engine begins a session with what fits into its memory, and what is read beside the line goes there with it.
+        try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+        try channel.syncOptions?.setOption(
+            .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.longestRead))
         received = state.received
         try channel.pipeline.syncOperations.addHandler(Handler(self))
     }
