@@ -41,6 +41,8 @@ async def run():
     server = await asyncio.start_server(serve, '127.0.0.1', 0, backlog=4096)
     print('TAP', server.sockets[0].getsockname()[1], flush=True)
     while words := (await loop.run_in_executor(None, sys.stdin.readline)).split():
-        if words[0] == 'target': target = int(words[1])
+        if words[0] == 'target':
+            target = int(words[1])
+            print('TARGET', target, flush=True)
         elif words[0] == 'count': print('RECORDS %d, %d repeated, %d out of step\nCOUNTED' % (records, repeated, skipped), flush=True)
 asyncio.run(run())

@@ -14,7 +14,11 @@ final class RecordTap {
     }
 
     /// To which port of this machine it connects.
-    func lead(to target: Int) throws { try process.send("target \(target)\n") }
+    func lead(to target: Int) throws {
+        try process.send("target \(target)\n")
+        // Who connects before that is reset.
+        try process.expect("TARGET \(target)\n")
+    }
 
     /// How many sealed records have passed, and of which of them the nonce had come before or was not the next.
     func report() throws -> (records: Int, text: String) {
