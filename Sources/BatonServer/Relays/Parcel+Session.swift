@@ -75,14 +75,15 @@ extension SessionLeg {
         guard parcel.sockets.count == 1 else { return nil }
         var snapshot = parcel.snapshot.take()
         var unsent = parcel.unsent
-        if !state.received.isEmpty {
-            // Read by a former owner, and not sent back.
+        // Read by a former owner, and not sent back.
+        let early = state.received + parcel.unread
+        if !early.isEmpty {
             if let taken = snapshot.take() {
                 var connection = Connection(resuming: taken)
-                guard (try? connection.send(state.received.span.bytes)) != nil else { return nil }
+                guard (try? connection.send(early.span.bytes)) != nil else { return nil }
                 snapshot = connection.suspend()
             } else {
-                unsent += state.received
+                unsent += early
             }
         }
         let (received, isOutputClosed) = (parcel.received, Self.isOutputClosed(parcel.metadata.annotations))
