@@ -62,4 +62,4 @@ lab-down: ## remove them
 	@scripts/lab.sh down
 
 clean:
-	rm -rf .build .build-c dist .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build
+	rm -rf .build dist .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build

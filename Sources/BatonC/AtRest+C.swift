@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import CBaton
+public import CBaton
 internal import Glibc
 internal import Handoff
 internal import Synchronization
@@ -8,7 +8,7 @@ internal import TLSRecords
 // Connections at rest (`baton.h`, "At rest"). What is sealed is a parcel without sockets (`docs/handoff.md`).
 
 @_cdecl("baton_suspend")
-func batonSuspend(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonSuspend(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         try object(connection, ConnectionHandle.self).use { (held) throws(Failure) in try held.suspend() }
         return BATON_OK
@@ -16,7 +16,7 @@ func batonSuspend(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<ba
 }
 
 @_cdecl("baton_resume")
-func batonResume(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonResume(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         try object(connection, ConnectionHandle.self).use { (held) throws(Failure) in try held.resume() }
         return BATON_OK
@@ -66,15 +66,15 @@ enum WallClock {
 }
 
 @_cdecl("baton_receiver_new")
-func batonReceiverNew(_ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
+public func batonReceiverNew(_ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
     make(error) { () throws(Failure) in Receiver() }
 }
 
 @_cdecl("baton_receiver_free")
-func batonReceiverFree(_ receiver: OpaquePointer?) { letGo(receiver, of: Receiver.self) }
+public func batonReceiverFree(_ receiver: OpaquePointer?) { letGo(receiver, of: Receiver.self) }
 
 @_cdecl("baton_receiver_address")
-func batonReceiverAddress(
+public func batonReceiverAddress(
     _ receiver: OpaquePointer?, _ address: UnsafeMutablePointer<UInt8>?, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
     answer(error) { () throws(Failure) in
@@ -86,7 +86,7 @@ func batonReceiverAddress(
 }
 
 @_cdecl("baton_seal")
-func batonSeal(
+public func batonSeal(
     _ connection: OpaquePointer?, _ address: UnsafePointer<UInt8>?, _ addressLength: Int, _ lifetime: UInt64,
     _ pointer: UnsafeMutableRawPointer?, _ capacity: Int, _ count: UnsafeMutablePointer<Int>?,
     _ error: UnsafeMutablePointer<baton_error>?
@@ -130,7 +130,7 @@ func batonSeal(
 }
 
 @_cdecl("baton_open")
-func batonOpen(
+public func batonOpen(
     _ receiver: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> OpaquePointer? {

@@ -1,21 +1,21 @@
 internal import BatonCore
-internal import CBaton
+public import CBaton
 internal import Glibc
 internal import TLSRecords
 
 // Reading and writing a connection, in memory or with a socket (`baton.h`, "Connections").
 
 @_cdecl("baton_version")
-func batonVersion() -> UnsafePointer<CChar> { version }
+public func batonVersion() -> UnsafePointer<CChar> { version }
 
 /// Lives as long as the process.
 private nonisolated(unsafe) let version = UnsafePointer(strdup(BATON_VERSION)!)
 
 @_cdecl("baton_connection_free")
-func batonConnectionFree(_ connection: OpaquePointer?) { letGo(connection, of: ConnectionHandle.self) }
+public func batonConnectionFree(_ connection: OpaquePointer?) { letGo(connection, of: ConnectionHandle.self) }
 
 @_cdecl("baton_receive")
-func batonReceive(
+public func batonReceive(
     _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
@@ -27,7 +27,7 @@ func batonReceive(
 }
 
 @_cdecl("baton_receive_end")
-func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.receiveEnd() }
         return BATON_OK
@@ -35,10 +35,10 @@ func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer
 }
 
 @_cdecl("baton_inbound_count")
-func batonInboundCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.inboundCount } }
+public func batonInboundCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.inboundCount } }
 
 @_cdecl("baton_outgoing_count")
-func batonOutgoingCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.outgoingCount } }
+public func batonOutgoingCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.outgoingCount } }
 
 private func count(_ connection: OpaquePointer?, _ body: (borrowing Connection) -> Int) -> Int {
     do throws(Failure) {
@@ -49,7 +49,7 @@ private func count(_ connection: OpaquePointer?, _ body: (borrowing Connection) 
 }
 
 @_cdecl("baton_read")
-func batonRead(
+public func batonRead(
     _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
     _ count: UnsafeMutablePointer<Int>?, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
@@ -102,7 +102,7 @@ extension Connection {
 }
 
 @_cdecl("baton_write")
-func batonWrite(
+public func batonWrite(
     _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
@@ -120,7 +120,7 @@ func batonWrite(
 }
 
 @_cdecl("baton_close")
-func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.close() }
         return BATON_OK
@@ -128,7 +128,7 @@ func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<bato
 }
 
 @_cdecl("baton_outgoing")
-func batonOutgoing(
+public func batonOutgoing(
     _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
     _ count: UnsafeMutablePointer<Int>?, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
@@ -150,7 +150,7 @@ func batonOutgoing(
 }
 
 @_cdecl("baton_did_write")
-func batonDidWrite(
+public func batonDidWrite(
     _ connection: OpaquePointer?, _ count: Int, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
     answer(error) { () throws(Failure) in
@@ -165,7 +165,7 @@ func batonDidWrite(
 }
 
 @_cdecl("baton_fill")
-func batonFill(
+public func batonFill(
     _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
     answer(error) { () throws(Failure) in
@@ -187,7 +187,7 @@ func batonFill(
 }
 
 @_cdecl("baton_flush")
-func batonFlush(
+public func batonFlush(
     _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
     answer(error) { () throws(Failure) in
@@ -210,7 +210,7 @@ func batonFlush(
 }
 
 @_cdecl("baton_release_memory")
-func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.releaseIdleMemory() }
         return BATON_OK
@@ -218,7 +218,7 @@ func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMutablePoin
 }
 
 @_cdecl("baton_get_info")
-func batonGetInfo(
+public func batonGetInfo(
     _ connection: OpaquePointer?, _ target: UnsafeMutablePointer<baton_info>?,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {

@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import CBaton
+public import CBaton
 internal import Glibc
 internal import Handoff
 internal import Synchronization
@@ -70,7 +70,7 @@ final class Inbox: Sendable {
 }
 
 @_cdecl("baton_inbox_listen")
-func batonInboxListen(
+public func batonInboxListen(
     _ path: UnsafePointer<CChar>?, _ error: UnsafeMutablePointer<baton_error>?
 ) -> OpaquePointer? {
     make(error) { () throws(Failure) in
@@ -80,7 +80,7 @@ func batonInboxListen(
 }
 
 @_cdecl("baton_inbox_descriptor")
-func batonInboxDescriptor(_ inbox: OpaquePointer?) -> CInt {
+public func batonInboxDescriptor(_ inbox: OpaquePointer?) -> CInt {
     do throws(Failure) {
         return try object(inbox, Inbox.self).descriptor
     } catch {
@@ -89,7 +89,7 @@ func batonInboxDescriptor(_ inbox: OpaquePointer?) -> CInt {
 }
 
 @_cdecl("baton_inbox_take")
-func batonInboxTake(
+public func batonInboxTake(
     _ inbox: OpaquePointer?, _ arrival: UnsafeMutablePointer<baton_arrival>?,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
@@ -114,7 +114,7 @@ func batonInboxTake(
 }
 
 @_cdecl("baton_arrival_clear")
-func batonArrivalClear(_ arrival: UnsafeMutablePointer<baton_arrival>?) {
+public func batonArrivalClear(_ arrival: UnsafeMutablePointer<baton_arrival>?) {
     guard let arrival else { return }
     free(arrival.pointee.state)
     arrival.pointee.state = nil
@@ -122,7 +122,7 @@ func batonArrivalClear(_ arrival: UnsafeMutablePointer<baton_arrival>?) {
 }
 
 @_cdecl("baton_inbox_stop")
-func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         try object(inbox, Inbox.self).stop()
         return BATON_OK
@@ -130,7 +130,7 @@ func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointer<baton
 }
 
 @_cdecl("baton_inbox_free")
-func batonInboxFree(_ inbox: OpaquePointer?) {
+public func batonInboxFree(_ inbox: OpaquePointer?) {
     do throws(Failure) {
         try object(inbox, Inbox.self).stop()
     } catch {

@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import CBaton
+public import CBaton
 internal import COpenSSL
 internal import Glibc
 internal import TLSHandshake
@@ -62,12 +62,12 @@ private final class Observation {
 }
 
 @_cdecl("baton_observation_new")
-func batonObservationNew(_ isServer: CInt) -> UnsafeMutableRawPointer? {
+public func batonObservationNew(_ isServer: CInt) -> UnsafeMutableRawPointer? {
     Unmanaged.passRetained(Observation(isServer != 0 ? .server : .client)).toOpaque()
 }
 
 @_cdecl("baton_observation_free")
-func batonObservationFree(_ observation: UnsafeMutableRawPointer?) {
+public func batonObservationFree(_ observation: UnsafeMutableRawPointer?) {
     guard let observation else { return }
     Unmanaged<Observation>.fromOpaque(observation).release()
 }
@@ -77,22 +77,22 @@ private func observation(_ pointer: UnsafeMutableRawPointer) -> Observation {
 }
 
 @_cdecl("baton_observation_sent")
-func batonObservationSent(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
+public func batonObservationSent(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
     observation(pointer).sent(UnsafeRawBufferPointer(start: bytes, count: count).bytes)
 }
 
 @_cdecl("baton_observation_received")
-func batonObservationReceived(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
+public func batonObservationReceived(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
     observation(pointer).received(UnsafeRawBufferPointer(start: bytes, count: count).bytes)
 }
 
 @_cdecl("baton_observation_logged")
-func batonObservationLogged(_ pointer: UnsafeMutableRawPointer, _ line: UnsafePointer<CChar>) {
+public func batonObservationLogged(_ pointer: UnsafeMutableRawPointer, _ line: UnsafePointer<CChar>) {
     observation(pointer).logged(UnsafeRawBufferPointer(start: line, count: strlen(line)).bytes)
 }
 
 @_cdecl("baton_openssl_prepare")
-func batonOpenSSLPrepare(_ context: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonOpenSSLPrepare(_ context: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         guard let context else { throw .argument("the SSL_CTX is NULL") }
         guard baton_observer_prepare(context) == 1 else {
@@ -103,7 +103,7 @@ func batonOpenSSLPrepare(_ context: OpaquePointer?, _ error: UnsafeMutablePointe
 }
 
 @_cdecl("baton_openssl_observe")
-func batonOpenSSLObserve(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
+public func batonOpenSSLObserve(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
         guard let ssl else { throw .argument("the SSL is NULL") }
         guard baton_observer_is_prepared(SSL_get_SSL_CTX(ssl)) == 1 else {
@@ -122,7 +122,7 @@ func batonOpenSSLObserve(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<ba
 }
 
 @_cdecl("baton_openssl_adopt")
-func batonOpenSSLAdopt(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
+public func batonOpenSSLAdopt(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
     make(error) { () throws(Failure) in
         guard let ssl else { throw .argument("the SSL is NULL") }
         guard let pointer = baton_observer_of(ssl) else {

@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import CBaton
+public import CBaton
 internal import Glibc
 internal import Handoff
 internal import Synchronization
@@ -29,7 +29,7 @@ final class Sender: Sendable {
 }
 
 @_cdecl("baton_sender_connect")
-func batonSenderConnect(
+public func batonSenderConnect(
     _ path: UnsafePointer<CChar>?, _ timeout: UInt64, _ error: UnsafeMutablePointer<baton_error>?
 ) -> OpaquePointer? {
     make(error) { () throws(Failure) in
@@ -46,10 +46,10 @@ func batonSenderConnect(
 }
 
 @_cdecl("baton_sender_free")
-func batonSenderFree(_ sender: OpaquePointer?) { letGo(sender, of: Sender.self) }
+public func batonSenderFree(_ sender: OpaquePointer?) { letGo(sender, of: Sender.self) }
 
 @_cdecl("baton_offer")
-func batonOffer(
+public func batonOffer(
     _ sender: OpaquePointer?, _ items: UnsafeMutablePointer<baton_item>?, _ count: Int, _ timeout: UInt64,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
