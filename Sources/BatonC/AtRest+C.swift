@@ -7,6 +7,7 @@ internal import TLSRecords
 
 // Connections at rest (`baton.h`, "At rest"). What is sealed is a parcel without sockets (`docs/handoff.md`).
 
+/// `baton_suspend` of `baton.h`.
 @_cdecl("baton_suspend")
 public func batonSuspend(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -15,6 +16,7 @@ public func batonSuspend(_ connection: OpaquePointer?, _ error: UnsafeMutablePoi
     }
 }
 
+/// `baton_resume` of `baton.h`.
 @_cdecl("baton_resume")
 public func batonResume(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -65,14 +67,17 @@ enum WallClock {
     }
 }
 
+/// `baton_receiver_new` of `baton.h`.
 @_cdecl("baton_receiver_new")
 public func batonReceiverNew(_ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
     make(error) { () throws(Failure) in Receiver() }
 }
 
+/// `baton_receiver_free` of `baton.h`.
 @_cdecl("baton_receiver_free")
 public func batonReceiverFree(_ receiver: OpaquePointer?) { letGo(receiver, of: Receiver.self) }
 
+/// `baton_receiver_address` of `baton.h`.
 @_cdecl("baton_receiver_address")
 public func batonReceiverAddress(
     _ receiver: OpaquePointer?, _ address: UnsafeMutablePointer<UInt8>?, _ error: UnsafeMutablePointer<baton_error>?
@@ -85,6 +90,7 @@ public func batonReceiverAddress(
     }
 }
 
+/// `baton_seal` of `baton.h`.
 @_cdecl("baton_seal")
 public func batonSeal(
     _ connection: OpaquePointer?, _ address: UnsafePointer<UInt8>?, _ addressLength: Int, _ lifetime: UInt64,
@@ -129,6 +135,7 @@ public func batonSeal(
     }
 }
 
+/// `baton_open` of `baton.h`.
 @_cdecl("baton_open")
 public func batonOpen(
     _ receiver: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,

@@ -5,15 +5,18 @@ internal import TLSRecords
 
 // Reading and writing a connection, in memory or with a socket (`baton.h`, "Connections").
 
+/// `baton_version` of `baton.h`.
 @_cdecl("baton_version")
 public func batonVersion() -> UnsafePointer<CChar> { version }
 
 /// Lives as long as the process.
 private nonisolated(unsafe) let version = UnsafePointer(strdup(BATON_VERSION)!)
 
+/// `baton_connection_free` of `baton.h`.
 @_cdecl("baton_connection_free")
 public func batonConnectionFree(_ connection: OpaquePointer?) { letGo(connection, of: ConnectionHandle.self) }
 
+/// `baton_receive` of `baton.h`.
 @_cdecl("baton_receive")
 public func batonReceive(
     _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
@@ -26,6 +29,7 @@ public func batonReceive(
     }
 }
 
+/// `baton_receive_end` of `baton.h`.
 @_cdecl("baton_receive_end")
 public func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -34,9 +38,11 @@ public func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutable
     }
 }
 
+/// `baton_inbound_count` of `baton.h`.
 @_cdecl("baton_inbound_count")
 public func batonInboundCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.inboundCount } }
 
+/// `baton_outgoing_count` of `baton.h`.
 @_cdecl("baton_outgoing_count")
 public func batonOutgoingCount(_ connection: OpaquePointer?) -> Int { count(connection) { $0.outgoingCount } }
 
@@ -48,6 +54,7 @@ private func count(_ connection: OpaquePointer?, _ body: (borrowing Connection) 
     }
 }
 
+/// `baton_read` of `baton.h`.
 @_cdecl("baton_read")
 public func batonRead(
     _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
@@ -101,6 +108,7 @@ extension Connection {
     }
 }
 
+/// `baton_write` of `baton.h`.
 @_cdecl("baton_write")
 public func batonWrite(
     _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
@@ -119,6 +127,7 @@ public func batonWrite(
     }
 }
 
+/// `baton_close` of `baton.h`.
 @_cdecl("baton_close")
 public func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -127,6 +136,7 @@ public func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePoint
     }
 }
 
+/// `baton_outgoing` of `baton.h`.
 @_cdecl("baton_outgoing")
 public func batonOutgoing(
     _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
@@ -149,6 +159,7 @@ public func batonOutgoing(
     }
 }
 
+/// `baton_did_write` of `baton.h`.
 @_cdecl("baton_did_write")
 public func batonDidWrite(
     _ connection: OpaquePointer?, _ count: Int, _ error: UnsafeMutablePointer<baton_error>?
@@ -164,6 +175,7 @@ public func batonDidWrite(
     }
 }
 
+/// `baton_fill` of `baton.h`.
 @_cdecl("baton_fill")
 public func batonFill(
     _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
@@ -186,6 +198,7 @@ public func batonFill(
     }
 }
 
+/// `baton_flush` of `baton.h`.
 @_cdecl("baton_flush")
 public func batonFlush(
     _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
@@ -209,6 +222,7 @@ public func batonFlush(
     }
 }
 
+/// `baton_release_memory` of `baton.h`.
 @_cdecl("baton_release_memory")
 public func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -217,6 +231,7 @@ public func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMuta
     }
 }
 
+/// `baton_get_info` of `baton.h`.
 @_cdecl("baton_get_info")
 public func batonGetInfo(
     _ connection: OpaquePointer?, _ target: UnsafeMutablePointer<baton_info>?,

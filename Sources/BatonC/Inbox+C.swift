@@ -69,6 +69,7 @@ final class Inbox: Sendable {
     }
 }
 
+/// `baton_inbox_listen` of `baton.h`.
 @_cdecl("baton_inbox_listen")
 public func batonInboxListen(
     _ path: UnsafePointer<CChar>?, _ error: UnsafeMutablePointer<baton_error>?
@@ -79,6 +80,7 @@ public func batonInboxListen(
     }
 }
 
+/// `baton_inbox_descriptor` of `baton.h`.
 @_cdecl("baton_inbox_descriptor")
 public func batonInboxDescriptor(_ inbox: OpaquePointer?) -> CInt {
     do throws(Failure) {
@@ -88,6 +90,7 @@ public func batonInboxDescriptor(_ inbox: OpaquePointer?) -> CInt {
     }
 }
 
+/// `baton_inbox_take` of `baton.h`.
 @_cdecl("baton_inbox_take")
 public func batonInboxTake(
     _ inbox: OpaquePointer?, _ arrival: UnsafeMutablePointer<baton_arrival>?,
@@ -113,6 +116,7 @@ public func batonInboxTake(
     }
 }
 
+/// `baton_arrival_clear` of `baton.h`.
 @_cdecl("baton_arrival_clear")
 public func batonArrivalClear(_ arrival: UnsafeMutablePointer<baton_arrival>?) {
     guard let arrival else { return }
@@ -121,6 +125,7 @@ public func batonArrivalClear(_ arrival: UnsafeMutablePointer<baton_arrival>?) {
     arrival.pointee.state_count = 0
 }
 
+/// `baton_inbox_stop` of `baton.h`.
 @_cdecl("baton_inbox_stop")
 public func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -129,6 +134,7 @@ public func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointe
     }
 }
 
+/// `baton_inbox_free` of `baton.h`.
 @_cdecl("baton_inbox_free")
 public func batonInboxFree(_ inbox: OpaquePointer?) {
     do throws(Failure) {

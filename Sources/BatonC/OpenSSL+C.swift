@@ -61,11 +61,13 @@ private final class Observation {
     }
 }
 
+/// `baton_observation_new` of `baton_observation.h`.
 @_cdecl("baton_observation_new")
 public func batonObservationNew(_ isServer: CInt) -> UnsafeMutableRawPointer? {
     Unmanaged.passRetained(Observation(isServer != 0 ? .server : .client)).toOpaque()
 }
 
+/// `baton_observation_free` of `baton_observation.h`.
 @_cdecl("baton_observation_free")
 public func batonObservationFree(_ observation: UnsafeMutableRawPointer?) {
     guard let observation else { return }
@@ -76,21 +78,25 @@ private func observation(_ pointer: UnsafeMutableRawPointer) -> Observation {
     Unmanaged<Observation>.fromOpaque(pointer).takeUnretainedValue()
 }
 
+/// `baton_observation_sent` of `baton_observation.h`.
 @_cdecl("baton_observation_sent")
 public func batonObservationSent(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
     observation(pointer).sent(UnsafeRawBufferPointer(start: bytes, count: count).bytes)
 }
 
+/// `baton_observation_received` of `baton_observation.h`.
 @_cdecl("baton_observation_received")
 public func batonObservationReceived(_ pointer: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, _ count: Int) {
     observation(pointer).received(UnsafeRawBufferPointer(start: bytes, count: count).bytes)
 }
 
+/// `baton_observation_logged` of `baton_observation.h`.
 @_cdecl("baton_observation_logged")
 public func batonObservationLogged(_ pointer: UnsafeMutableRawPointer, _ line: UnsafePointer<CChar>) {
     observation(pointer).logged(UnsafeRawBufferPointer(start: line, count: strlen(line)).bytes)
 }
 
+/// `baton_openssl_prepare` of `baton_openssl.h`.
 @_cdecl("baton_openssl_prepare")
 public func batonOpenSSLPrepare(_ context: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -102,6 +108,7 @@ public func batonOpenSSLPrepare(_ context: OpaquePointer?, _ error: UnsafeMutabl
     }
 }
 
+/// `baton_openssl_observe` of `baton_openssl.h`.
 @_cdecl("baton_openssl_observe")
 public func batonOpenSSLObserve(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
     answer(error) { () throws(Failure) in
@@ -121,6 +128,7 @@ public func batonOpenSSLObserve(_ ssl: OpaquePointer?, _ error: UnsafeMutablePoi
     }
 }
 
+/// `baton_openssl_adopt` of `baton_openssl.h`.
 @_cdecl("baton_openssl_adopt")
 public func batonOpenSSLAdopt(_ ssl: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {
     make(error) { () throws(Failure) in

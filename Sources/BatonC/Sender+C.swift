@@ -28,6 +28,7 @@ final class Sender: Sendable {
     }
 }
 
+/// `baton_sender_connect` of `baton.h`.
 @_cdecl("baton_sender_connect")
 public func batonSenderConnect(
     _ path: UnsafePointer<CChar>?, _ timeout: UInt64, _ error: UnsafeMutablePointer<baton_error>?
@@ -45,9 +46,11 @@ public func batonSenderConnect(
     }
 }
 
+/// `baton_sender_free` of `baton.h`.
 @_cdecl("baton_sender_free")
 public func batonSenderFree(_ sender: OpaquePointer?) { letGo(sender, of: Sender.self) }
 
+/// `baton_offer` of `baton.h`.
 @_cdecl("baton_offer")
 public func batonOffer(
     _ sender: OpaquePointer?, _ items: UnsafeMutablePointer<baton_item>?, _ count: Int, _ timeout: UInt64,
