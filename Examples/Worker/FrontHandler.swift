@@ -1,7 +1,7 @@
 import BatonNIO
 import NIOCore
 
-/// Reads until the first request's head is complete, then gives back every byte it read, and hands the connection on.
+/// Reads until the first request's head is complete, then hands the connection on with every byte it read.
 final class FrontHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -19,9 +19,8 @@ final class FrontHandler: ChannelInboundHandler {
             return
         }
         do {
-            let connection = try context.pipeline.syncOperations.connectionHandler()
-            try connection.unread(ByteBuffer(bytes: head))
-            worker.offer(try connection.detach()) { fate in
+            let parcel = try context.pipeline.syncOperations.connectionHandler().detach(applicationState: head)
+            worker.offer(parcel) { fate in
                 // A front without a worker has nobody to answer: what comes back is closed with the parcel.
                 if case .handedOver = fate { return }
                 print("the worker did not take a connection: \(fate)")

@@ -2,6 +2,7 @@ import BatonNIO
 import Foundation
 import Handoff
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import TLSHandshake
 
@@ -25,11 +26,12 @@ struct Worker {
         }
     }
 
-    /// Takes connections and answers their requests. What the front has read of the first is read here again.
+    /// Takes connections and answers their requests. The bytes of the first request come as the application's state.
     static func work(at path: String) async throws {
-        let bootstrap = ConnectionBootstrap(group: MultiThreadedEventLoopGroup.singleton) { channel, _ in
+        let bootstrap = ConnectionBootstrap(group: MultiThreadedEventLoopGroup.singleton) { channel, arrival in
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addMovableHTTPServerHandlers()
+            try pipeline.addHandler(FirstBytes(arrival.applicationState))
+            try pipeline.configureHTTPServerPipeline()
             try pipeline.addHandler(Responder())
         }
         print("process \(getpid()) waits for connections at \(path)")
