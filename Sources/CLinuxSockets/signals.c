@@ -67,7 +67,10 @@ void baton_signals_hold(void) {
     fcntl(pipe_ends[0], F_SETFL, flags | O_NONBLOCK);
     unsigned char byte;
     // For this thread: what is pending for it stays so when it executes another program.
-    while (read(pipe_ends[0], &byte, 1) == 1) raise(byte);
+    while (read(pipe_ends[0], &byte, 1) == 1) {
+        // One that is not blocked, SIGCHLD, would be in the pipe again at once. Whoever goes on looks for ends by himself.
+        if (sigismember(&held, byte) == 1) raise(byte);
+    }
 }
 
 void baton_signals_release(void) {

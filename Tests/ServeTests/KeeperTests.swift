@@ -102,6 +102,23 @@ struct KeeperTests {
         try client.expect("WHOLE 1 of 1")
     }
 
+    @Test("a child that ends just before the keeper executes its new program keeps it from nothing")
+    func endsBeforeExecution() throws {
+        let files = try TemporaryFiles()
+        let copy = files.path("other")
+        try FileManager.default.copyItem(atPath: try BuiltProgram.path("baton"), toPath: copy)
+        let server = try Server(["--upstream", "echo"], program: [try files.baton(failing: "execute:child")])
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        try server.upgrade(binary: copy)
+        try ProcessFacts.wait { try ProcessFacts.program(of: server.processID).hasSuffix("/other") }
+        let worker = try #require(try server.status().workers.first).pid
+        kill(worker, SIGKILL)
+        _ = try server.await { !$0.workers.isEmpty && !$0.workers.contains { $0.pid == worker } }
+        try client.endInput()
+        try client.expect("WHOLE 1 of 1")
+    }
+
     @Test(
         "signals that come while no front is there are heard by the next: a reload, and a stop that ends all in order")
     func signalsMeanwhile() throws {

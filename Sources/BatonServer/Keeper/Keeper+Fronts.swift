@@ -151,7 +151,11 @@ extension Keeper {
             // Of a front nobody else is to hear.
             if child.role == .successor { children[process] = nil } else { children[process]?.owner = nil }
             // Nobody but the workers of one that never served has what they have: they end with that.
-            if front.role == .successor { children[process]?.channel = nil }
+            if front.role == .successor {
+                children[process]?.channel = nil
+                // One that hangs would not notice.
+                if case .worker = child.role { kill(child.pid, SIGKILL) }
+            }
         }
         for number in front.unheard { keepForNext(number) }
         let wasServing = serving === front
@@ -191,7 +195,7 @@ extension Keeper {
 
     /// A front that has been replaced may go on in the place of the one that has died: only when none is left another starts.
     private func restartIfAlone() {
-        guard fronts.isEmpty, serving == nil, exitStatus == nil, restartAt == nil else { return }
+        guard fronts.allSatisfy(\.leaves), serving == nil, exitStatus == nil, restartAt == nil else { return }
         restartAt = Deadline.after(stops.isEmpty ? restarts.delay : .zero).nanoseconds
     }
 

@@ -177,6 +177,7 @@ extension Keeper {
                     link: $0.channel?.descriptor, estates: $0.estates.values.map(\.state),
                     isCondemned: $0.isCondemned)
             }, deaths: deaths, stops: stops)
+        try? FaultPoint.reach("execute")
         refuse(String(cString: strerror(state.execute(service.program))))
     }
 

@@ -171,6 +171,8 @@ final class Life: @unchecked Sendable {
     // MARK: What is done
 
     private func serveFirst() {
+        // One may have died since all were ready.
+        parts.workers.adjust()
         parts.reception.tellOfShortfalls()
         parts.reception.open()
         parts.policy.tellOfCertificates()

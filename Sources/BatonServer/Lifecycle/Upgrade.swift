@@ -38,6 +38,8 @@ final class Upgrade: @unchecked Sendable {
 
     /// How long a worker must have been silent before it is left behind, nanoseconds.
     private static let patienceWithSilentWorkers: UInt64 = 10_000_000_000
+    /// How long a server that has been replaced waits until whoever asked for it has been told.
+    private static let reportLimit = TimeAmount.seconds(5)
 
     /// Where the new server's workers take parcels; empty until it is ready.
     private var workers: [String] = []
@@ -197,6 +199,8 @@ final class Upgrade: @unchecked Sendable {
             // The last counts came after the new server had been given its own.
             tell(.ended(totals: figures.totals, counts: figures.counts))
             reported.whenComplete { [self] _ in around.happened(.reported) }
+            // Nobody is waited for who does not read.
+            around.loop.scheduleTask(in: Self.reportLimit) { self.around.happened(.reported) }
         case .tellToStop:
             hasToldToStop = true
             tell(.stop(atOnce: false))

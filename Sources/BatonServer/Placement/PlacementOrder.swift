@@ -7,7 +7,7 @@ struct PlacementOrder: Sendable {
     /// `nil`: what the client says first decides.
     let target: Target?
     /// What the limits count it under.
-    let source: IPAddress?
+    var source: IPAddress?
     /// Since when it is to be placed, on the monotonic clock in nanoseconds.
     let since: UInt64
     /// Where it has come back from: others are tried first.

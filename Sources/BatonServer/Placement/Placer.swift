@@ -84,7 +84,12 @@ final class Placer: @unchecked Sendable {
             guard var parcel = box.take() else { continue }
             var order = PlacementOrder(parcel.metadata)
             order.avoided = path
-            if plan.remove(parcel.metadata.takePlacement() ?? 0, at: path) == nil { actions.adopted(order.source) }
+            if let source = plan.remove(parcel.metadata.takePlacement() ?? 0, at: path) {
+                // It may have been counted before its source was known.
+                order.source = source
+            } else {
+                actions.adopted(order.source)
+            }
             retry(ParcelBox(parcel), order, reason: delivery.reason ?? "the worker did not take it")
         }
     }

@@ -35,11 +35,25 @@ extension Worker {
         isAccepting.withLock { $0 = false }
         guard !paths.isEmpty, connectionCount > programs.count else { return endIfDone() }
         guard !offers.isBusy else { return }
-        var next = (Array(sessions.keys) + relays.numbers(upTo: HandoverLimits.batch)).makeIterator()
+        var numbers = movable()
+        if numbers.isEmpty {
+            unmovable = []
+            numbers = movable()
+        }
+        var next = numbers.makeIterator()
         offers.offer(
-            .init(purpose: .move, limit: HandoverLimits.batch, next: { next.next() }) { [unowned self] in
-                if case .handingOver(let paths) = phase { paths } else { [] }
-            })
+            .init(
+                purpose: .move, limit: HandoverLimits.batch, next: { next.next() },
+                stayed: { [unowned self] in unmovable.formUnion($0) },
+                receivers: { [unowned self] in
+                    if case .handingOver(let paths) = phase { paths } else { [] }
+                }))
+    }
+
+    /// Those of which none has stayed when it was to go, until all others have gone.
+    private func movable() -> [UInt64] {
+        sessions.keys.filter { !unmovable.contains($0) }
+            + relays.numbers(upTo: HandoverLimits.batch, without: unmovable)
     }
 
     private func settled(_ purpose: SessionOffers.Purpose, _ outcome: SessionOffers.Outcome) {

@@ -14,6 +14,7 @@ enum FaultPoint {
             case "crash": kill(getpid(), SIGKILL)
             case "hang": kill(getpid(), SIGSTOP)
             case "stop": kill(getpid(), SIGTERM)
+            case "child": raise(SIGCHLD)
             default: throw RuntimeError(.processFailed, "a test wants this to fail (\(step))")
             }
         #endif

@@ -110,9 +110,10 @@ final class Relays {
     /// Where they come from, each as often as there are relays of it.
     var sources: [IPAddress?] { entries.values.map(\.source) }
 
-    /// At most so many that are here, whichever.
-    func numbers(upTo count: Int) -> [UInt64] {
-        Array(entries.lazy.filter { !$0.value.isLeaving }.prefix(max(0, count)).map(\.key))
+    /// At most so many that are here and not among `others`, whichever.
+    func numbers(upTo count: Int, without others: Set<UInt64> = []) -> [UInt64] {
+        Array(
+            entries.lazy.filter { !$0.value.isLeaving && !others.contains($0.key) }.prefix(max(0, count)).map(\.key))
     }
 
     /// Those that this sweep of a drain has not asked for.
@@ -221,8 +222,13 @@ final class Relays {
         guard !parts.isEmpty else { return answer([]) }
         let found = NIOLoopBound((self, Gathering(from: parts.count, answer)), eventLoop: loop)
         for (engine, numbers) in parts {
+            guard let extracting = engines[engine] else {
+                // Its relays are about to begin in another engine.
+                found.value.1.add([])
+                continue
+            }
             for number in numbers { entries[number]?.isLeaving = true }
-            engines[engine]?.extract(numbers) { [loop] parcels, left in
+            extracting.extract(numbers) { [loop] parcels, left in
                 loop.execute {
                     let (relays, gathering) = found.value
                     for (number, _) in left { relays.entries[number]?.isLeaving = false }

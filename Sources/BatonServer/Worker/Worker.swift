@@ -44,6 +44,8 @@ final class Worker: @unchecked Sendable {
     private(set) lazy var programs = makeProgramPlacer()
     /// The drain of this host, as far as it has come.
     var sweep: MigrationSweep?
+    /// Connections that stayed when they were to be handed over.
+    var unmovable: Set<UInt64> = []
     var recentPauses = RecentPauses()
     private let faultLog = FaultLog()
     private var throttle = LineThrottle<String>()

@@ -19,6 +19,8 @@ final class WorkerHandle {
     var state = State.starting
     /// Whether it has outlived a front, and has not answered to this one yet.
     var isAdopted = false
+    /// Whether it was retiring, and has been told to go on.
+    var hasResumed = false
     var report = WorkerReport()
     var heartbeat = Heartbeat()
     /// Whether another does its work.

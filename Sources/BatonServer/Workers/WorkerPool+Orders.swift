@@ -26,6 +26,7 @@ extension WorkerPool {
     func resume() {
         for worker in workers {
             worker.state = .starting
+            worker.hasResumed = true
             worker.link?.send(.resume)
         }
     }

@@ -268,7 +268,9 @@ final class WorkerPool: @unchecked Sendable {
 
     /// Has as many as are wanted.
     func adjust() {
-        let active = workers.filter { ($0.state == .ready && !$0.isReplaced) || $0.state == .starting }
+        let active = workers.filter {
+            ($0.state == .ready && !$0.isReplaced) || ($0.state == .starting && $0.silentSince == nil)
+        }
         switch count.change(active: active.count, configured: actions.configured()) {
         case .start(let number): for _ in 0..<number { start() }
         case .retire(let number): retire(active.suffix(number))
@@ -279,7 +281,8 @@ final class WorkerPool: @unchecked Sendable {
     // MARK: Silence
 
     private func beat(_ worker: WorkerHandle) {
-        guard worker.state == .ready || worker.state == .retiring, let link = worker.link else { return }
+        let answers = worker.state == .ready || worker.state == .retiring || worker.hasResumed
+        guard answers, worker.state != .gone, let link = worker.link else { return }
         let limit = actions.silenceLimit().map { UInt64(clamping: $0.timeAmount.nanoseconds) }
         for step in worker.heartbeat.beat(at: MonotonicTime.now, limit: limit) {
             switch step {
