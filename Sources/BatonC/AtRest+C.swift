@@ -144,9 +144,6 @@ public func batonOpen(
     make(error) { () throws(Failure) in
         let sealed = try bytes(pointer, count)
         var parcel = try object(receiver, Receiver.self).open(sealed.bytes)
-        guard let snapshot = parcel.snapshot.take() else {
-            throw Failure(BATON_ERROR_FORMAT, "what was sealed is no TLS connection")
-        }
-        return ConnectionHandle(Connection(resuming: snapshot), unread: parcel.unread)
+        return try ConnectionHandle(takingOver: &parcel)
     }
 }

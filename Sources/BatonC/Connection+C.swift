@@ -68,8 +68,9 @@ public func batonRead(
         return try object(connection, ConnectionHandle.self).useLive { (connection, unread) throws(Failure) in
             if !unread.isEmpty {
                 count.pointee = min(buffer.count, unread.count)
-                buffer.copyBytes(from: unread.prefix(count.pointee))
-                unread.removeFirst(count.pointee)
+                unread.withBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count.pointee])) }
+                unread.consume(count.pointee)
+                unread.releaseIfEmpty()
                 return BATON_OK
             }
             return try connection.read(into: buffer, &count.pointee)

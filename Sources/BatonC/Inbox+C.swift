@@ -10,8 +10,9 @@ internal import TLSRecords
 /// What has arrived, and waits to be taken.
 final class Inbox: Sendable {
     private struct State {
-        var arrived: [ParcelBox] = []
+        var arrived: ArraySlice<ParcelBox> = []
         var hasEnded = false
+        var isFreed = false
     }
 
     /// Readable while something has arrived, or nothing more comes.
@@ -40,26 +41,42 @@ final class Inbox: Sendable {
     var descriptor: CInt { pipe.descriptor }
 
     private func arrived(_ boxes: [ParcelBox]) {
-        state.withLock { $0.arrived += boxes }
+        state.withLock { state in
+            // What nobody can take is closed with its box.
+            if !state.isFreed { state.arrived += boxes }
+        }
         pipe.wake()
     }
 
     /// The next connection; `nil`: there is none.
     func take() throws(Failure) -> (connection: ConnectionHandle, socket: CInt, state: [UInt8], moves: UInt32)? {
         let box = state.withLock { state in
-            let box = state.arrived.isEmpty ? nil : state.arrived.removeFirst()
+            let box = state.arrived.popFirst()
             if state.arrived.isEmpty, !state.hasEnded { pipe.clear() }
             return box
         }
         guard var parcel = box?.take() else { return nil }
-        guard let snapshot = parcel.snapshot.take(), let socket = parcel.sockets.takeAll().first else {
-            throw Failure(BATON_ERROR_FORMAT, "what has arrived is no TLS connection")
+        let handle = try ConnectionHandle(takingOver: &parcel)
+        guard let socket = parcel.sockets.takeAll().first else {
+            throw Failure(BATON_ERROR_FORMAT, "what has arrived has no socket")
         }
-        let handle = ConnectionHandle(Connection(resuming: snapshot), unread: parcel.unread)
         return (handle, socket, parcel.applicationState, parcel.metadata.moves)
     }
 
     var hasEnded: Bool { state.withLock { $0.hasEnded && $0.arrived.isEmpty } }
+
+    /// Takes no more, and closes what nobody has taken.
+    func end() {
+        stop()
+        let rest = state.withLock { state in
+            state.isFreed = true
+            let rest = state.arrived
+            state.arrived = []
+            return rest
+        }
+        // They are closed outside the lock.
+        withExtendedLifetime(rest) {}
+    }
 
     func stop() {
         receiver.withLock { $0.take() }?.stop { [self] in
@@ -138,7 +155,7 @@ public func batonInboxStop(_ inbox: OpaquePointer?, _ error: UnsafeMutablePointe
 @_cdecl("baton_inbox_free")
 public func batonInboxFree(_ inbox: OpaquePointer?) {
     do throws(Failure) {
-        try object(inbox, Inbox.self).stop()
+        try object(inbox, Inbox.self).end()
     } catch {
         return
     }

@@ -30,8 +30,24 @@ private final class Observation {
     }
 
     func logged(_ line: RawSpan) {
+        guard isObserving else { return }
         lines.append(SecretLine(SecretBytes(copying: line)))
         watch { _ in }
+    }
+
+    private var isObserving: Bool {
+        switch observer {
+        case .some: true
+        case .none: false
+        }
+    }
+
+    /// Why OpenSSL has to go on before its connection can be taken.
+    var obstacle: HandshakeObserverError? {
+        switch observer {
+        case .some(let observer): observer.obstacle
+        case .none: nil
+        }
     }
 
     private func watch(_ body: (inout HandshakeObserver) throws(HandshakeObserverError) -> Void) {
@@ -136,49 +152,67 @@ public func batonOpenSSLAdopt(_ ssl: OpaquePointer?, _ error: UnsafeMutablePoint
         guard let pointer = baton_observer_of(ssl) else {
             throw .argument("the SSL is not observed; call baton_openssl_observe before its handshake")
         }
-        guard SSL_is_init_finished(ssl) == 1 else {
-            throw Failure(BATON_ERROR_HANDSHAKE, "the handshake is not done; go on with it")
-        }
-        guard baton_observer_is_writing(ssl) == 0 else {
-            throw Failure(BATON_ERROR_HANDSHAKE, "OpenSSL has begun to write; let it write until it wants no more")
-        }
+        if let reason = whyNotYet(ssl, observation(pointer)) { throw Failure(BATON_ERROR_NOT_YET, reason) }
+        // Whatever comes of it, it is observed no longer.
+        defer { baton_observer_end(ssl) }
+        if let reason = whyNever(ssl) { throw Failure(BATON_ERROR_HANDSHAKE, reason) }
+        var snapshot: Snapshot
         do throws(HandshakeObserverError) {
-            var snapshot = try observation(pointer).snapshot(of: ssl)
-            // From here on two could write.
-            baton_observer_seal_off(ssl)
-            let unread = Decrypted.takeAll(of: ssl)
-            takeRest(of: ssl, into: &snapshot)
-            baton_observer_end(ssl)
-            SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN)
-            return ConnectionHandle(Connection(resuming: snapshot), unread: unread)
+            snapshot = try observation(pointer).snapshot(of: ssl)
         } catch {
-            baton_observer_end(ssl)
             throw Failure(BATON_ERROR_HANDSHAKE, "\(error)")
         }
+        // From here on two could write.
+        baton_observer_seal_off(ssl)
+        defer { SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) }
+        var unread = ByteQueue()
+        switch takeDecrypted(of: ssl, into: &unread) {
+        case SSL_ERROR_WANT_READ: takeRest(of: ssl, into: &snapshot)
+        case SSL_ERROR_ZERO_RETURN: snapshot.endReading()
+        default:
+            throw Failure(BATON_ERROR_PROTOCOL, "OpenSSL cannot decrypt what it has read; the connection is lost")
+        }
+        return ConnectionHandle(Connection(resuming: snapshot), unread: unread)
+    }
+}
+
+/// Why a connection cannot be taken before OpenSSL has gone on.
+private func whyNotYet(_ ssl: OpaquePointer, _ observation: Observation) -> String? {
+    if SSL_is_init_finished(ssl) != 1 { return "the handshake is not done; go on with it" }
+    if baton_observer_is_writing(ssl) != 0 { return "OpenSSL has begun to write; let it write until it wants no more" }
+    return observation.obstacle.map { "\($0)" }
+}
+
+/// Why a connection stays with OpenSSL.
+private func whyNever(_ ssl: OpaquePointer) -> String? {
+    if baton_observer_is_prepared(SSL_get_SSL_CTX(ssl)) != 1 {
+        return "the context that the SSL was switched to is not prepared; call baton_openssl_prepare for each"
+    }
+    if baton_observer_sees_all(ssl) != 1 { return "the BIOs of the SSL were replaced while it was observed" }
+    if SSL_get_shutdown(ssl) != 0 { return "the connection is being closed; let OpenSSL end it" }
+    return nil
+}
+
+/// Takes the plaintext that an SSL has decrypted, or has all of to decrypt, and returns the error of OpenSSL that ended it. The
+/// observer has seen its records and counts them as the library's.
+private func takeDecrypted(of ssl: OpaquePointer, into unread: inout ByteQueue) -> CInt {
+    // Without this a ticket would look like the end.
+    SSL_ctrl(ssl, SSL_CTRL_MODE, Int(SSL_MODE_AUTO_RETRY), nil)
+    ERR_clear_error()
+    defer { ERR_clear_error() }
+    while true {
+        var result: CInt = 0
+        unread.append(minimum: 16_384) { space in
+            result = SSL_read(ssl, space.baseAddress, 16_384)
+            return Int(max(0, result))
+        }
+        guard result > 0 else { return SSL_get_error(ssl, result) }
     }
 }
 
 /// Takes what waits in memory for an SSL to read it.
 private func takeRest(of ssl: OpaquePointer, into snapshot: inout Snapshot) {
-    var piece = [UInt8](repeating: 0, count: 16_384)
-    while true {
-        let count = baton_observer_take_rest(ssl, &piece, piece.count)
-        guard count > 0 else { return }
-        piece.withUnsafeBytes { snapshot.appendInbound(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
-    }
-}
-
-/// Plaintext that an SSL has decrypted, or has all of to decrypt. The observer has seen its records and counts them as the library's.
-private enum Decrypted {
-    static func takeAll(of ssl: OpaquePointer) -> [UInt8] {
-        var all: [UInt8] = []
-        var piece = [UInt8](repeating: 0, count: 16_384)
-        while true {
-            let count = SSL_read(ssl, &piece, CInt(piece.count))
-            guard count > 0 else { break }
-            all += piece[..<Int(count)]
-        }
-        ERR_clear_error()
-        return all
-    }
+    var rest = ByteQueue()
+    while rest.append(minimum: 16_384, { baton_observer_take_rest(ssl, $0.baseAddress, 16_384) }) > 0 {}
+    rest.withBytes { snapshot.appendInbound($0) }
 }

@@ -76,11 +76,12 @@ private struct Offer {
     /// - Throws: nothing of any item has changed then.
     init(_ items: UnsafeMutableBufferPointer<baton_item>) throws(Failure) {
         self.items = items
+        var known: Set<ObjectIdentifier> = []
         for item in items {
             _ = try bytes(item.state, item.state_count)
             guard fcntl(item.socket, F_GETFD) >= 0 else { throw .argument("\(item.socket) is no open descriptor") }
             let handle = try object(item.connection, ConnectionHandle.self)
-            guard !handles.contains(where: { $0 === handle }) else {
+            guard known.insert(ObjectIdentifier(handle)).inserted else {
                 throw .argument("one connection is in two items")
             }
             handles.append(handle)
@@ -94,7 +95,7 @@ private struct Offer {
             do throws(Failure) {
                 batch.append(try parcel(of: handle, items[index]))
             } catch {
-                failure = error
+                failure = Failure(error.code, "item \(index): \(error.message)", systemError: error.systemError)
                 break
             }
         }
@@ -107,7 +108,7 @@ private struct Offer {
         var returned: [ConnectionHandle] = []
         for index in items.indices {
             let fate: Settlement.Fate = fates.indices.contains(index) ? fates[index] : .takenBack
-            if fate.isReturned { returned.append(handles[index]) }
+            if fate.isReturned { returned.append(handles[index]) } else { handles[index].endOffer() }
             items[index].fate = CInt(fate.code.rawValue)
         }
         let error = outcome.error
@@ -123,7 +124,7 @@ private struct Offer {
         guard copy >= 0 else { throw .system("the socket cannot be duplicated") }
         var sockets = DescriptorSet(owning: copy)
         sockets.recordWritePositions()
-        var parcel = try handle.use { (held) throws(Failure) in ParcelBox(try held.take()) }.take() ?? Parcel()
+        var parcel = try handle.beginOffer().take() ?? Parcel()
         parcel.sockets = sockets
         parcel.applicationState = Array(UnsafeRawBufferPointer(start: item.state, count: item.state_count))
         return parcel
@@ -133,24 +134,7 @@ private struct Offer {
         var rest = handles
         batch.consumeEach { parcel in
             guard let handle = rest.popFirst() else { return }
-            handle.putBack(parcel)
-        }
-    }
-}
-
-extension ConnectionHandle {
-    /// Puts a connection back that was taken out for an offer.
-    fileprivate func putBack(_ parcel: consuming Parcel) {
-        let box = ParcelBox(parcel)
-        while true {
-            do throws(Failure) {
-                return try use { (held) throws(Failure) in
-                    if let parcel = box.take() { held.putBack(parcel) }
-                }
-            } catch {
-                // Another thread is being told that the connection is gone.
-                sched_yield()
-            }
+            handle.endOffer(ParcelBox(parcel))
         }
     }
 }

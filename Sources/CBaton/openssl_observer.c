@@ -1,12 +1,20 @@
 // A filter BIO beneath an SSL shows every byte that passes to an observation, and the context's key log its lines.
 #include <openssl/bio.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "include/baton_observation.h"
 
+// Controls that no public header of OpenSSL names: records that the kernel seals would pass unseen.
+enum { SET_KERNEL_TLS = 72, GET_KERNEL_TLS_SEND = 73, GET_KERNEL_TLS_RECEIVE = 76, SET_KERNEL_TLS_ZEROCOPY = 90 };
+
+// One SSL. It is held by the SSL and by each filter, because a filter may outlive its SSL.
 typedef struct observed {
     void *observation;
     int is_sealed_off;
+    int is_lost;      // a filter was freed: what passes since then is not seen
+    int has_refused;  // the transport did not take what was written last
+    atomic_int holders;
 } observed;
 
 // What one filter shows. Where the transport is two memory BIOs, their owner reads the one that the library writes, and writes the
@@ -21,8 +29,19 @@ typedef void (*key_log)(const SSL *, const char *);
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static BIO_METHOD *method;
+static int filter_type;
 static int ssl_index = -1;
-static int context_index = -1;
+static int prepared_index = -1;
+static int former_index = -1;
+
+static void end_observation(observed *state) {
+    if (state->observation) baton_observation_free(state->observation);
+    state->observation = NULL;
+}
+
+static void let_go(observed *state) {
+    if (atomic_fetch_sub(&state->holders, 1) == 1) OPENSSL_free(state);
+}
 
 // Whether nothing passes any more. The library then hears that the transport has nothing, and takes nothing.
 static int is_sealed_off(BIO *bio, const view *seen, int direction) {
@@ -41,6 +60,7 @@ static int filter_write(BIO *bio, const char *bytes, size_t count, size_t *taken
     int result = BIO_write_ex(next, bytes, count, taken);
     BIO_clear_retry_flags(bio);
     BIO_copy_next_retry(bio);
+    if (seen->shows_sent) seen->state->has_refused = result != 1;
     if (result == 1 && seen->shows_sent && seen->state->observation && *taken > 0) {
         baton_observation_sent(seen->state->observation, bytes, *taken);
     }
@@ -66,14 +86,16 @@ static long filter_control(BIO *bio, int command, long number, void *pointer) {
     BIO *next = BIO_next(bio);
     if (!next) return 0;
     switch (command) {
-        case BIO_CTRL_DUP:  // a copy would show the same bytes twice
+        case BIO_CTRL_DUP:  // SSL_dup's copy has no transport yet
+            return 1;
+        case BIO_CTRL_PUSH:  // of the filter's place, and none of the transport's business
+        case BIO_CTRL_POP:
+            return 1;
+        case SET_KERNEL_TLS:
+        case GET_KERNEL_TLS_SEND:
+        case GET_KERNEL_TLS_RECEIVE:
+        case SET_KERNEL_TLS_ZEROCOPY:
             return 0;
-#ifdef BIO_CTRL_SET_KTLS
-        case BIO_CTRL_SET_KTLS:  // in the kernel, records would pass unseen
-        case BIO_CTRL_GET_KTLS_SEND:
-        case BIO_CTRL_GET_KTLS_RECV:
-            return 0;
-#endif
     }
     if (command != BIO_C_DO_STATE_MACHINE) return BIO_ctrl(next, command, number, pointer);
     BIO_clear_retry_flags(bio);
@@ -88,8 +110,14 @@ static int filter_create(BIO *bio) {
 }
 
 static int filter_destroy(BIO *bio) {
-    OPENSSL_free(BIO_get_data(bio));
+    view *seen = BIO_get_data(bio);
     BIO_set_data(bio, NULL);
+    // The transport may live on.
+    BIO_pop(bio);
+    if (!seen) return 1;
+    seen->state->is_lost = 1;
+    let_go(seen->state);
+    OPENSSL_free(seen);
     return 1;
 }
 
@@ -97,18 +125,27 @@ static void free_observed(void *parent, void *pointer, CRYPTO_EX_DATA *data, int
     (void)parent, (void)data, (void)index, (void)argl, (void)argp;
     observed *state = pointer;
     if (!state) return;
-    if (state->observation) baton_observation_free(state->observation);
-    OPENSSL_free(state);
+    end_observation(state);
+    let_go(state);
+}
+
+// What SSL_dup makes is not observed.
+static int forget_observed(CRYPTO_EX_DATA *to, const CRYPTO_EX_DATA *from, void **pointer, int index, long argl, void *argp) {
+    (void)to, (void)from, (void)index, (void)argl, (void)argp;
+    *pointer = NULL;
+    return 1;
 }
 
 static void set_up(void) {
     int type = BIO_get_new_index();
     if (type < 0) return;
-    BIO_METHOD *made = BIO_meth_new(type | BIO_TYPE_FILTER, "baton observer");
+    filter_type = type | BIO_TYPE_FILTER;
+    BIO_METHOD *made = BIO_meth_new(filter_type, "baton observer");
     if (!made) return;
-    ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_observed);
-    context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    if (ssl_index < 0 || context_index < 0 || BIO_meth_set_write_ex(made, filter_write) != 1 ||
+    ssl_index = SSL_get_ex_new_index(0, NULL, NULL, forget_observed, free_observed);
+    prepared_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    former_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    if (ssl_index < 0 || prepared_index < 0 || former_index < 0 || BIO_meth_set_write_ex(made, filter_write) != 1 ||
         BIO_meth_set_read_ex(made, filter_read) != 1 || BIO_meth_set_ctrl(made, filter_control) != 1 ||
         BIO_meth_set_create(made, filter_create) != 1 || BIO_meth_set_destroy(made, filter_destroy) != 1) {
         BIO_meth_free(made);
@@ -122,21 +159,23 @@ static observed *state_of(const SSL *ssl) { return method ? SSL_get_ex_data(ssl,
 static void logged(const SSL *ssl, const char *line) {
     observed *state = state_of(ssl);
     if (state && state->observation) baton_observation_logged(state->observation, line);
-    key_log former = (key_log)SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+    key_log former = (key_log)SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), former_index);
     if (former) former(ssl, line);
 }
 
 int baton_observer_prepare(SSL_CTX *context) {
     pthread_once(&once, set_up);
     if (!method) return 0;
+    // A callback that was set since then may call ours: to call it in turn would never end.
+    if (baton_observer_is_prepared(context)) return 1;
     key_log former = SSL_CTX_get_keylog_callback(context);
-    if (former == logged) return 1;
-    if (SSL_CTX_set_ex_data(context, context_index, (void *)former) != 1) return 0;
+    if (SSL_CTX_set_ex_data(context, former_index, (void *)former) != 1) return 0;
+    if (SSL_CTX_set_ex_data(context, prepared_index, method) != 1) return 0;
     SSL_CTX_set_keylog_callback(context, logged);
     return 1;
 }
 
-int baton_observer_is_prepared(SSL_CTX *context) { return SSL_CTX_get_keylog_callback(context) == logged; }
+int baton_observer_is_prepared(SSL_CTX *context) { return method && SSL_CTX_get_ex_data(context, prepared_index) != NULL; }
 
 // A filter over `next`, which stays the caller's.
 static BIO *filter_new(observed *state, BIO *next, int shows_sent, int shows_received) {
@@ -147,6 +186,7 @@ static BIO *filter_new(observed *state, BIO *next, int shows_sent, int shows_rec
         return NULL;
     }
     *seen = (view){state, shows_sent, shows_received};
+    atomic_fetch_add(&state->holders, 1);
     BIO_set_data(made, seen);
     BIO_up_ref(next);
     BIO_push(made, next);
@@ -174,19 +214,31 @@ int baton_observer_begin(SSL *ssl) {
     if (!method || state_of(ssl)) return 0;
     observed *state = OPENSSL_zalloc(sizeof *state);
     if (!state) return 0;
+    atomic_init(&state->holders, 1);
     state->observation = baton_observation_new(SSL_is_server(ssl));
     if (state->observation && SSL_set_ex_data(ssl, ssl_index, state) == 1) {
         if (put_beneath(ssl, state)) return 1;
         SSL_set_ex_data(ssl, ssl_index, NULL);
     }
-    if (state->observation) baton_observation_free(state->observation);
-    OPENSSL_free(state);
+    end_observation(state);
+    let_go(state);
     return 0;
 }
 
 void *baton_observer_of(SSL *ssl) {
     observed *state = state_of(ssl);
     return state ? state->observation : NULL;
+}
+
+static const view *view_of(BIO *bio) {
+    return bio && BIO_method_type(bio) == filter_type ? BIO_get_data(bio) : NULL;
+}
+
+int baton_observer_sees_all(SSL *ssl) {
+    const observed *state = state_of(ssl);
+    const view *reading = view_of(SSL_get_rbio(ssl)), *writing = view_of(SSL_get_wbio(ssl));
+    return state && !state->is_lost && reading && reading->state == state && reading->shows_received && writing &&
+           writing->state == state && writing->shows_sent;
 }
 
 void baton_observer_seal_off(SSL *ssl) {
@@ -203,9 +255,11 @@ size_t baton_observer_take_rest(SSL *ssl, void *bytes, size_t capacity) {
 
 void baton_observer_end(SSL *ssl) {
     observed *state = state_of(ssl);
-    if (!state || !state->observation) return;
-    baton_observation_free(state->observation);
-    state->observation = NULL;
+    if (state) end_observation(state);
 }
 
-int baton_observer_is_writing(SSL *ssl) { return SSL_want(ssl) == SSL_WRITING; }
+int baton_observer_is_writing(SSL *ssl) {
+    const observed *state = state_of(ssl);
+    // What SSL_want says is of the last call; a read that follows the write says nothing of it.
+    return (state && state->has_refused) || SSL_want(ssl) == SSL_WRITING;
+}

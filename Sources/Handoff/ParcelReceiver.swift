@@ -85,6 +85,11 @@ package final class ParcelReceiver: Sendable {
         pthread_attr_setstacksize(&attributes, 512 << 10)
         var thread = pthread_t()
         let receiver = Unmanaged.passRetained(self)
+        // The application's signals are for its own threads.
+        var (all, before) = (sigset_t(), sigset_t())
+        sigfillset(&all)
+        pthread_sigmask(SIG_SETMASK, &all, &before)
+        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
         let result = pthread_create(
             &thread, &attributes,
             { context in

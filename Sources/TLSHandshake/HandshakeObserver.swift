@@ -139,6 +139,12 @@ public struct HandshakeObserver: ~Copyable, Sendable {
         server.suite = suite
     }
 
+    /// Why the library has to write or to read once more before it can be asked for the connection; `nil`: it need not.
+    package var obstacle: HandshakeObserverError? {
+        if owesKeyUpdate { return .keyUpdateOwed }
+        return client.isInsideMessage || server.isInsideMessage ? .insideMessage : nil
+    }
+
     /// The connection, at rest. Bytes of a record whose end has not been shown are kept as its inbound ciphertext.
     ///
     /// - Parameters:
@@ -161,8 +167,7 @@ public struct HandshakeObserver: ~Copyable, Sendable {
         guard let observed = info else { throw .incomplete }
         let info = settled ?? observed
         guard info.role == role, info.suite == observed.suite else { throw .incomplete }
-        guard !owesKeyUpdate else { throw .keyUpdateOwed }
-        guard !client.isInsideMessage, !server.isInsideMessage else { throw .insideMessage }
+        if let obstacle { throw obstacle }
         let limits = limits ?? RecordLimits(info.version, maximumFragmentLengthCode: maximumFragmentLengthCode)
         var inbound = ByteQueue()
         let isWhole: Bool

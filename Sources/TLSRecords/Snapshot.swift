@@ -69,6 +69,17 @@ public struct Snapshot: ~Copyable, Sendable {
         progress.inbound.append(bytes)
     }
 
+    /// The bytes on their way, of which a snapshot may hold `longest` at most.
+    package var waitingCount: Int { progress.inbound.count + progress.handshake.count + progress.outgoing.count }
+
+    /// The peer's close_notify has been read by somebody else, behind all that was received.
+    package mutating func endReading() {
+        progress.inbound.removeAll()
+        progress.unread = UnreadPlaintext()
+        progress.handshake.removeAll()
+        progress.isReadClosed = true
+    }
+
     /// Puts bytes back in front of the ciphertext that waits: they were given to a transport that never took them.
     package mutating func prependOutgoing(_ bytes: consuming ByteQueue) {
         progress.outgoing.withBytes { bytes.append($0) }

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MOST_CLIENTS = 10000, MOST_WAITING = 1 << 20 };
@@ -154,7 +155,7 @@ static void serve(client *served) {
 
 // ---- Succession ------------------------------------------------------------------------------------------------------------------
 
-// The new process takes what the old one hands over.
+// The new process takes what the old one hands over. Nothing more comes once that has ended, or has closed the channel between them.
 static void take_arrivals(baton_inbox **inbox) {
     baton_arrival arrival;
     baton_error error;
@@ -165,47 +166,65 @@ static void take_arrivals(baton_inbox **inbox) {
         if (!made) die("no memory for a client", NULL);
         made->connection = arrival.connection;
         serve(made);
-        // The old process offers everything at once.
-        baton_inbox_stop(*inbox, NULL);
     }
     if (code == BATON_WAIT) return;
     if (code != BATON_END) die("an arrival cannot be read", &error);
-    epoll_ctl(loop, EPOLL_CTL_DEL, baton_inbox_descriptor(*inbox), NULL);
+    watch(baton_inbox_descriptor(*inbox), 0, NULL, EPOLL_CTL_DEL);
     baton_inbox_free(*inbox);
     *inbox = NULL;
     printf("%d has %zu connections\n", getpid(), client_count);
     fflush(stdout);
 }
 
-// Starts a new process of this program, which has the listener, and waits until it can take connections.
-static pid_t start_successor(char **arguments, int listener) {
-    int ready[2];
+// Starts a new process of this program, which has the listener, and waits until it can take connections. `*channel` is to be closed
+// when it has them all.
+static pid_t start_successor(char **arguments, int listener, int *channel) {
+    int ends[2];
     char text[2][16];
-    if (pipe(ready) != 0) die("pipe", NULL);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return -1;
     snprintf(text[0], sizeof text[0], "%d", listener);
-    snprintf(text[1], sizeof text[1], "%d", ready[1]);
+    snprintf(text[1], sizeof text[1], "%d", ends[1]);
     pid_t child = fork();
     if (child == 0) {
         sigset_t none;
         sigemptyset(&none);
         sigprocmask(SIG_SETMASK, &none, NULL);
         fcntl(listener, F_SETFD, 0);
-        close(ready[0]);
+        fcntl(ends[1], F_SETFD, 0);
         setenv("SUCCESSION_LISTENER", text[0], 1);
-        setenv("SUCCESSION_READY", text[1], 1);
+        setenv("SUCCESSION_CHANNEL", text[1], 1);
         execv("/proc/self/exe", arguments);
         _exit(127);
     }
-    close(ready[1]);
+    close(ends[1]);
     char byte;
-    if (child < 0 || read(ready[0], &byte, 1) != 1) child = -1;
-    close(ready[0]);
-    return child;
+    if (child >= 0 && read(ends[0], &byte, 1) == 1) {
+        *channel = ends[0];
+        return child;
+    }
+    close(ends[0]);
+    if (child >= 0) waitpid(child, NULL, 0);
+    return -1;
 }
 
-// Hands over every connection, those in their handshake excepted, which end. Returns whether this process has nothing left.
-static int hand_over(const char *path) {
+// Offers what is at rest, as much at once as an offer takes. Returns whether all of it has been handed over.
+static int offer(baton_sender *sender, baton_item *items, size_t count) {
     baton_error error;
+    for (size_t done = 0; done < count;) {
+        size_t some = count - done < BATON_MOST_ITEMS ? count - done : BATON_MOST_ITEMS;
+        if (baton_offer(sender, items + done, some, 10000, &error) != BATON_OK) {
+            fprintf(stderr, "not everything was handed over: %s\n", error.message);
+            return 0;
+        }
+        done += some;
+    }
+    return 1;
+}
+
+// Hands over every connection, those in their handshake excepted. Returns whether none was refused; `*moved` says how many have gone.
+static int hand_over(const char *path, size_t *moved) {
+    baton_error error;
+    *moved = 0;
     baton_sender *sender = baton_sender_connect(path, 5000, &error);
     if (!sender) {
         fprintf(stderr, "the new process cannot be reached: %s\n", error.message);
@@ -220,20 +239,40 @@ static int hand_over(const char *path) {
         items[count] = (baton_item){.connection = each->connection, .socket = each->socket};
         offered[count++] = each;
     }
-    int is_done = count == 0 || baton_offer(sender, items, count, 10000, &error) == BATON_OK;
+    int is_done = offer(sender, items, count);
     for (size_t index = 0; index < count; index++) {
         if (items[index].fate == BATON_FATE_RETURNED || items[index].fate == BATON_FATE_NONE) {
             baton_resume(offered[index]->connection, NULL);
         } else {
+            *moved += items[index].fate == BATON_FATE_HANDED_OVER;
             client_free(offered[index]);
         }
     }
-    if (!is_done) fprintf(stderr, "not everything was handed over: %s\n", error.message);
-    printf("%d has handed over %zu connections\n", getpid(), count);
+    printf("%d has handed over %zu connections\n", getpid(), *moved);
     fflush(stdout);
     free(items);
     free(offered);
     baton_sender_free(sender);
+    return is_done;
+}
+
+// Returns whether this process has nothing left to do.
+static int succeed(char **arguments, int listener) {
+    int channel;
+    pid_t successor = start_successor(arguments, listener, &channel);
+    if (successor < 0) {
+        fprintf(stderr, "a new process could not be started; this one goes on\n");
+        return 0;
+    }
+    size_t moved;
+    int is_done = hand_over(socket_path(arguments[4], successor), &moved);
+    if (!is_done && moved == 0) {
+        // It has no connection that would be lost with it.
+        kill(successor, SIGKILL);
+        waitpid(successor, NULL, 0);
+    }
+    // Otherwise this process goes on beside it with what is left.
+    close(channel);
     return is_done;
 }
 
@@ -277,10 +316,11 @@ int main(int count, char **arguments) {
     SSL_CTX *context = make_context(arguments[2], arguments[3]);
 
     baton_inbox *inbox = NULL;
+    int channel = -1;
     const char *given = getenv("SUCCESSION_LISTENER");
     int listener = given ? atoi(given) : listen_at(atoi(arguments[1]));
     fcntl(listener, F_SETFD, FD_CLOEXEC);
-    watch(listener, EPOLLIN, &listener, EPOLL_CTL_ADD);
+    int is_accepting = 0;
 
     sigset_t signals;
     sigemptyset(&signals);
@@ -294,15 +334,20 @@ int main(int count, char **arguments) {
         inbox = baton_inbox_listen(socket_path(arguments[4], getpid()), &error);
         if (!inbox) die("cannot take over", &error);
         watch(baton_inbox_descriptor(inbox), EPOLLIN, &inbox, EPOLL_CTL_ADD);
-        int ready = atoi(getenv("SUCCESSION_READY"));
-        if (write(ready, "r", 1) != 1) die("the old process is gone", NULL);
-        close(ready);
+        channel = atoi(getenv("SUCCESSION_CHANNEL"));
+        fcntl(channel, F_SETFD, FD_CLOEXEC);
+        if (write(channel, "r", 1) != 1) die("the old process is gone", NULL);
+        watch(channel, EPOLLIN, &channel, EPOLL_CTL_ADD);
     }
     printf("%d serves\n", getpid());
     fflush(stdout);
 
     struct epoll_event events[256];
     for (;;) {
+        // Whoever comes while there is no room waits in the listener's queue.
+        int has_room = client_count < MOST_CLIENTS;
+        if (has_room != is_accepting) watch(listener, EPOLLIN, &listener, has_room ? EPOLL_CTL_ADD : EPOLL_CTL_DEL);
+        is_accepting = has_room;
         int happened = epoll_wait(loop, events, 256, -1);
         for (int index = 0; index < happened; index++) {
             void *what = events[index].data.ptr;
@@ -310,18 +355,14 @@ int main(int count, char **arguments) {
                 accept_clients(listener, context);
             } else if (what == &inbox) {
                 if (inbox) take_arrivals(&inbox);
+            } else if (what == &channel) {
+                watch(channel, 0, NULL, EPOLL_CTL_DEL);
+                close(channel);
+                baton_inbox_stop(inbox, NULL);
             } else if (what == &asked) {
                 struct signalfd_siginfo information;
                 if (read(asked, &information, sizeof information) != sizeof information) continue;
-                pid_t successor = start_successor(arguments, listener);
-                if (successor < 0) {
-                    fprintf(stderr, "a new process could not be started; this one goes on\n");
-                } else if (hand_over(socket_path(arguments[4], successor))) {
-                    return 0;
-                } else {
-                    // Two that serve are one too many.
-                    kill(successor, SIGKILL);
-                }
+                if (succeed(arguments, listener)) return 0;
                 // The events that are left may be of clients that are gone.
                 break;
             } else {

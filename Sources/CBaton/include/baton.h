@@ -3,8 +3,10 @@
 // An established TLS 1.2 or 1.3 connection is taken out of OpenSSL (`baton_openssl.h`), read and written through memory, suspended
 // at any byte, and resumed by another process or handed to it over a Unix socket. The peer notices nothing.
 //
-// Threads: objects are independent of each other. Calls that use one object must not overlap; one that does gets
-// BATON_ERROR_IN_USE and changes nothing. Objects may be used by different threads one after the other.
+// Threads: objects are independent of each other. Calls that use one connection or one sender must not overlap; one that does gets
+// BATON_ERROR_IN_USE and changes nothing, and so does one with a connection that is in an offer. Calls that use one inbox or one
+// receiver may overlap. Objects may be used by different threads one after the other. To free an object is no such call: no other
+// may be under way.
 //
 // Errors: functions return a `baton_code`, or NULL where they make something. A `baton_error` says more; its pointer may be NULL.
 // Nothing that a caller or a peer does ends the process, except to use what has been freed.
@@ -32,7 +34,7 @@ typedef enum baton_code {
     BATON_ERROR_AT_REST = -3,        // the connection is suspended: resume it, seal it or hand it over
     BATON_ERROR_NOT_AT_REST = -4,    // suspend the connection first
     BATON_ERROR_GONE = -5,           // the connection has been sealed or handed over
-    BATON_ERROR_HANDSHAKE = -6,      // the connection cannot be taken out of OpenSSL (yet); it stays there
+    BATON_ERROR_HANDSHAKE = -6,      // the connection cannot be taken out of OpenSSL; it stays there
     BATON_ERROR_PROTOCOL = -7,       // the peer has broken the protocol or sent an alert; ours is among the outgoing bytes
     BATON_ERROR_TRUNCATED = -8,      // the transport has ended without close_notify: data may have been cut off
     BATON_ERROR_WRITE_CLOSED = -9,   // this side has ended
@@ -43,6 +45,8 @@ typedef enum baton_code {
     BATON_ERROR_HANDOFF = -14,       // the other process did not take everything
     BATON_ERROR_TIMED_OUT = -15,
     BATON_ERROR_SYSTEM = -16,        // `system_error` has the errno value
+    BATON_ERROR_TOO_LARGE = -17,     // more waits in the connection than can be moved; it stays at rest
+    BATON_ERROR_NOT_YET = -18,       // the connection cannot be taken out of OpenSSL before that has gone on
 } baton_code;
 
 typedef struct baton_error {
@@ -132,7 +136,8 @@ void baton_receiver_free(baton_receiver *receiver);
 int baton_receiver_address(baton_receiver *receiver, uint8_t *address, baton_error *error);
 
 // Seals a suspended connection for one receiver, to be opened once and within `lifetime` milliseconds. On BATON_OK the connection is
-// gone from here. On BATON_ERROR_TOO_SMALL `*count` says how much room it takes, and it stays at rest.
+// gone from here. On BATON_ERROR_TOO_SMALL `*count` says how much room it takes, and it stays at rest. So it does on
+// BATON_ERROR_TOO_LARGE: nearly 64 MiB of ciphertext may wait in it, and 1 MiB of plaintext that OpenSSL has decrypted.
 int baton_seal(baton_connection *connection, const uint8_t *address, size_t address_length, uint64_t lifetime, void *buffer,
                size_t capacity, size_t *count, baton_error *error);
 
@@ -166,7 +171,8 @@ typedef struct baton_item {
 #define BATON_MOST_ITEMS 16384
 
 // Offers connections, 1 to BATON_MOST_ITEMS, and waits until each has met its fate, at most `timeout` milliseconds.
-// BATON_OK: all have been handed over. Otherwise the items say which.
+// BATON_OK: all have been handed over. Otherwise the items say which. BATON_ERROR_TOO_LARGE, as of baton_seal, names an item; nothing
+// was offered then.
 int baton_offer(baton_sender *sender, baton_item *items, size_t count, uint64_t timeout, baton_error *error);
 
 typedef struct baton_inbox baton_inbox;
@@ -196,7 +202,7 @@ void baton_arrival_clear(baton_arrival *arrival);
 // Takes no more. What has been accepted still arrives: go on until baton_inbox_take says BATON_END.
 int baton_inbox_stop(baton_inbox *inbox, baton_error *error);
 
-// Frees the inbox; connections in it that nobody has taken are closed.
+// Frees the inbox; connections in it that nobody has taken are closed, and so is what still arrives. The path is free a moment later.
 void baton_inbox_free(baton_inbox *inbox);
 
 #ifdef __cplusplus

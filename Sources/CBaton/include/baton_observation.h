@@ -21,6 +21,8 @@ int baton_observer_is_prepared(SSL_CTX *context);
 int baton_observer_begin(SSL *ssl);
 // The observation of `ssl`; NULL: there is none.
 void *baton_observer_of(SSL *ssl);
+// Whether the filters are where they were put, and none was freed meanwhile.
+int baton_observer_sees_all(SSL *ssl);
 // Nothing passes the filter any more, in either direction.
 void baton_observer_seal_off(SSL *ssl);
 // Takes what waits in memory beneath `ssl`; 0: nothing does, or it is a socket.

@@ -30,7 +30,7 @@ static SSL *make(SSL_CTX *context, int is_server) {
     check(baton_openssl_adopt(ssl, &error) == NULL && error.code == BATON_ERROR_ARGUMENT);  // it is not observed
     check(baton_openssl_observe(ssl, &error) == BATON_OK);
     check(baton_openssl_observe(ssl, &error) == BATON_ERROR_ARGUMENT);  // it is already
-    check(baton_openssl_adopt(ssl, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);  // it is not done
+    check(baton_openssl_adopt(ssl, &error) == NULL && error.code == BATON_ERROR_NOT_YET);  // it is not done
     return ssl;
 }
 
