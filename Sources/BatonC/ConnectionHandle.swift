@@ -178,10 +178,3 @@ extension ByteQueue {
         bytes.withUnsafeBytes { append($0) }
     }
 }
-
-extension ByteQueue {
-    fileprivate init(copying bytes: [UInt8]) {
-        self.init()
-        bytes.withUnsafeBytes { append($0) }
-    }
-}

@@ -51,35 +51,34 @@ static int is_sealed_off(BIO *bio, const view *seen, int direction) {
     return 1;
 }
 
-static int filter_write(BIO *bio, const char *bytes, size_t count, size_t *taken) {
+// These return what the transport returns: in the form of BIO_write_ex and BIO_read_ex, a retry would look like an end.
+static int filter_write(BIO *bio, const char *bytes, int count) {
     BIO *next = BIO_next(bio);
     const view *seen = BIO_get_data(bio);
-    *taken = 0;
     if (!next || !seen) return 0;
-    if (seen->shows_sent && is_sealed_off(bio, seen, BIO_FLAGS_WRITE)) return 0;
-    int result = BIO_write_ex(next, bytes, count, taken);
+    if (seen->shows_sent && is_sealed_off(bio, seen, BIO_FLAGS_WRITE)) return -1;
+    int taken = BIO_write(next, bytes, count);
     BIO_clear_retry_flags(bio);
     BIO_copy_next_retry(bio);
-    if (seen->shows_sent) seen->state->has_refused = result != 1;
-    if (result == 1 && seen->shows_sent && seen->state->observation && *taken > 0) {
-        baton_observation_sent(seen->state->observation, bytes, *taken);
+    if (seen->shows_sent) seen->state->has_refused = taken <= 0;
+    if (taken > 0 && seen->shows_sent && seen->state->observation) {
+        baton_observation_sent(seen->state->observation, bytes, (size_t)taken);
     }
-    return result;
+    return taken;
 }
 
-static int filter_read(BIO *bio, char *bytes, size_t count, size_t *read) {
+static int filter_read(BIO *bio, char *bytes, int count) {
     BIO *next = BIO_next(bio);
     const view *seen = BIO_get_data(bio);
-    *read = 0;
     if (!next || !seen) return 0;
-    if (seen->shows_received && is_sealed_off(bio, seen, BIO_FLAGS_READ)) return 0;
-    int result = BIO_read_ex(next, bytes, count, read);
+    if (seen->shows_received && is_sealed_off(bio, seen, BIO_FLAGS_READ)) return -1;
+    int read = BIO_read(next, bytes, count);
     BIO_clear_retry_flags(bio);
     BIO_copy_next_retry(bio);
-    if (result == 1 && seen->shows_received && seen->state->observation && *read > 0) {
-        baton_observation_received(seen->state->observation, bytes, *read);
+    if (read > 0 && seen->shows_received && seen->state->observation) {
+        baton_observation_received(seen->state->observation, bytes, (size_t)read);
     }
-    return result;
+    return read;
 }
 
 static long filter_control(BIO *bio, int command, long number, void *pointer) {
@@ -145,8 +144,8 @@ static void set_up(void) {
     ssl_index = SSL_get_ex_new_index(0, NULL, NULL, forget_observed, free_observed);
     prepared_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
     former_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    if (ssl_index < 0 || prepared_index < 0 || former_index < 0 || BIO_meth_set_write_ex(made, filter_write) != 1 ||
-        BIO_meth_set_read_ex(made, filter_read) != 1 || BIO_meth_set_ctrl(made, filter_control) != 1 ||
+    if (ssl_index < 0 || prepared_index < 0 || former_index < 0 || BIO_meth_set_write(made, filter_write) != 1 ||
+        BIO_meth_set_read(made, filter_read) != 1 || BIO_meth_set_ctrl(made, filter_control) != 1 ||
         BIO_meth_set_create(made, filter_create) != 1 || BIO_meth_set_destroy(made, filter_destroy) != 1) {
         BIO_meth_free(made);
         return;

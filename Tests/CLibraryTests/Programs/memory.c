@@ -2,10 +2,13 @@
 //
 //     memory CERTIFICATE KEY VERSION
 #include <baton_openssl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define check(condition)                                                             \
     do {                                                                             \
@@ -31,6 +34,11 @@ static SSL *make(SSL_CTX *context, int is_server) {
     check(baton_openssl_observe(ssl, &error) == BATON_OK);
     check(baton_openssl_observe(ssl, &error) == BATON_ERROR_ARGUMENT);  // it is already
     check(baton_openssl_adopt(ssl, &error) == NULL && error.code == BATON_ERROR_NOT_YET);  // it is not done
+    // What is made of it is not observed, and takes nothing from it.
+    SSL *copy = SSL_dup(ssl);
+    check(copy && copy != ssl);
+    check(baton_openssl_adopt(copy, &error) == NULL && error.code == BATON_ERROR_ARGUMENT);
+    SSL_free(copy);
     return ssl;
 }
 
@@ -42,15 +50,30 @@ static int carry(SSL *from, SSL *to, int piece) {
     return count > 0 && BIO_write(input, bytes, count) == count;
 }
 
-static pair connect_pair(SSL_CTX *client_context, SSL_CTX *server_context, int piece) {
-    SSL *client = make(client_context, 0), *server = make(server_context, 1);
+typedef struct talk {
+    SSL *client, *server;
+} talk;
+
+static talk shake_hands(SSL_CTX *client_context, SSL_CTX *server_context, int piece) {
+    talk made = {make(client_context, 0), make(server_context, 1)};
     for (int turn = 0; turn < 10000; turn++) {
-        SSL_do_handshake(client);
-        SSL_do_handshake(server);
-        int moved = carry(client, server, piece) | carry(server, client, piece);
-        if (!moved && SSL_is_init_finished(client) && SSL_is_init_finished(server)) break;
+        SSL_do_handshake(made.client);
+        SSL_do_handshake(made.server);
+        int moved = carry(made.client, made.server, piece) | carry(made.server, made.client, piece);
+        if (!moved && SSL_is_init_finished(made.client) && SSL_is_init_finished(made.server)) break;
     }
-    check(SSL_is_init_finished(client) && SSL_is_init_finished(server));
+    check(SSL_is_init_finished(made.client) && SSL_is_init_finished(made.server));
+    return made;
+}
+
+static void hang_up(talk over) {
+    SSL_free(over.client);
+    SSL_free(over.server);
+}
+
+static pair connect_pair(SSL_CTX *client_context, SSL_CTX *server_context, int piece) {
+    talk talking = shake_hands(client_context, server_context, piece);
+    SSL *client = talking.client, *server = talking.server;
     // OpenSSL has some of this decrypted when the connection is taken: what it has, and nobody has read, comes with it.
     check(SSL_write(client, "said before", 11) == 11);
     while (carry(client, server, piece)) {}
@@ -70,6 +93,103 @@ static pair connect_pair(SSL_CTX *client_context, SSL_CTX *server_context, int p
     check(baton_read(made.server, rest, sizeof rest, &count, &error) == BATON_OK);
     check(count == 10 && memcmp(rest, "aid before", 10) == 0);
     return made;
+}
+
+// What adopt says of connections that are not simply in use.
+static void refuse_to_adopt(SSL_CTX *client, SSL_CTX *server, int version) {
+    char bytes[16];
+    size_t count;
+
+    // A BIO of somebody else's, the filter itself having gone.
+    talk one = shake_hands(client, server, 16384);
+    SSL_set0_wbio(one.client, BIO_new(BIO_s_mem()));
+    check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);
+    check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_ARGUMENT);  // it was final
+    // A filter may outlive its SSL.
+    BIO *kept = SSL_get_rbio(one.server);
+    BIO_up_ref(kept);
+    hang_up(one);
+    check(BIO_write(kept, "x", 1) == 1 && BIO_read(kept, bytes, 1) == 1);
+    BIO_free_all(kept);
+
+    // A filter that was taken away for a time has missed something.
+    one = shake_hands(client, server, 16384);
+    kept = SSL_get_wbio(one.client);
+    BIO_up_ref(kept);
+    SSL_set0_wbio(one.client, BIO_new(BIO_s_mem()));
+    SSL_set0_rbio(one.client, BIO_new(BIO_s_mem()));  // this one was freed
+    SSL_set0_wbio(one.client, kept);
+    check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);
+    hang_up(one);
+
+    // The kernel is not to seal what the filter has to see.
+    one = shake_hands(client, server, 16384);
+    int controls[] = {72, 73, 76, 90};
+    for (size_t index = 0; index < 4; index++) check(BIO_ctrl(SSL_get_wbio(one.client), controls[index], 1, NULL) == 0);
+    // A context that was switched to.
+    SSL_CTX *other = SSL_CTX_new(TLS_server_method());
+    SSL_set_SSL_CTX(one.server, other);
+    check(baton_openssl_adopt(one.server, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);
+    check(strstr(error.message, "not prepared"));
+    SSL_CTX_free(other);
+    // One that is being closed.
+    SSL_shutdown(one.client);
+    check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);
+    hang_up(one);
+
+    // The peer's end is among what OpenSSL has read ahead.
+    SSL_CTX_set_read_ahead(server, 1);
+    one = shake_hands(client, server, 16384);
+    check(SSL_write(one.client, "bye", 3) == 3);
+    SSL_shutdown(one.client);
+    while (carry(one.client, one.server, 16384)) {}
+    check(SSL_read(one.server, bytes, 1) == 1 && bytes[0] == 'b');
+    baton_connection *last = baton_openssl_adopt(one.server, &error);
+    check(last);
+    check(baton_read(last, bytes, sizeof bytes, &count, &error) == BATON_OK && count == 2 && memcmp(bytes, "ye", 2) == 0);
+    check(baton_read(last, bytes, sizeof bytes, &count, &error) == BATON_END);
+    check(baton_suspend(last, &error) == BATON_OK && baton_resume(last, &error) == BATON_OK);
+    check(baton_read(last, bytes, sizeof bytes, &count, &error) == BATON_END);
+    baton_connection_free(last);
+    hang_up(one);
+
+    // A write that was not taken, with a read behind it.
+    one = shake_hands(client, server, 16384);
+    BIO *output = BIO_next(SSL_get_wbio(one.client)), *small, *end;
+    check(BIO_new_bio_pair(&small, 64, &end, 0) == 1);
+    BIO_set_next(SSL_get_wbio(one.client), small);
+    check(SSL_write(one.client, "more than the transport takes at once, and more still", 53) == -1);
+    check(SSL_read(one.client, bytes, 1) == -1 && SSL_want(one.client) == SSL_READING);
+    check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_NOT_YET);
+    BIO_set_next(SSL_get_wbio(one.client), output);
+    check(SSL_write(one.client, "more than the transport takes at once, and more still", 53) == 53);
+    last = baton_openssl_adopt(one.client, &error);
+    check(last);
+    baton_connection_free(last);
+    BIO_free(small);
+    BIO_free(end);
+    hang_up(one);
+
+    // A key update that is owed.
+    if (version != TLS1_3_VERSION) return;
+    one = shake_hands(client, server, 16384);
+    check(SSL_key_update(one.client, SSL_KEY_UPDATE_REQUESTED) == 1 && SSL_do_handshake(one.client) == 1);
+    while (carry(one.client, one.server, 16384)) {}
+    check(SSL_read(one.server, bytes, 1) == -1);
+    check(baton_openssl_adopt(one.server, &error) == NULL && error.code == BATON_ERROR_NOT_YET);
+    check(SSL_write(one.server, "k", 1) == 1);
+    last = baton_openssl_adopt(one.server, &error);
+    check(last);
+    baton_connection_free(last);
+    hang_up(one);
+}
+
+// A callback of the application's, set behind the library's, which it calls.
+static SSL_CTX_keylog_cb_func ours;
+static int line_count;
+static void log_line(const SSL *ssl, const char *line) {
+    line_count++;
+    ours(ssl, line);
 }
 
 static void deliver(baton_connection *from, baton_connection *to) {
@@ -231,6 +351,57 @@ static void share(pair *both) {
     check(count == 10 * ((long)made[0] + (long)made[1]));
 }
 
+// Hands the server's side over to an inbox of this process.
+static void hand_over(pair *both, uint32_t moves) {
+    char folder[] = "/tmp/baton-memory-XXXXXX", path[64];
+    check(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/inbox", folder);
+    baton_inbox *inbox = baton_inbox_listen(path, &error);
+    check(inbox);
+    baton_sender *sender = baton_sender_connect(path, 60000, &error);
+    check(sender);
+    int sockets[2];
+    check(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+    baton_item items[2] = {{.connection = both->server, .socket = sockets[0], .state = "mine", .state_count = 4}};
+    items[1] = items[0];
+    check(baton_offer(sender, items, 1, 60000, &error) == BATON_ERROR_NOT_AT_REST && items[0].fate == BATON_FATE_NONE);
+    check(baton_suspend(both->server, &error) == BATON_OK);
+    check(baton_offer(sender, items, 2, 60000, &error) == BATON_ERROR_ARGUMENT);  // it is there twice
+    check(baton_offer(sender, items, 1, 60000, &error) == BATON_OK && items[0].fate == BATON_FATE_HANDED_OVER);
+    check(baton_suspend(both->server, &error) == BATON_ERROR_GONE);
+    baton_connection_free(both->server);
+    struct pollfd waiting = {.fd = baton_inbox_descriptor(inbox), .events = POLLIN};
+    baton_arrival arrival;
+    check(poll(&waiting, 1, 60000) == 1);
+    check(baton_inbox_take(inbox, &arrival, &error) == BATON_OK);
+    check(arrival.moves == moves && arrival.state_count == 4 && memcmp(arrival.state, "mine", 4) == 0);
+    both->server = arrival.connection;
+    baton_arrival_clear(&arrival);
+    close(arrival.socket);
+    close(sockets[0]);
+    close(sockets[1]);
+    check(baton_inbox_take(inbox, &arrival, &error) == BATON_WAIT);
+    baton_sender_free(sender);
+    baton_inbox_free(inbox);
+}
+
+// More waits than a snapshot takes: the connection stays, at rest.
+static void be_too_large(pair *both) {
+    static char much[1 << 20];
+    char sealed[64];
+    uint8_t address[BATON_ADDRESS_LENGTH];
+    size_t count;
+    baton_receiver *receiver = baton_receiver_new(&error);
+    check(receiver && baton_receiver_address(receiver, address, &error) == BATON_OK);
+    for (int turn = 0; turn < 64; turn++) check(baton_write(both->client, much, sizeof much, &error) == BATON_OK);
+    check(baton_suspend(both->client, &error) == BATON_OK);
+    check(baton_seal(both->client, address, sizeof address, 60000, sealed, sizeof sealed, &count, &error) ==
+          BATON_ERROR_TOO_LARGE);
+    check(baton_resume(both->client, &error) == BATON_OK);
+    check(baton_did_write(both->client, 0, &error) == BATON_OK && baton_outgoing_count(both->client) > 64 * sizeof much);
+    baton_receiver_free(receiver);
+}
+
 static void end(pair *both) {
     char bytes[16];
     size_t count;
@@ -286,6 +457,8 @@ int main(int count, char **arguments) {
         say(both.client, both.server, "there");
         say(both.server, both.client, "and back");
         move_sealed(&both);
+        hand_over(&both, 2);
+        hand_over(&both, 3);
         say(both.client, both.server, "there");
         say(both.server, both.client, "and back");
         end(&both);
@@ -293,6 +466,16 @@ int main(int count, char **arguments) {
     pair both = connect_pair(client, server, 16384);
     refuse_nothing(both.client);
     share(&both);
+    refuse_to_adopt(client, server, version);
+    // A callback that was set meanwhile is called, and calls the library's once.
+    ours = SSL_CTX_get_keylog_callback(client);
+    SSL_CTX_set_keylog_callback(client, log_line);
+    check(baton_openssl_prepare(client, &error) == BATON_OK);
+    pair large = connect_pair(client, server, 16384);
+    check(line_count > 0);
+    be_too_large(&large);
+    baton_connection_free(large.client);
+    baton_connection_free(large.server);
     break_protocol(&both);
     SSL_CTX_free(server);
     SSL_CTX_free(client);
