@@ -9,6 +9,7 @@ context = ssl.create_default_context()
 context.check_hostname = False
 context.verify_mode = ssl.CERT_NONE
 done = [0] * count
+target, behind = 3, count
 isEnding = False
 
 
@@ -26,17 +27,19 @@ async def exchange(index, reader, writer):
         heard.update(await reader.readexactly(len(block)))
         if sent.digest() != heard.digest():
             sys.exit(f'client {index} has heard something else')
-        done[index] += 1
+        count_block(index)
     writer.close()
 
 
-async def watch():
-    target = 3
-    while not isEnding:
-        await asyncio.sleep(0.02)
-        if min(done) >= target:
-            target = min(done) + 3
-            print('all have moved on', flush=True)
+def count_block(index):
+    global target, behind
+    done[index] += 1
+    if done[index] != target: return
+    behind -= 1
+    if behind > 0: return
+    target = min(done) + 3
+    behind = sum(number < target for number in done)
+    print('all have moved on', flush=True)
 
 
 async def main():
@@ -45,11 +48,9 @@ async def main():
     pairs = await asyncio.gather(*(connect(gate) for _ in range(count)))
     print('connected', flush=True)
     exchanges = [asyncio.create_task(exchange(index, *pair)) for index, pair in enumerate(pairs)]
-    watching = asyncio.create_task(watch())
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     isEnding = True
     await asyncio.gather(*exchanges)
-    await watching
     print(f'{sum(number > 0 for number in done)} whole', flush=True)
 
 
