@@ -23,6 +23,7 @@ typedef struct view {
     observed *state;
     int shows_sent;
     int shows_received;
+    uint64_t written;  // bytes that the transport had taken when this began, and those that have passed since
 } view;
 
 typedef void (*key_log)(const SSL *, const char *);
@@ -54,12 +55,13 @@ static int is_sealed_off(BIO *bio, const view *seen, int direction) {
 // These return what the transport returns: in the form of BIO_write_ex and BIO_read_ex, a retry would look like an end.
 static int filter_write(BIO *bio, const char *bytes, int count) {
     BIO *next = BIO_next(bio);
-    const view *seen = BIO_get_data(bio);
+    view *seen = BIO_get_data(bio);
     if (!next || !seen) return 0;
     if (seen->shows_sent && is_sealed_off(bio, seen, BIO_FLAGS_WRITE)) return -1;
     int taken = BIO_write(next, bytes, count);
     BIO_clear_retry_flags(bio);
     BIO_copy_next_retry(bio);
+    if (taken > 0) seen->written += (uint64_t)taken;
     if (seen->shows_sent) seen->state->has_refused = taken <= 0;
     if (taken > 0 && seen->shows_sent && seen->state->observation) {
         baton_observation_sent(seen->state->observation, bytes, (size_t)taken);
@@ -184,7 +186,7 @@ static BIO *filter_new(observed *state, BIO *next, int shows_sent, int shows_rec
         BIO_free(made);
         return NULL;
     }
-    *seen = (view){state, shows_sent, shows_received};
+    *seen = (view){state, shows_sent, shows_received, BIO_number_written(next)};
     atomic_fetch_add(&state->holders, 1);
     BIO_set_data(made, seen);
     BIO_up_ref(next);
@@ -229,6 +231,12 @@ void *baton_observer_of(SSL *ssl) {
     return state ? state->observation : NULL;
 }
 
+// Whether the transport has taken nothing past the filter, as it would from an SSL that had it back for a while.
+static int has_passed_all(BIO *bio, const view *seen) {
+    BIO *transport = BIO_next(bio);
+    return transport && BIO_number_written(transport) == seen->written;
+}
+
 static const view *view_of(BIO *bio) {
     return bio && BIO_method_type(bio) == filter_type ? BIO_get_data(bio) : NULL;
 }
@@ -237,7 +245,7 @@ int baton_observer_sees_all(SSL *ssl) {
     const observed *state = state_of(ssl);
     const view *reading = view_of(SSL_get_rbio(ssl)), *writing = view_of(SSL_get_wbio(ssl));
     return state && !state->is_lost && reading && reading->state == state && reading->shows_received && writing &&
-           writing->state == state && writing->shows_sent;
+           writing->state == state && writing->shows_sent && has_passed_all(SSL_get_wbio(ssl), writing);
 }
 
 void baton_observer_seal_off(SSL *ssl) {

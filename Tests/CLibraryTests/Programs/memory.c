@@ -42,27 +42,34 @@ static SSL *make(SSL_CTX *context, int is_server) {
     return ssl;
 }
 
-// Moves what one has written to the other, at most `piece` bytes at a time.
-static int carry(SSL *from, SSL *to, int piece) {
+// Moves what is in `output` to who reads it, at most `piece` bytes at a time.
+static int pass(BIO *output, SSL *to, int piece) {
     char bytes[16384];
-    BIO *output = SSL_get_wbio(from), *input = SSL_get_rbio(to);
     int count = BIO_read(output, bytes, piece);
-    return count > 0 && BIO_write(input, bytes, count) == count;
+    return count > 0 && BIO_write(SSL_get_rbio(to), bytes, count) == count;
 }
+
+static int carry(SSL *from, SSL *to, int piece) { return pass(SSL_get_wbio(from), to, piece); }
 
 typedef struct talk {
     SSL *client, *server;
 } talk;
 
+// - client_output: where what the client has written is read; NULL: of its own BIO.
+static void finish_handshake(talk talking, BIO *client_output, int piece) {
+    for (int turn = 0; turn < 10000; turn++) {
+        SSL_do_handshake(talking.client);
+        SSL_do_handshake(talking.server);
+        int moved = pass(client_output ? client_output : SSL_get_wbio(talking.client), talking.server, piece);
+        moved |= carry(talking.server, talking.client, piece);
+        if (!moved && SSL_is_init_finished(talking.client) && SSL_is_init_finished(talking.server)) break;
+    }
+    check(SSL_is_init_finished(talking.client) && SSL_is_init_finished(talking.server));
+}
+
 static talk shake_hands(SSL_CTX *client_context, SSL_CTX *server_context, int piece) {
     talk made = {make(client_context, 0), make(server_context, 1)};
-    for (int turn = 0; turn < 10000; turn++) {
-        SSL_do_handshake(made.client);
-        SSL_do_handshake(made.server);
-        int moved = carry(made.client, made.server, piece) | carry(made.server, made.client, piece);
-        if (!moved && SSL_is_init_finished(made.client) && SSL_is_init_finished(made.server)) break;
-    }
-    check(SSL_is_init_finished(made.client) && SSL_is_init_finished(made.server));
+    finish_handshake(made, NULL, piece);
     return made;
 }
 
@@ -122,6 +129,18 @@ static void refuse_to_adopt(SSL_CTX *client, SSL_CTX *server, int version) {
     check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);
     hang_up(one);
 
+    // So has one that is there again, though neither it nor another was freed.
+    one = shake_hands(client, server, 16384);
+    kept = SSL_get_wbio(one.client);
+    BIO *transport = BIO_next(kept);
+    BIO_up_ref(kept);
+    BIO_up_ref(transport);
+    SSL_set0_wbio(one.client, transport);
+    check(SSL_write(one.client, "unseen", 6) == 6);
+    SSL_set0_wbio(one.client, kept);
+    check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_HANDSHAKE);
+    hang_up(one);
+
     // The kernel is not to seal what the filter has to see.
     one = shake_hands(client, server, 16384);
     int controls[] = {72, 73, 76, 90};
@@ -153,19 +172,21 @@ static void refuse_to_adopt(SSL_CTX *client, SSL_CTX *server, int version) {
     baton_connection_free(last);
     hang_up(one);
 
-    // A write that was not taken, with a read behind it.
-    one = shake_hands(client, server, 16384);
+    // A write that was not taken, with a read behind it: the transport has room for less than a record.
+    one = (talk){make(client, 0), make(server, 1)};
     BIO *output = BIO_next(SSL_get_wbio(one.client)), *small, *end;
-    check(BIO_new_bio_pair(&small, 64, &end, 0) == 1);
+    check(BIO_new_bio_pair(&small, 4096, &end, 0) == 1);
     BIO_set_next(SSL_get_wbio(one.client), small);
-    check(SSL_write(one.client, "more than the transport takes at once, and more still", 53) == -1);
+    finish_handshake(one, end, 16384);
+    char record[8000] = "";
+    check(SSL_write(one.client, record, sizeof record) == -1);
     check(SSL_read(one.client, bytes, 1) == -1 && SSL_want(one.client) == SSL_READING);
     check(baton_openssl_adopt(one.client, &error) == NULL && error.code == BATON_ERROR_NOT_YET);
-    BIO_set_next(SSL_get_wbio(one.client), output);
-    check(SSL_write(one.client, "more than the transport takes at once, and more still", 53) == 53);
+    while (SSL_write(one.client, record, sizeof record) == -1) check(pass(end, one.server, 16384));
     last = baton_openssl_adopt(one.client, &error);
     check(last);
     baton_connection_free(last);
+    BIO_set_next(SSL_get_wbio(one.client), output);
     BIO_free(small);
     BIO_free(end);
     hang_up(one);
