@@ -58,15 +58,6 @@ final class Receiver: Sendable {
     }
 }
 
-enum WallClock {
-    /// Milliseconds since 1970.
-    static var milliseconds: UInt64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return UInt64(max(0, now.tv_sec)) &* 1_000 &+ UInt64(max(0, now.tv_nsec)) / 1_000_000
-    }
-}
-
 /// `baton_receiver_new` of `baton.h`.
 @_cdecl("baton_receiver_new")
 public func batonReceiverNew(_ error: UnsafeMutablePointer<baton_error>?) -> OpaquePointer? {

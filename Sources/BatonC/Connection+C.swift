@@ -16,15 +16,37 @@ private nonisolated(unsafe) let version = UnsafePointer(strdup(BATON_VERSION)!)
 @_cdecl("baton_connection_free")
 public func batonConnectionFree(_ connection: OpaquePointer?) { letGo(connection, of: ConnectionHandle.self) }
 
+/// Does something with a connection that is in use.
+private func withLive(
+    _ pointer: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?,
+    _ body: (inout Connection) throws(Failure) -> baton_code
+) -> CInt {
+    answer(error) { () throws(Failure) in
+        try object(pointer, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
+            try body(&connection)
+        }
+    }
+}
+
+extension RawSpan {
+    /// Copies as many bytes as there is room for.
+    ///
+    /// - Returns: how many.
+    fileprivate func copyStart(to buffer: UnsafeMutableRawBufferPointer) -> Int {
+        let count = min(byteCount, buffer.count)
+        withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        return count
+    }
+}
+
 /// `baton_receive` of `baton.h`.
 @_cdecl("baton_receive")
 public func batonReceive(
     _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
-    answer(error) { () throws(Failure) in
-        let received = try bytes(pointer, count)
-        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.receive(received.bytes) }
+    withLive(connection, error) { (connection) throws(Failure) in
+        connection.receive(try bytes(pointer, count).bytes)
         return BATON_OK
     }
 }
@@ -32,8 +54,8 @@ public func batonReceive(
 /// `baton_receive_end` of `baton.h`.
 @_cdecl("baton_receive_end")
 public func batonReceiveEnd(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
-    answer(error) { () throws(Failure) in
-        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.receiveEnd() }
+    withLive(connection, error) { connection in
+        connection.receiveEnd()
         return BATON_OK
     }
 }
@@ -67,8 +89,7 @@ public func batonRead(
         guard !buffer.isEmpty else { throw .argument("the buffer has no room") }
         return try object(connection, ConnectionHandle.self).useLive { (connection, unread) throws(Failure) in
             if !unread.isEmpty {
-                count.pointee = min(buffer.count, unread.count)
-                unread.withBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<count.pointee])) }
+                count.pointee = unread.withBytes { $0.bytes.copyStart(to: buffer) }
                 unread.consume(count.pointee)
                 unread.releaseIfEmpty()
                 return BATON_OK
@@ -86,13 +107,7 @@ extension Connection {
         noteTime(MonotonicTime.now / 1_000_000)
         while true {
             if unreadCount > 0 {
-                count = withUnread { unread in
-                    unread.withUnsafeBytes { bytes in
-                        let count = min(bytes.count, buffer.count)
-                        buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-                        return count
-                    }
-                }
+                count = withUnread { $0.copyStart(to: buffer) }
                 consumeUnread(count)
                 return BATON_OK
             }
@@ -115,14 +130,12 @@ public func batonWrite(
     _ connection: OpaquePointer?, _ pointer: UnsafeRawPointer?, _ count: Int,
     _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
-    answer(error) { () throws(Failure) in
+    withLive(connection, error) { (connection) throws(Failure) in
         let plaintext = try bytes(pointer, count)
-        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
-            do throws(TLSError) {
-                try connection.send(plaintext.bytes)
-            } catch {
-                throw Failure(error)
-            }
+        do throws(TLSError) {
+            try connection.send(plaintext.bytes)
+        } catch {
+            throw Failure(error)
         }
         return BATON_OK
     }
@@ -131,8 +144,8 @@ public func batonWrite(
 /// `baton_close` of `baton.h`.
 @_cdecl("baton_close")
 public func batonClose(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
-    answer(error) { () throws(Failure) in
-        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.close() }
+    withLive(connection, error) { connection in
+        connection.close()
         return BATON_OK
     }
 }
@@ -143,19 +156,11 @@ public func batonOutgoing(
     _ connection: OpaquePointer?, _ pointer: UnsafeMutableRawPointer?, _ capacity: Int,
     _ count: UnsafeMutablePointer<Int>?, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
-    answer(error) { () throws(Failure) in
+    withLive(connection, error) { (connection) throws(Failure) in
         guard let count else { throw .argument("the place for the count is NULL") }
         count.pointee = 0
         let buffer = try room(pointer, capacity)
-        count.pointee = try object(connection, ConnectionHandle.self).useLive { connection, _ in
-            connection.withOutgoing { outgoing in
-                outgoing.withUnsafeBytes { bytes in
-                    let count = min(bytes.count, buffer.count)
-                    buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<count]))
-                    return count
-                }
-            }
-        }
+        count.pointee = connection.withOutgoing { $0.copyStart(to: buffer) }
         return BATON_OK
     }
 }
@@ -165,13 +170,11 @@ public func batonOutgoing(
 public func batonDidWrite(
     _ connection: OpaquePointer?, _ count: Int, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
-    answer(error) { () throws(Failure) in
-        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
-            guard 0...connection.outgoingCount ~= count else {
-                throw .argument("\(connection.outgoingCount) bytes are outgoing; no more can have been written")
-            }
-            connection.didWrite(count)
+    withLive(connection, error) { (connection) throws(Failure) in
+        guard 0...connection.outgoingCount ~= count else {
+            throw .argument("\(connection.outgoingCount) bytes are outgoing; no more can have been written")
         }
+        connection.didWrite(count)
         return BATON_OK
     }
 }
@@ -181,20 +184,18 @@ public func batonDidWrite(
 public func batonFill(
     _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
-    answer(error) { () throws(Failure) in
-        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
-            while true {
-                let count = connection.receive(upTo: 65_536) {
-                    Glibc.read(socket, $0.baseAddress, min($0.count, 65_536))
-                }
-                if count > 0 { return BATON_OK }
-                if count == 0 {
-                    connection.receiveEnd()
-                    return BATON_OK
-                }
-                if errno == EAGAIN { return BATON_WAIT }
-                if errno != EINTR { throw .system("the socket cannot be read") }
+    withLive(connection, error) { (connection) throws(Failure) in
+        while true {
+            let count = connection.receive(upTo: 65_536) {
+                Glibc.read(socket, $0.baseAddress, min($0.count, 65_536))
             }
+            if count > 0 { return BATON_OK }
+            if count == 0 {
+                connection.receiveEnd()
+                return BATON_OK
+            }
+            if errno == EAGAIN { return BATON_WAIT }
+            if errno != EINTR { throw .system("the socket cannot be read") }
         }
     }
 }
@@ -204,30 +205,28 @@ public func batonFill(
 public func batonFlush(
     _ connection: OpaquePointer?, _ socket: CInt, _ error: UnsafeMutablePointer<baton_error>?
 ) -> CInt {
-    answer(error) { () throws(Failure) in
-        try object(connection, ConnectionHandle.self).useLive { (connection, _) throws(Failure) in
-            while connection.outgoingCount > 0 {
-                let count = connection.withOutgoing { outgoing in
-                    outgoing.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
-                }
-                if count >= 0 {
-                    connection.didWrite(count)
-                } else if errno == EAGAIN {
-                    return BATON_WAIT
-                } else if errno != EINTR {
-                    throw .system("the socket cannot be written to")
-                }
+    withLive(connection, error) { (connection) throws(Failure) in
+        while connection.outgoingCount > 0 {
+            let count = connection.withOutgoing { outgoing in
+                outgoing.withUnsafeBytes { send(socket, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
             }
-            return BATON_OK
+            if count >= 0 {
+                connection.didWrite(count)
+            } else if errno == EAGAIN {
+                return BATON_WAIT
+            } else if errno != EINTR {
+                throw .system("the socket cannot be written to")
+            }
         }
+        return BATON_OK
     }
 }
 
 /// `baton_release_memory` of `baton.h`.
 @_cdecl("baton_release_memory")
 public func batonReleaseMemory(_ connection: OpaquePointer?, _ error: UnsafeMutablePointer<baton_error>?) -> CInt {
-    answer(error) { () throws(Failure) in
-        try object(connection, ConnectionHandle.self).useLive { connection, _ in connection.releaseIdleMemory() }
+    withLive(connection, error) { connection in
+        connection.releaseIdleMemory()
         return BATON_OK
     }
 }

@@ -44,19 +44,10 @@ final class ConnectionHandle: Sendable {
 
     /// Uses it, unless another thread does.
     func use<Result>(_ body: (inout Held) throws(Failure) -> Result) throws(Failure) -> Result {
-        var outcome: Swift.Result<Result, Failure>?
-        held.withLockIfAvailable { held in
-            guard !held.isOffered else { return }
-            do throws(Failure) {
-                outcome = .success(try body(&held))
-            } catch {
-                outcome = .failure(error)
-            }
+        try held.useAlone("connection") { (held) throws(Failure) in
+            guard !held.isOffered else { throw .inUse("connection") }
+            return try body(&held)
         }
-        guard let outcome else {
-            throw Failure(BATON_ERROR_IN_USE, "another thread is in a call with this connection; let it end first")
-        }
-        return try outcome.get()
     }
 
     /// Uses the live connection.

@@ -2,6 +2,7 @@ internal import BatonCore
 internal import CBaton
 internal import Glibc
 internal import Handoff
+internal import Synchronization
 internal import TLSHandshake
 internal import TLSRecords
 
@@ -107,6 +108,32 @@ func object<Object: AnyObject>(_ pointer: OpaquePointer?, _ type: Object.Type = 
 func letGo<Object: AnyObject>(_ pointer: OpaquePointer?, of type: Object.Type) {
     guard let pointer else { return }
     Unmanaged<Object>.fromOpaque(UnsafeRawPointer(pointer)).release()
+}
+
+extension Mutex where Value: ~Copyable & Sendable {
+    /// Does something with the value, unless another thread does.
+    ///
+    /// - Parameter object: what the value is, for the error.
+    borrowing func useAlone<Result>(
+        _ object: String, _ body: (inout Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        var outcome: Swift.Result<Result, Failure>?
+        withLockIfAvailable { value in
+            do throws(Failure) {
+                outcome = .success(try body(&value))
+            } catch {
+                outcome = .failure(error)
+            }
+        }
+        guard let outcome else { throw .inUse(object) }
+        return try outcome.get()
+    }
+}
+
+extension Failure {
+    static func inUse(_ object: String) -> Failure {
+        Failure(BATON_ERROR_IN_USE, "another thread is in a call with this \(object); let it end first")
+    }
 }
 
 /// Bytes that a caller lends.

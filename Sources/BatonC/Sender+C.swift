@@ -13,18 +13,7 @@ final class Sender: Sendable {
     init(_ channel: consuming OwnerChannel) { self.channel = Mutex(channel) }
 
     func use<Result>(_ body: (inout OwnerChannel) throws(Failure) -> Result) throws(Failure) -> Result {
-        var outcome: Swift.Result<Result, Failure>?
-        channel.withLockIfAvailable { channel in
-            do throws(Failure) {
-                outcome = .success(try body(&channel))
-            } catch {
-                outcome = .failure(error)
-            }
-        }
-        guard let outcome else {
-            throw Failure(BATON_ERROR_IN_USE, "another thread is in a call with this sender; let it end first")
-        }
-        return try outcome.get()
+        try channel.useAlone("sender", body)
     }
 }
 

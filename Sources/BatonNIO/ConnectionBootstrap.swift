@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import Glibc
 public import Handoff
 public import NIOCore
@@ -219,7 +220,7 @@ public struct ConnectionBootstrap: Sendable {
         try socketOptions.apply(to: channel)
         let handler = security.makeHandler(options)
         handler.metadata.listener = name
-        handler.metadata.acceptedAt = wallClockMilliseconds()
+        handler.metadata.acceptedAt = WallClock.milliseconds
         try install(handler, in: channel, .accepted)
     }
 
@@ -228,11 +229,4 @@ public struct ConnectionBootstrap: Sendable {
         registry?.add(handler, on: channel.eventLoop)
         try initializer(channel, arrival)
     }
-}
-
-/// Milliseconds since 1970.
-func wallClockMilliseconds() -> UInt64 {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return UInt64(max(0, now.tv_sec)) &* 1_000 &+ UInt64(max(0, now.tv_nsec)) / 1_000_000
 }

@@ -31,7 +31,7 @@ struct OutgoingOffer: ~Copyable {
         descriptors = try writer.write(batch)
         let id = id
         // The wall clock dates the seal; a second's grace keeps rounding from expiring what is in time.
-        let (expiry, isBeyond) = (wallClockMilliseconds() &+ 1000).addingReportingOverflow(
+        let (expiry, isBeyond) = (WallClock.milliseconds &+ 1000).addingReportingOverflow(
             deadline.remainingMilliseconds)
         sealed = writer.withBytes { sealer.seal($0.bytes, transfer: id, expires: isBeyond ? .max : expiry) }
         sealedCount = sealed.count

@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import TLSRecords
 
 extension ReceiverChannel {
@@ -40,7 +41,7 @@ extension ReceiverChannel {
 
     /// Asks the application about each parcel that could be read.
     private mutating func lookAtParcels(_ decide: Decision) -> ReceiverTransfer.Action? {
-        switch incoming?.open(with: &unsealer, now: wallClockMilliseconds()) {
+        switch incoming?.open(with: &unsealer, now: WallClock.milliseconds) {
         case nil: return nil
         case .unreadable(let reason): return incoming?.transfer.unreadable(reason)
         case .readable(let reasons):

@@ -13,13 +13,6 @@ extension HandoffError {
     }
 }
 
-/// Milliseconds since 1970, for the expiry of sealed bytes.
-func wallClockMilliseconds() -> UInt64 {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return UInt64(max(0, now.tv_sec)) &* 1000 &+ UInt64(now.tv_nsec / 1_000_000)
-}
-
 /// Waits for `events` on `descriptor`. False when the time limit came first.
 func wait(for events: Int16, on descriptor: Int32, until deadline: Deadline) throws(HandoffError) -> Bool {
     while true {
