@@ -27,81 +27,62 @@ import Testing
         "half a head survives a move at every byte, and a request in flight keeps its connection here",
         arguments: ["1.3", nil])
     func everyByte(tls: String?) async throws {
-        let (reads, read) = AsyncStream.makeStream(of: Int.self)
-        let (answered, answer) = AsyncStream.makeStream(of: String.self)
-        let channels = Latest()
-        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
-            try channel.pipeline.syncOperations.addHandler(ByteCounter(read))
+        var watched = Watched(on: loops) { channel, _, message in
             try channel.pipeline.syncOperations.addMovableHTTPServerHandlers()
-            try channel.pipeline.syncOperations.addHandler(Answerer(answer))
-            channels.set(channel)
+            try channel.pipeline.syncOperations.addHandler(Answerer(message))
         }
-        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
+        let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
         var ends: [Int] = []
         for (head, body) in Self.requests { ends.append((ends.last ?? 0) + head.utf8.count + body.utf8.count) }
         let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "each", hex(Array(Self.text.utf8)), "4")
-        var counts = reads.makeAsyncIterator()
         var inChannel = 0
         var moves = 0
         for sent in 1...Self.text.utf8.count {
             try peer.send("\n")
             inChannel += 1
-            while let count = await counts.next(), count < inChannel {}
+            await watched.receive(inChannel)
             do {
-                let detached = try await channels.channel().detachConnection().get()
+                let detached = try await watched.channels.channel().detachConnection().get()
                 inChannel = sent - (ends.last { $0 <= sent } ?? 0)
                 moves += 1
-                _ = try await bootstrap.attach(require(detached.take()), on: loops.next()).get()
+                _ = try await watched.bootstrap.attach(require(detached.take()), on: loops.next()).get()
             } catch let error as ConnectionError where error.code == .busy {}
         }
-        var seen = answered.makeAsyncIterator()
-        for line in Self.lines { #expect(await seen.next() == line) }
+        for line in Self.lines { #expect(await watched.messages.next() == line) }
         #expect(try await peer.line("answers ") == "4")
         // At each byte of each head but its last, and at each end.
         #expect(moves == Self.requests.reduce(0) { $0 + $1.0.utf8.count - 1 } + Self.requests.count)
         peer.killNow()
-        try await channels.channel().closeFuture.get()
+        try await watched.channels.channel().closeFuture.get()
         try await listener.close().get()
     }
 
     @Test("requests that come together are all answered here, and half a head behind them goes with the connection")
     func pipelined() async throws {
-        let (reads, read) = AsyncStream.makeStream(of: Int.self)
-        let (answered, answer) = AsyncStream.makeStream(of: String.self)
-        let channels = Latest()
-        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
-            try channel.pipeline.syncOperations.addHandler(ByteCounter(read))
+        var watched = Watched(on: loops) { channel, _, message in
             try channel.pipeline.syncOperations.addMovableHTTPServerHandlers()
-            try channel.pipeline.syncOperations.addHandler(Answerer(answer))
-            channels.set(channel)
+            try channel.pipeline.syncOperations.addHandler(Answerer(message))
         }
-        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, .plain).get()
+        let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, .plain).get()
         let client = try await ClientBootstrap(group: loops).connect(host: "127.0.0.1", port: try listener.port()).get()
         let last = Array(Self.requests[3].0.utf8)
         let sent = Array(Self.text.utf8) + last.prefix(20)
         try await client.writeAndFlush(ByteBuffer(bytes: sent))
-        var counts = reads.makeAsyncIterator()
-        while let count = await counts.next(), count < sent.count {}
-        let detached = try await channels.channel().detachConnection(patience: .seconds(60)).get()
+        await watched.receive(sent.count)
+        let detached = try await watched.channels.channel().detachConnection(patience: .seconds(60)).get()
         let parcel = try require(detached.take())
         #expect(parcel.received == Array(last.prefix(20)))
-        _ = try await bootstrap.attach(parcel, on: loops.next()).get()
+        _ = try await watched.bootstrap.attach(parcel, on: loops.next()).get()
         try await client.writeAndFlush(ByteBuffer(bytes: last.dropFirst(20)))
-        var seen = answered.makeAsyncIterator()
-        for line in Self.lines + [Self.lines[3]] { #expect(await seen.next() == line) }
+        for line in Self.lines + [Self.lines[3]] { #expect(await watched.messages.next() == line) }
         try await client.close()
         try await listener.close().get()
     }
 
     @Test("a WebSocket survives a move at every byte of its upgrade and of its frames", arguments: ["1.3", nil])
     func webSocket(tls: String?) async throws {
-        let (reads, read) = AsyncStream.makeStream(of: Int.self)
-        let (messages, message) = AsyncStream.makeStream(of: String.self)
-        let channels = Latest()
-        let bootstrap = ConnectionBootstrap(group: loops) { channel, arrival in
+        var watched = Watched(on: loops) { channel, arrival, message in
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(ByteCounter(read))
-            channels.set(channel)
             if try arrival.state(String.self) == "WebSocket" {
                 try pipeline.connectionHandler().provideState { "WebSocket" }
                 try pipeline.addHandler(MovableDecoderHandler(WebSocketFrameDecoder()))
@@ -119,7 +100,7 @@ import Testing
                 })
             try pipeline.addMovableHTTPServerHandlers(upgrade: (upgraders: [upgrader], completionHandler: { _ in }))
         }
-        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
+        let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
         let request = """
             GET /socket HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n
@@ -129,27 +110,25 @@ import Testing
         var ends = [request.utf8.count]
         for frame in frames { ends.append((ends.last ?? 0) + frame.bytes.count) }
         let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "each", hex(bytes))
-        var counts = reads.makeAsyncIterator()
         var inChannel = 0
         var busyCount = 0
         for sent in 1...bytes.count {
             try peer.send("\n")
             inChannel += 1
-            while let count = await counts.next(), count < inChannel {}
+            await watched.receive(inChannel)
             do {
-                let detached = try await channels.channel().detachConnection().get()
+                let detached = try await watched.channels.channel().detachConnection().get()
                 inChannel = sent - (ends.last { $0 <= sent } ?? 0)
-                _ = try await bootstrap.attach(require(detached.take()), on: loops.next()).get()
+                _ = try await watched.bootstrap.attach(require(detached.take()), on: loops.next()).get()
             } catch let error as ConnectionError where error.code == .busy {
                 busyCount += 1
             }
         }
         // At most while it is upgraded.
         #expect(busyCount <= 1)
-        var seen = messages.makeAsyncIterator()
-        for frame in frames { #expect(await seen.next() == "\(frame.opcode) \(frame.text)") }
+        for frame in frames { #expect(await watched.messages.next() == "\(frame.opcode) \(frame.text)") }
         peer.killNow()
-        try await channels.channel().closeFuture.get()
+        try await watched.channels.channel().closeFuture.get()
         try await listener.close().get()
     }
 

@@ -138,16 +138,14 @@ enum PythonPeer {
                 count -= len(piece)
             return digest.hexdigest()
 
-        if task == "echo":  # send random bytes in odd pieces while reading them back
-            count = int(sys.argv[6])
-            source = random.Random(count)
-            data = source.randbytes(count)
-            # OpenSSL's object is not for two threads at once: pieces in turn, with many in flight.
+        # Sends pieces of up to `most` bytes, while reading them back. OpenSSL's object is not for two threads at once: pieces in
+        # turn, with many in flight.
+        def exchange(data, source, most):
             sent = read = 0
             digest = hashlib.sha256()
-            while read < count:
-                while sent < count and sent - read < 150000:
-                    piece = data[sent:sent + source.randint(1, 20000)]
+            while read < len(data):
+                while sent < len(data) and sent - read < 150000:
+                    piece = data[sent:sent + source.randint(1, most)]
                     s.sendall(piece)
                     sent += len(piece)
                 got = s.recv(65536)
@@ -157,6 +155,12 @@ enum PythonPeer {
                 digest.update(got)
                 read += len(got)
             print("digests", digest.hexdigest() == hashlib.sha256(data).hexdigest())
+
+        if task == "echo":  # send random bytes in odd pieces while reading them back
+            count = int(sys.argv[6])
+            source = random.Random(count)
+            data = source.randbytes(count)
+            exchange(data, source, 20000)
         elif task == "each":  # a byte for each line from stdin
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for byte in bytes.fromhex(sys.argv[6]):
@@ -214,20 +218,7 @@ enum PythonPeer {
             source = random.Random(7)
             data = b"".join(source.randbytes(source.randint(0, 300)).replace(b"\n", b"-") + b"\n"
                             for _ in range(int(sys.argv[6])))
-            sent = read = 0
-            digest = hashlib.sha256()
-            while read < len(data):
-                while sent < len(data) and sent - read < 150000:
-                    piece = data[sent:sent + source.randint(1, 2000)]
-                    s.sendall(piece)
-                    sent += len(piece)
-                got = s.recv(65536)
-                if not got:
-                    print("ended early")
-                    sys.exit(1)
-                digest.update(got)
-                read += len(got)
-            print("digests", digest.hexdigest() == hashlib.sha256(data).hexdigest())
+            exchange(data, source, 2000)
         elif task == "long":  # a line that does not end until told, twice
             for _ in range(2):
                 s.sendall(b"x" * int(sys.argv[6]))

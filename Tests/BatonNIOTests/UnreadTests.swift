@@ -13,20 +13,14 @@ import Testing
     @Test("WebSocket frames survive a move at every byte", arguments: MoveTests.protocols)
     func everyByteOfFrames(tls: String?) async throws {
         let frames = [Frame(.text, "hello"), Frame(.ping, ""), Frame(.binary, String(repeating: "b", count: 130))]
-        let (reads, read) = AsyncStream.makeStream(of: Int.self)
-        let (messages, message) = AsyncStream.makeStream(of: String.self)
-        let channels = Latest()
-        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
+        var watched = Watched(on: loops) { channel, _, message in
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(ByteCounter(read))
             try pipeline.addHandler(MovableDecoderHandler(WebSocketFrameDecoder(maxFrameSize: 1 << 14)))
             try pipeline.addHandler(FrameReader(message))
-            channels.set(channel)
         }
-        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
+        let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
         let bytes = frames.flatMap(\.bytes)
         let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "each", hex(bytes))
-        var counts = reads.makeAsyncIterator()
         var unfinished = 0
         var ends = Set<Int>()
         for frame in frames { ends.insert((ends.max() ?? 0) + frame.bytes.count) }
@@ -34,16 +28,15 @@ import Testing
             try peer.send("\n")
             unfinished += 1
             // What was given back, and one byte more.
-            while let count = await counts.next(), count < unfinished {}
-            let channel = try channels.channel()
+            await watched.receive(unfinished)
+            let channel = try watched.channels.channel()
             let detached = try await channel.detachConnection().get()
             if ends.contains(sent) { unfinished = 0 }
-            _ = try await bootstrap.attach(require(detached.take()), on: loops.next()).get()
+            _ = try await watched.bootstrap.attach(require(detached.take()), on: loops.next()).get()
         }
-        var seen = messages.makeAsyncIterator()
-        for frame in frames { #expect(await seen.next() == "\(frame.opcode) \(frame.text)") }
+        for frame in frames { #expect(await watched.messages.next() == "\(frame.opcode) \(frame.text)") }
         peer.killNow()
-        try await channels.channel().closeFuture.get()
+        try await watched.channels.channel().closeFuture.get()
         try await listener.channel.close()
     }
 
@@ -66,71 +59,60 @@ import Testing
         "more than a move takes keeps the connection where it is, and not a byte of it is lost",
         arguments: ["1.3", nil])
     func tooMuch(tls: String?) async throws {
-        let (reads, read) = AsyncStream.makeStream(of: Int.self)
-        let (messages, message) = AsyncStream.makeStream(of: String.self)
-        let channels = Latest()
-        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
-            try channel.pipeline.syncOperations.addHandler(ByteCounter(read))
+        var watched = Watched(on: loops) { channel, _, message in
             try channel.pipeline.syncOperations.addHandler(MovableDecoderHandler(LineDecoder()))
             try channel.pipeline.syncOperations.addHandler(LineCounter(message))
-            channels.set(channel)
         }
-        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
+        let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
         let size = Parcel.mostUnread + 1
         let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "long", String(size))
-        var counts = reads.makeAsyncIterator()
-        while let count = await counts.next(), count < size {}
+        await watched.receive(size)
         for _ in 0..<2 {
             let refusal = await #expect(throws: ConnectionError.self) {
-                try await channels.channel().detachConnection().get()
+                try await watched.channels.channel().detachConnection().get()
             }
             #expect(refusal?.code == .tooMuchUnread)
         }
         try peer.send("\n")
-        var seen = messages.makeAsyncIterator()
-        #expect(await seen.next() == "\(size)")
+        #expect(await watched.messages.next() == "\(size)")
         try peer.send("\n")
-        #expect(await seen.next() == "\(size)")
+        #expect(await watched.messages.next() == "\(size)")
         peer.killNow()
-        try await channels.channel().closeFuture.get()
+        try await watched.channels.channel().closeFuture.get()
         try await listener.channel.close()
     }
 
     @Test("half a line goes to another process, also after one that declines", arguments: ["1.3", nil])
     func handedOver(tls: String?) async throws {
         let files = try TemporaryFiles()
-        let (reads, read) = AsyncStream.makeStream(of: Int.self)
-        let (messages, message) = AsyncStream.makeStream(of: String.self)
-        let channels = Latest()
-        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
-            try channel.pipeline.syncOperations.addHandler(ByteCounter(read))
+        var watched = Watched(on: loops) { channel, _, message in
             try channel.pipeline.syncOperations.addHandler(MovableDecoderHandler(LineDecoder()))
             try channel.pipeline.syncOperations.addHandler(LineCounter(message))
-            channels.set(channel)
         }
-        let refusing = try HandoffService(at: files.path("refusing"), bootstrap: bootstrap) { _ in .decline(.noRoom) }
-        let taking = try HandoffService(at: files.path("taking"), bootstrap: bootstrap)
+        let refusing = try HandoffService(at: files.path("refusing"), bootstrap: watched.bootstrap) { _ in
+            .decline(.noRoom)
+        }
+        let taking = try HandoffService(at: files.path("taking"), bootstrap: watched.bootstrap)
         let running = [Task { try await refusing.run() }, Task { try await taking.run() }]
-        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
+        let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
         let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "each", hex(Array("half\n".utf8)))
-        var counts = reads.makeAsyncIterator()
         try peer.send("\n\n")
-        while let count = await counts.next(), count < 2 {}
+        await watched.receive(2)
         let first = try HandoffSender(to: files.path("refusing"))
-        let detached = try await channels.channel().detachConnection().get()
+        let detached = try await watched.channels.channel().detachConnection().get()
         guard case .returned(let back, .noRoom) = await first.offer(detached) else { throw TestFailure("it was taken") }
-        _ = try await bootstrap.attach(require(back.take()), on: loops.next()).get()
+        _ = try await watched.bootstrap.attach(require(back.take()), on: loops.next()).get()
         try peer.send("\n")
-        while let count = await counts.next(), count < 3 {}
+        await watched.receive(3)
         let second = try HandoffSender(to: files.path("taking"))
-        guard case .handedOver = await second.offer(try await channels.channel().detachConnection().get()) else {
+        guard case .handedOver = await second.offer(try await watched.channels.channel().detachConnection().get())
+        else {
             throw TestFailure("it was not taken")
         }
         try peer.send("\n\n")
-        var seen = messages.makeAsyncIterator()
-        #expect(await seen.next() == "4")
+        #expect(await watched.messages.next() == "4")
         peer.killNow()
-        try await channels.channel().closeFuture.get()
+        try await watched.channels.channel().closeFuture.get()
         for sender in [first, second] { sender.close() }
         for task in running {
             task.cancel()
@@ -212,6 +194,35 @@ struct Frame {
 
 func hex(_ bytes: [UInt8]) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
+/// Connections whose bytes and messages are told of as they come.
+struct Watched {
+    let channels = Latest()
+    let bootstrap: ConnectionBootstrap
+    var messages: AsyncStream<String>.Iterator
+    private var counts: AsyncStream<Int>.Iterator
+
+    /// - Parameter install: adds the handlers behind the `ConnectionHandler`, which tell of messages.
+    init(
+        on group: any EventLoopGroup,
+        _ install: @escaping @Sendable (any Channel, Arrival, AsyncStream<String>.Continuation) throws -> Void
+    ) {
+        let (reads, read) = AsyncStream.makeStream(of: Int.self)
+        let (told, message) = AsyncStream.makeStream(of: String.self)
+        counts = reads.makeAsyncIterator()
+        messages = told.makeAsyncIterator()
+        bootstrap = ConnectionBootstrap(group: group) { [channels] channel, arrival in
+            try channel.pipeline.syncOperations.addHandler(ByteCounter(read))
+            channels.set(channel)
+            try install(channel, arrival, message)
+        }
+    }
+
+    /// Waits until so many bytes have come into one channel.
+    mutating func receive(_ number: Int) async {
+        while let count = await counts.next(), count < number {}
+    }
 }
 
 /// The channel that a connection is in at the moment.
