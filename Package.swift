@@ -201,7 +201,7 @@ let package = Package(
             dependencies: ["baton", "BatonConfiguration", "BatonServer", "StockPeers", "SelfSigned"],
             swiftSettings: settings),
         .testTarget(
-            name: "CLibraryTests", dependencies: ["BatonC", "StockPeers", "SelfSigned"],
+            name: "CLibraryTests", dependencies: ["BatonC", "baton", "StockPeers", "SelfSigned"],
             exclude: ["Programs"], swiftSettings: settings),
         .executableTarget(
             name: "NIOPeer",

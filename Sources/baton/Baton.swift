@@ -7,7 +7,7 @@ struct Baton: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "baton",
         abstract: "Moves live TLS connections between processes and machines, without the peer noticing.",
-        version: "0.1.0",
+        version: BatonVersion.current,
         subcommands: [
             ServeCommand.self, StatusCommand.self, UpgradeCommand.self, ReloadCommand.self, WorkersCommand.self,
             DrainCommand.self,

@@ -1,3 +1,4 @@
+import Foundation
 import SelfSigned
 import StockPeers
 import Testing
@@ -14,6 +15,15 @@ struct CLibraryTests {
         try run.expect(nil)
         #expect(run.text == "all as promised\n")
         #expect(run.status == 0)
+    }
+
+    @Test("the library has the program's version")
+    func version() throws {
+        let program = try PeerProcess([try BuiltProgram.path("baton"), "--version"])
+        try program.expect(nil)
+        let header = try String(contentsOfFile: CProgram.path("Sources/CBaton/include/baton.h"), encoding: .utf8)
+        let line = header.split(separator: "\n").first { $0.hasPrefix("#define BATON_VERSION ") }
+        #expect(line == "#define BATON_VERSION \"\(program.text.dropLast())\"")
     }
 
     @Test("openssl s_client goes on through three processes of an epoll server in C")
