@@ -104,6 +104,16 @@ public final class SuccessionService: Service {
     public func run() async throws {
         let threads = NIOThreadPool(numberOfThreads: 1)
         threads.start()
+        do {
+            try await serve(on: threads)
+        } catch {
+            try? await threads.shutdownGracefully()
+            throw error
+        }
+        try await threads.shutdownGracefully()
+    }
+
+    private func serve(on threads: NIOThreadPool) async throws {
         try await withTaskCancellationOrGracefulShutdownHandler {
             while let sender = try await threads.runIfActive({ try self.awaitSuccessor() }) {
                 if await succeed(sender) { return }
@@ -113,7 +123,6 @@ public final class SuccessionService: Service {
             self.isStopping.store(true, ordering: .relaxed)
             self.wakePipe.wake()
         }
-        try await threads.shutdownGracefully()
     }
 
     /// Blocks until somebody connects; `nil` when stopped.

@@ -75,6 +75,32 @@ import Testing
         }
     }
 
+    @Test("a worker that is not there is told when the connections are to go to it, and they go on here")
+    func noHeir() async throws {
+        let files = try TemporaryFiles()
+        let registry = ConnectionRegistry(group: loops)
+        let bootstrap = ConnectionBootstrap(group: loops, registry: registry) { channel, _ in
+            try channel.pipeline.syncOperations.addHandler(Echo())
+        }
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security("1.3")).get()
+        let client = try PythonPeer.client(port: try listener.port(), tls: "1.3", "talk")
+        try client.send("before\n")
+        #expect(try await client.line("got ") == "before")
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let succession = try SuccessionService(
+            at: files.path("control"), bootstrap: bootstrap, registry: registry, listeners: [listener],
+            heir: files.path("nobody"), logger: logger)
+        let started = Expectation<Bool>()
+        let group = ServiceGroup(services: [succession, Started(started)], logger: logger)
+        let serving = Task { try await group.run() }
+        _ = try await started.value("the start of the services")
+        await group.triggerGracefulShutdown()
+        let error = await #expect(throws: HandoffError.self) { try await serving.value }
+        #expect(error?.code == .nobodyListening)
+        try client.send("after\n")
+        #expect(try await client.line("got ") == "after")
+    }
+
     @Test("graceful shutdown hands the connections on to a worker, with their state")
     func shutdown() async throws {
         let files = try TemporaryFiles()
