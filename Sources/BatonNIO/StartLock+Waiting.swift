@@ -12,6 +12,7 @@ extension StartLock {
         while true {
             if let lock = try takeIfFree(beside: path, trusting: users) { return lock }
             guard clock.now < end else { throw HandoffError.stillStarting(path) }
+            // The kernel tells nobody that a lock is free but who blocks a thread for it.
             try await Task.sleep(for: .milliseconds(20))
         }
     }

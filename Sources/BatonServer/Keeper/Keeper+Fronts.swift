@@ -193,7 +193,8 @@ extension Keeper {
         restartIfAlone()
     }
 
-    /// A front that has been replaced may go on in the place of the one that has died: only when none is left another starts.
+    /// A front that is being replaced may go on in the place of the one that has died: another starts only when none is left but
+    /// such as leave.
     private func restartIfAlone() {
         guard fronts.allSatisfy(\.leaves), serving == nil, exitStatus == nil, restartAt == nil else { return }
         restartAt = Deadline.after(stops.isEmpty ? restarts.delay : .zero).nanoseconds
