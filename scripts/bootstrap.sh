@@ -5,7 +5,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="make pkg-config libssl-dev libnftables-dev"
     [demo]="openssl gnutls-bin"
-    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps haproxy postfix python3-aiosmtpd swaks libnet-ssleay-perl dovecot-imapd postgresql postgresql-client openjdk-17-jdk-headless"
+    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps haproxy postfix python3-aiosmtpd swaks libnet-ssleay-perl dovecot-imapd postgresql postgresql-client openjdk-17-jdk-headless libuv1-dev"
     [bench]="openssl nginx-light libnginx-mod-stream wrk python3 haproxy hitch iproute2 procps"
 )
 case ${1:-} in
@@ -18,6 +18,8 @@ if ! command -v dpkg-query >/dev/null; then
     echo "this is not Debian: make sure that what these packages hold is installed: $wanted"
     exit 0
 fi
+# Node's own packages bring the headers along, and Debian's libnode-dev is of another version then.
+if [[ ${1:-} == test && ! -e /usr/include/node/node_api.h ]]; then wanted+=" nodejs libnode-dev"; fi
 missing=()
 for package in $wanted; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")

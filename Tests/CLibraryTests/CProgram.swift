@@ -10,13 +10,18 @@ enum CProgram {
             .deletingLastPathComponent().appendingPathComponent(name).path
     }
 
-    static func build(_ source: String, in files: TemporaryFiles) throws -> String {
+    static func build(_ source: String, in files: TemporaryFiles, _ arguments: [String] = []) throws -> String {
+        try build(source, to: files.path("program"), in: files, arguments)
+    }
+
+    static func build(
+        _ source: String, to program: String, in files: TemporaryFiles, _ arguments: [String] = []
+    ) throws -> String {
         let library = try BuiltProgram.path("libBatonC.so")
         let folder = String(library[..<(library.lastIndex(of: "/") ?? library.startIndex)])
-        let program = files.path("program")
         let compiler = try PeerProcess(
             ["clang", "-std=gnu17", "-Wall", "-Wextra", "-Werror", "-I\(path("Sources/CBaton/include"))", path(source)]
-                + ["-o", program, "-L\(folder)", "-lBatonC", "-lssl", "-lcrypto", "-Wl,-rpath,\(folder)"])
+                + ["-o", program, "-L\(folder)", "-lBatonC", "-lssl", "-lcrypto", "-Wl,-rpath,\(folder)"] + arguments)
         try compiler.expect(nil)
         guard compiler.status == 0 else { throw WireError("\(source) cannot be built: \(compiler.text)") }
         return program
