@@ -10,6 +10,8 @@ package struct RuntimeError: Error, Sendable, Hashable {
         case alreadyRunning
         /// No server answers at the control socket.
         case notRunning
+        /// The server closed the connection before it had answered: its front has died or ends.
+        case noAnswer
         /// A process cannot be started, or ended before it was ready.
         case processFailed
         /// The server understood the command and could not carry it out.

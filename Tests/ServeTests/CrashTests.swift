@@ -43,6 +43,23 @@ struct CrashTests {
         try traffic.expectNothing(of: pid)
     }
 
+    @Test("who asks for the status while a front crashes is answered by the next", arguments: [SIGKILL, SIGSEGV])
+    func askedMeanwhile(signal: CInt) async throws {
+        let server = try Server(["--upstream", "echo"])
+        for deaths in 1...3 {
+            let front = try server.status().front
+            let control = server.control
+            async let asking: Void = Self.ask(ControlClient(path: control), until: deaths)
+            kill(front, signal)
+            try await asking
+        }
+    }
+
+    private static func ask(_ client: ControlClient, until deaths: Int) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while try client.status().deaths?.front != deaths { try #require(ContinuousClock.now < deadline) }
+    }
+
     @Test("a crash is not held up by a log that nobody reads")
     func stuckLog() throws {
         var ends: [CInt] = [-1, -1]

@@ -1,4 +1,5 @@
 package import BatonConfiguration
+internal import BatonCore
 internal import Foundation
 internal import Glibc
 
@@ -9,14 +10,22 @@ package struct ControlClient: Sendable {
     /// A client of the server at the control socket `path`.
     package init(path: String) { self.path = path }
 
-    /// What the server tells of itself.
+    /// What the server tells of itself. A front that dies while it is asked has another in its place, which is asked instead.
     ///
     /// - Throws: `RuntimeError` if no server answers.
     package func status() throws -> StatusReport {
-        let connection = try open()
-        try connection.send(.status)
-        guard case .status(let report) = try connection.next() else { throw unexpected }
-        return report
+        let deadline = Deadline.after(.seconds(10))
+        while true {
+            let connection = try open()
+            do {
+                try connection.send(.status)
+                guard case .status(let report) = try connection.next() else { throw unexpected }
+                return report
+            } catch let error as RuntimeError where error.code == .noAnswer && !deadline.hasPassed {
+                // A process that crashes accepts until it has ended.
+                poll(nil, 0, 10)
+            }
+        }
     }
 
     /// Has the server start workers, or hand the connections of some to the others and end them, until there are `count`.
@@ -126,7 +135,16 @@ package struct ControlClient: Sendable {
         }
 
         func send(_ request: ControlRequest) throws {
-            try file.write(contentsOf: try JSONEncoder().encode(request) + Data("\n".utf8))
+            let line = try JSONEncoder().encode(request) + Data("\n".utf8)
+            do {
+                try file.write(contentsOf: line)
+            } catch {
+                throw closed
+            }
+        }
+
+        private var closed: RuntimeError {
+            RuntimeError(.noAnswer, "the server at \(path) closed the connection; its log tells why")
         }
 
         /// Whether there is something to read within that time, or the end.
@@ -153,7 +171,7 @@ package struct ControlClient: Sendable {
                 let count = read(file.fileDescriptor, &buffer, buffer.count)
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else {
-                    throw RuntimeError(.notRunning, "the server at \(path) closed the connection; its log tells why")
+                    throw closed
                 }
                 pending += buffer[..<count]
             }

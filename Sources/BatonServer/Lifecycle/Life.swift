@@ -173,11 +173,14 @@ final class Life: @unchecked Sendable {
     private func serveFirst() {
         // One may have died since all were ready.
         parts.workers.adjust()
+        parts.deposits.deposit()
+        // Before anybody can connect: whoever has been answered may count on another front. Where a server is replaced, the one
+        // before takes its place again until the keeper knows better.
+        if parts.predecessor == nil { parts.keeper.serves() }
         parts.reception.tellOfShortfalls()
         parts.reception.open()
         parts.policy.tellOfCertificates()
         parts.policy.watchCertificates()
-        parts.deposits.deposit()
         log.notice(
             "serving",
             metadata: ["workers": "\(parts.figures.workers.count)", "control": "\(parts.control.path)"])
