@@ -9,13 +9,9 @@ struct UpgradeBenchmarks {
 
     static func all() -> [Benchmark] {
         aims.map { count, aim in
-            // The main process has two for each, and some for the rest.
-            let needed = 2 * count + 1_000
-            return Benchmark(
-                "upgrade of \(count) connections",
-                unless: needed > Proxy.mostDescriptors
-                    ? "it needs \(needed) descriptors, and RLIMIT_NOFILE allows \(Proxy.mostDescriptors)" : nil
-            ) { _ in try upgrade(count, aim) }
+            // The main process has two descriptors for each, and some for the rest: where the limit is in the way, it is as many as may be.
+            let count = min(count, max(1, (Proxy.mostDescriptors - 1_000) / 2))
+            return Benchmark("upgrade of \(count) connections") { _ in try upgrade(count, aim) }
         } + [Benchmark("worker killed with 1000 connections") { try kill() }]
     }
 
