@@ -24,6 +24,7 @@ extension Channel {
                     let parcel = try handler.detach(applicationState: applicationState)
                     return self.eventLoop.makeSucceededFuture(DetachedConnection(parcel))
                 }
+                handler.askForRelease()
                 return handler.whenIdle(within: left, on: self.eventLoop).flatMap {
                     self.detachConnection(applicationState, until: limit)
                 }

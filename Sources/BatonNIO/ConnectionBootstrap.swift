@@ -103,6 +103,8 @@ public struct ConnectionBootstrap: Sendable {
                         throw ConnectionError(.detached)
                     }
                     handler.staysHere = staysHere
+                    // What came back has not moved.
+                    if case .returned = arrival { handler.suspendedAt = nil }
                     try install(handler, in: channel, arrival)
                 }
             }

@@ -13,6 +13,9 @@ extension ConnectionHandler {
         /// The application has closed the connection; it ends when everything is written.
         package static let closing = "baton.closing"
 
+        /// See `SuspensionTime`.
+        package static let suspendedAt = "baton.suspended-at"
+
         static func value(of output: CloseSequence.Output) -> [UInt8]? {
             switch output {
             case .open: nil
@@ -81,6 +84,7 @@ extension ConnectionHandler {
         var parcel = Parcel(sockets: sockets, applicationState: state, metadata: metadata)
         parcel.metadata.annotations[Annotation.closing] = ending.isWriting ? [1] : nil
         parcel.metadata.annotations[Annotation.outputClosed] = isPlain ? Annotation.value(of: ending.output) : nil
+        SuspensionTime.mark(&parcel.metadata)
         if var snapshot = layer.suspend() {
             snapshot.prependOutgoing(unsent)
             parcel.unread = inbound.returnedBytes

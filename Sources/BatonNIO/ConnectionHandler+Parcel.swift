@@ -7,6 +7,7 @@ extension ConnectionHandler {
     convenience init?(_ detached: DetachedConnection, options: ConnectionOptions) {
         guard var parcel = detached.take() else { return nil }
         var metadata = parcel.metadata
+        let suspendedAt = SuspensionTime.take(&metadata)
         let isClosing = metadata.annotations.removeValue(forKey: Annotation.closing) != nil
         let output = Annotation.output(metadata.annotations.removeValue(forKey: Annotation.outputClosed))
         if let snapshot = parcel.snapshot.take() {
@@ -22,5 +23,6 @@ extension ConnectionHandler {
                 ProtocolLayer(), outbound: outbound, inbound: InboundQueue(received: parcel.received),
                 ending: CloseSequence(isClosing: isClosing, output: output), options: options, metadata: metadata)
         }
+        self.suspendedAt = suspendedAt
     }
 }

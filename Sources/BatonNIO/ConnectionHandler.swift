@@ -58,6 +58,8 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     private var isUsedSinceSweep = true
     /// How many hold the connection here.
     var holdCount = 0
+    /// Whether those who hold it know that it is to be taken out.
+    var isWanted = false
     /// Who waits until nobody does, by number.
     var idleWaiters: [UInt64: EventLoopPromise<Void>] = [:]
     var lastWaiter: UInt64 = 0
@@ -65,6 +67,9 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     var isIntroduced: Bool
     /// Whether handlers are being told that the connection is to be taken out.
     var isSuspending = false
+
+    /// When its last owner took it out of its channel (`MonotonicTime`), until it is active here.
+    var suspendedAt: UInt64?
 
     /// Whether the connection is not to be offered to a successor: it was declined, or the application wants it to end here.
     public var staysHere = false
@@ -178,6 +183,10 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     private func activate(_ context: ChannelHandlerContext) {
         guard !isActive else { return }
         isActive = true
+        if let since = suspendedAt {
+            suspendedAt = nil
+            registration?.notePause(since: since)
+        }
         noteBasePosition(context)
         switch layer.phase {
         case .handshaking: beginHandshake()

@@ -57,6 +57,13 @@ extension ConnectionHandler {
         }
     }
 
+    /// Tells those who hold the connection, once, that it is to be taken out.
+    func askForRelease() {
+        guard isBusy, !isWanted else { return }
+        isWanted = true
+        context?.fireUserInboundEventTriggered(ConnectionEvent.wanted)
+    }
+
     /// A future that is fulfilled when nobody holds the connection any more, or the time is over.
     func whenIdle(within limit: TimeAmount, on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         guard isBusy else { return eventLoop.makeSucceededVoidFuture() }
@@ -71,7 +78,9 @@ extension ConnectionHandler {
 
     func endHold() {
         holdCount -= 1
-        guard !isBusy, let context else { return }
+        guard !isBusy else { return }
+        isWanted = false
+        guard let context else { return }
         let handler = NIOLoopBound(self, eventLoop: context.eventLoop)
         // Who releases a hold may have something to do before the connection leaves.
         context.eventLoop.execute {

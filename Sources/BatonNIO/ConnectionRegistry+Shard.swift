@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import NIOCore
 internal import Synchronization
 
@@ -38,6 +39,9 @@ extension ConnectionRegistry {
             }
         }
 
+        /// A connection that came from another owner is active here.
+        func notePause(since moment: UInt64) { tally.countPause(MonotonicTime.now, since: moment) }
+
         var unreadyCount: Int { handlers.values.count { !$0.staysHere && $0.isUnready } }
 
         func summaries() -> [ConnectionSummary] {
@@ -58,7 +62,10 @@ extension ConnectionRegistry {
                 guard !handler.staysHere, handler.layer.phase == .plain || handler.layer.phase == .established else {
                     continue
                 }
-                guard !handler.isUnready else { continue }
+                guard !handler.isUnready else {
+                    handler.askForRelease()
+                    continue
+                }
                 do {
                     taken.append(DetachedConnection(try handler.detach()))
                 } catch {

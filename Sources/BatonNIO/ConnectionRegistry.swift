@@ -12,8 +12,10 @@ public final class ConnectionRegistry: Sendable {
     /// A registry for the connections of `group`'s event loops.
     ///
     /// - Parameter metrics: is told of them: `baton_connections` (a meter), `baton_moves_in`, `baton_moves_out` and
-    ///   `baton_moves_failed` (counters, as the properties of these names), and `baton_handover_duration` (a timer: how long a
-    ///   connection of a `SuccessionService` stood still until its receiver had it). `nil`: nobody is told.
+    ///   `baton_moves_failed` (counters, as the properties of these names), and two timers: `baton_handover_duration` at the old
+    ///   owner, how long a connection of a `SuccessionService` took to be its receiver's, and `baton_move_pause` at the new one, how
+    ///   long a connection stood still, from when it was taken out of its channel until it is active in the next, if that is on
+    ///   the same machine. `nil`: nobody is told.
     public init(group: any EventLoopGroup, metrics: (any MetricsFactory)? = nil) {
         tally = Tally(metrics.map { ConnectionMetrics($0) })
         var shards: [NIOLoopBound<Shard>] = []
@@ -124,6 +126,12 @@ public final class ConnectionRegistry: Sendable {
             metrics?.movesOut.increment()
             let (seconds, attoseconds) = duration.components
             metrics?.handover.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        }
+
+        /// - Parameter moment: nanoseconds by the same clock as `now`.
+        func countPause(_ now: UInt64, since moment: UInt64) {
+            guard now >= moment else { return }
+            metrics?.pause.recordNanoseconds(Int64(clamping: now - moment))
         }
 
         func countMoveFailed() {

@@ -22,5 +22,5 @@ public struct ParcelMetadata: Sendable, Hashable {
             && annotations.allSatisfy { (1...255).contains($0.key.utf8.count) && $0.value.count <= 65_535 }
     }
 
-    static let mostAnnotations = 64
+    package static let mostAnnotations = 64
 }

@@ -208,7 +208,72 @@ import Testing
         #expect(before["baton_connections"] == 0 && before["baton_moves_out"] == 1)
         #expect(before["baton_moves_failed"] == 0 && before["baton_handover_duration"] > 0)
         #expect(after["baton_connections"] == 1 && after["baton_moves_in"] == 1)
+        // It stood still for as long as the old owner's hand-over took, at least.
+        #expect(after["baton_move_pause"] > 0 && before["baton_move_pause"] == 0)
         for listener in outcome.listeners { try await listener.close().get() }
+    }
+
+    @Test("a pause is counted on the machine and in the boot where it began, and for what has moved only")
+    func pauses() async throws {
+        let metrics = TestMetrics()
+        let (stream, arrivals) = AsyncStream.makeStream(of: (any Channel).self)
+        var channels = stream.makeAsyncIterator()
+        let bootstrap = ConnectionBootstrap(group: loops, registry: ConnectionRegistry(group: loops, metrics: metrics))
+        {
+            channel, _ in
+            try channel.pipeline.syncOperations.addHandler(Echo())
+            arrivals.yield(channel)
+        }
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, .plain).get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "talk")
+        func move(_ arrival: Arrival?, _ change: (inout ParcelMetadata) -> Void) async throws {
+            // The answer to the peer says that the connection is active in its channel.
+            #expect(try await ask(peer, "here") == "here")
+            let channel = try require(await channels.next())
+            var parcel = try require(try await channel.detachConnection().get().take())
+            change(&parcel.metadata)
+            _ = try await bootstrap.attach(parcel, on: loops.next(), arrival: arrival).get()
+            #expect(try await ask(peer, "there") == "there")
+        }
+        let name = "baton.suspended-at"
+        // A time before this boot, and none.
+        try await move(nil) { $0.annotations[name] = [UInt8](repeating: 1, count: 24) }
+        try await move(nil) { $0.annotations[name] = nil }
+        // Offered and given back.
+        try await move(.returned(applicationState: [])) { _ in }
+        #expect(metrics["baton_move_pause"] == 0)
+        try await move(nil) { #expect($0.annotations[name]?.count == 24) }
+        #expect(metrics["baton_move_pause"] > 0)
+        peer.killNow()
+        try await listener.close().get()
+    }
+
+    @Test("who holds a connection is told once that it is wanted, and a protocol that cannot move is asked to end")
+    func wanted() async throws {
+        let (stream, log) = AsyncStream.makeStream(of: String.self)
+        var words = stream.makeAsyncIterator()
+        let arrived = Expectation<any Channel>()
+        let bootstrap = ConnectionBootstrap(group: loops) { channel, _ in
+            try channel.pipeline.syncOperations.addHandler(QuiescingHandler())
+            try channel.pipeline.syncOperations.addHandler(Quiescer(log))
+            arrived.fulfil(channel)
+        }
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, .plain).get()
+        let peer = try PythonPeer.client(port: try listener.port(), tls: nil, "talk")
+        let channel = try await arrived.value("the connection")
+        for _ in 0..<2 {
+            let refusal = await #expect(throws: ConnectionError.self) {
+                try await channel.detachConnection(patience: .milliseconds(1)).get()
+            }
+            #expect(refusal?.code == .busy)
+        }
+        try peer.send("end\n")
+        #expect(await words.next() == "wanted")
+        #expect(await words.next() == "quiesce")
+        _ = try await peer.line("end")
+        peer.killNow()
+        #expect(await words.next() == "inactive")
+        try await listener.close().get()
     }
 
     @Test("a WebSocket in mid-frame and a client that never stops asking go through four deploys")
@@ -308,6 +373,28 @@ import Testing
         _ = await answers.next()
         try await listener.close().get()
     }
+}
+
+/// A protocol that ends at the next word when it has been asked to.
+private final class Quiescer: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let log: AsyncStream<String>.Continuation
+    private var isQuiescing = false
+
+    init(_ log: AsyncStream<String>.Continuation) { self.log = log }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ConnectionEvent.wanted = event { log.yield("wanted") }
+        guard event is ChannelShouldQuiesceEvent else { return }
+        log.yield("quiesce")
+        isQuiescing = true
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if isQuiescing { context.close(promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) { log.yield("inactive") }
 }
 
 /// Answers everything with one word.

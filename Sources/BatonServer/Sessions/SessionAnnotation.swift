@@ -1,5 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
+internal import BatonNIO
 internal import Handoff
 
 /// What the processes of a server tell each other of a connection beside its state.
@@ -98,6 +99,8 @@ extension ParcelMetadata {
     /// Notes the moment of the move.
     mutating func stampDetached() {
         annotations[SessionAnnotation.detachedAt] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) }
+        // The same in the library's words, which nobody here would take out again.
+        annotations[ConnectionHandler.Annotation.suspendedAt] = nil
     }
 
     /// The moment of the move.
