@@ -9,11 +9,14 @@ public enum ServerSecurity: Sendable {
     case tls(ServerContext)
     /// As `tls`, with the context that holds when the connection begins.
     case current(CurrentServerContext)
+    /// As `tls`, with the context that is chosen by the client's first message: `Handshake.init(choosing:)`.
+    case choosing(ServerContextChoice)
 
     func makeHandler(_ options: ConnectionOptions) -> ConnectionHandler {
         switch self {
         case .plain: ConnectionHandler(plain: options)
         case .tls(let context): ConnectionHandler(Handshake(server: context), options: options)
+        case .choosing(let choice): ConnectionHandler(Handshake(choosing: choice), options: options)
         case .current(let current): ConnectionHandler(Handshake(server: current.context), options: options)
         }
     }

@@ -11,8 +11,29 @@ enum CertificateDigest {
         }
     }
 
-    static func peerCertificate(_ certificate: OpaquePointer) -> PeerCertificate {
-        PeerCertificate(sha256: sha256(of: certificate), subject: subject(of: certificate))
+    static func peerCertificate(
+        _ certificate: OpaquePointer, _ detail: PeerCertificateDetail = .subject
+    ) -> PeerCertificate {
+        PeerCertificate(
+            sha256: sha256(of: certificate), subject: subject(of: certificate),
+            alternativeNames: detail < .names ? [] : CertificateFacts.alternativeNames(of: certificate))
+    }
+
+    /// The DER form; empty if libcrypto fails.
+    static func der(of certificate: OpaquePointer) -> [UInt8] {
+        let length = i2d_X509(certificate, nil)
+        guard length > 0 else { return [] }
+        return [UInt8](unsafeUninitializedCapacity: Int(length)) { buffer, count in
+            var position = buffer.baseAddress
+            count = max(0, Int(i2d_X509(certificate, &position)))
+        }
+    }
+
+    /// The DER form of each in a stack of certificates.
+    static func ders(of stack: OpaquePointer?) -> [[UInt8]] {
+        (0..<max(0, OPENSSL_sk_num(stack))).compactMap {
+            OPENSSL_sk_value(stack, $0).map { der(of: OpaquePointer($0)) }
+        }
     }
 
     /// The subject in the form of RFC 2253, cut at 1,024 bytes.

@@ -1,5 +1,6 @@
 internal import COpenSSL
 internal import Glibc
+internal import TLSRecords
 
 /// What is read from certificates beside their keys.
 enum CertificateFacts {
@@ -66,6 +67,37 @@ enum CertificateFacts {
             }
         }
         return found
+    }
+
+    /// The alternative names that `AlternativeName` has, as far as they are wanted.
+    static func alternativeNames(of certificate: OpaquePointer) -> [AlternativeName] {
+        guard let names = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
+        let stack = OpaquePointer(names)
+        defer { GENERAL_NAMES_free(stack) }
+        var found: [AlternativeName] = []
+        var length = 0
+        for index in 0..<max(0, OPENSSL_sk_num(stack)) {
+            guard let entry = OPENSSL_sk_value(stack, index) else { continue }
+            var type: Int32 = 0
+            let general = entry.assumingMemoryBound(to: GENERAL_NAME.self)
+            guard let value = GENERAL_NAME_get0_value(general, &type),
+                let name = alternativeName(type, OpaquePointer(value)), name.isWellFormed
+            else { continue }
+            length += name.text.utf8.count
+            guard found.count < AlternativeName.mostNames, length <= AlternativeName.mostBytes else { break }
+            found.append(name)
+        }
+        return found
+    }
+
+    private static func alternativeName(_ type: Int32, _ value: OpaquePointer) -> AlternativeName? {
+        switch type {
+        case GEN_EMAIL: text(value).map(AlternativeName.email)
+        case GEN_DNS: text(value).map(AlternativeName.dns)
+        case GEN_URI: text(value).map(AlternativeName.uri)
+        case GEN_IPADD: address(value).map(AlternativeName.address)
+        default: nil
+        }
     }
 
     private static func commonName(of certificate: OpaquePointer) -> String? {

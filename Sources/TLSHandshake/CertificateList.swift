@@ -32,6 +32,14 @@ final class CertificateList: @unchecked Sendable {
         }
     }
 
+    /// None.
+    init() throws(TLSConfigurationError) {
+        guard let stack = OPENSSL_sk_new_null() else {
+            throw TLSConfigurationError(code: .libraryFailure, message: "out of memory while reading certificates")
+        }
+        self.stack = stack
+    }
+
     deinit { CertificateList.free(stack) }
 
     var count: Int { Int(OPENSSL_sk_num(stack)) }

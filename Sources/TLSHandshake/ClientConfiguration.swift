@@ -12,6 +12,11 @@ public struct ClientConfiguration: Sendable {
 
     /// How the server's certificate is checked.
     public var verification: Verification
+    /// Decides behind `verification` whether the server's certificate is taken, knowing its verdict, which is never success where that
+    /// is `none`. A session that is resumed is not asked about again; sessions are resumed by this context alone.
+    public var verifier: CertificateVerifier?
+    /// How much of the server's certificate the connection keeps.
+    public var peerCertificateDetail = PeerCertificateDetail.subject
     /// Versions, suites, groups, application protocols.
     public var options: ProtocolOptions
     /// Shown to a server that asks for a certificate; its `serverNames` are not used.

@@ -6,6 +6,8 @@ internal import TLSRecords
 public final class ClientContext: Sendable {
     let library: LibraryContext
     let verifiesServer: Bool
+    let verifier: CertificateVerifier?
+    let peerDetail: PeerCertificateDetail
 
     /// What servers are verified against: contexts with the same roots have the same, whatever process they live in.
     let verification: [UInt8]
@@ -13,11 +15,15 @@ public final class ClientContext: Sendable {
     /// Checks a configuration and makes a context of it.
     public init(_ configuration: ClientConfiguration) throws(TLSConfigurationError) {
         library = try LibraryContext(.client, configuration.options)
+        verifier = configuration.verifier
+        peerDetail = configuration.peerCertificateDetail
         let context = library.pointer
+        // What an application decided holds for it alone.
+        let decision = configuration.verifier == nil ? [] : (0..<32).map { _ in UInt8.random(in: 0...255) }
         switch configuration.verification {
         case .systemRoots:
             verifiesServer = true
-            verification = [1]
+            verification = [1] + decision
             guard SSL_CTX_set_default_verify_paths(context) == 1 else {
                 _ = LibraryError.takeAll()
                 throw TLSConfigurationError(
@@ -27,12 +33,13 @@ public final class ClientContext: Sendable {
             }
         case .roots(let source):
             verifiesServer = true
-            verification = [2] + (try library.trust(source))
+            verification = [2] + decision + (try library.trust(source))
         case .none:
             verifiesServer = false
-            verification = [0]
+            verification = [0] + decision
         }
-        SSL_CTX_set_verify(context, verifiesServer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
+        SSL_CTX_set_verify(context, looksAtServer ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
+        if verifier != nil { library.verifyPeers() }
         if let identity = configuration.identity { try LoadedIdentity(identity).check(in: library) }
         let offered = configuration.options.applicationProtocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
         if !offered.isEmpty { SSL_CTX_set_alpn_protos(context, offered, UInt32(offered.count)) }
@@ -53,4 +60,7 @@ public final class ClientContext: Sendable {
             return 1
         }
     }
+
+    /// Whether somebody decides by the server's certificate.
+    var looksAtServer: Bool { verifiesServer || verifier != nil }
 }

@@ -37,8 +37,8 @@ final class ClientTrust: Sendable {
     private let state: Mutex<State>
 
     /// - Throws: for files that cannot be read or are something else.
-    init(authorities: PEMSource, revocationLists: [String]) throws(TLSConfigurationError) {
-        let certificates = try CertificateList(authorities)
+    init(authorities: PEMSource?, revocationLists: [String]) throws(TLSConfigurationError) {
+        let certificates = if let authorities { try CertificateList(authorities) } else { try CertificateList() }
         self.authorities = certificates
         // Some public authorities' lists are large. Each look at one costs a hash over all of it, on the thread that makes
         // handshakes.

@@ -35,12 +35,14 @@ public struct Handshake: ~Copyable, Sendable {
     public static let longestClientHello = 32_768
 
     let role: Role
-    let session: LibrarySession?
+    /// `nil` while the context is still to be chosen, and where memory is short.
+    private(set) var session: LibrarySession?
     var observer: HandshakeObserver
     var inbound = ByteQueue()
     var output = ByteQueue()
     private let maximumLength: Int
-    private let asksForCertificate: Bool
+    private var asksForCertificate: Bool
+    private var choice: ServerContextChoice?
     private var fedLength = 0
     private var hasStarted = false
     private var hasAnswered = false
@@ -61,6 +63,22 @@ public struct Handshake: ~Copyable, Sendable {
         if let session { SSL_set_accept_state(session.ssl) }
     }
 
+    /// The server's side of a handshake, whose context is chosen by what the client asks for: its certificates, what it demands of
+    /// clients, its application protocols.
+    ///
+    /// - Parameters:
+    ///   - choice: is asked once, when the whole ClientHello has come. It must not block. `nil` refuses the client with the alert
+    ///     `unrecognized_name`.
+    ///   - maximumLength: the most handshake bytes to take from the client.
+    public init(choosing choice: @escaping ServerContextChoice, maximumLength: Int = defaultMaximumLength) {
+        role = .server
+        session = nil
+        observer = HandshakeObserver(role: .server, maximumLength: maximumLength)
+        self.maximumLength = maximumLength
+        asksForCertificate = false
+        self.choice = choice
+    }
+
     /// The client's side of a handshake.
     ///
     /// - Parameters:
@@ -74,12 +92,13 @@ public struct Handshake: ~Copyable, Sendable {
         maximumLength: Int = defaultMaximumLength
     ) throws(TLSConfigurationError) {
         role = .client
-        session = LibrarySession(context.library)
+        session = LibrarySession(context.library, client: context)
         observer = HandshakeObserver(role: .client, maximumLength: maximumLength)
         self.maximumLength = maximumLength
-        asksForCertificate = context.verifiesServer
+        asksForCertificate = context.looksAtServer
         guard let session else { return }
         SSL_set_connect_state(session.ssl)
+        session.expectedName = serverName.isEmpty ? nil : serverName
         try session.expect(serverName, isVerified: context.verifiesServer)
         let identity = context.verification + Array(CertificateNamePattern.normalise(serverName).utf8)
         session.expectedIdentity = identity.withUnsafeBytes { HashFunction.sha256.hash($0) }
@@ -129,6 +148,10 @@ public struct Handshake: ~Copyable, Sendable {
     public mutating func advance() throws(HandshakeError) -> Progress {
         if let failure { throw failure }
         guard info == nil else { return .established }
+        if let choice {
+            guard try choose(by: choice) else { return .needsInput }
+            self.choice = nil
+        }
         if !hasStarted {
             hasStarted = true
             if role == .client { try step() }
@@ -162,6 +185,38 @@ public struct Handshake: ~Copyable, Sendable {
             }
         }
         return info == nil ? .needsInput : .established
+    }
+
+    /// Chooses the context, if the ClientHello has come.
+    ///
+    /// - Returns: whether it has.
+    private mutating func choose(by choice: ServerContextChoice) throws(HandshakeError) -> Bool {
+        switch inbound.withBytes({ ClientHelloReading($0.bytes) }) {
+        case .needMore:
+            guard inbound.count >= min(maximumLength, Self.longestClientHello) else { return false }
+            appendAlert(.decodeError)
+            throw fail(
+                HandshakeError(
+                    .tooLong, alert: .decodeError,
+                    "the client sends more than \(Self.longestClientHello) bytes of ClientHello; it is refused"))
+        case .notTLS(.malformedHello(let field)):
+            throw refuse(.decodeError, "the client's hello is malformed (\(field))")
+        case .notTLS(let kind): throw refuse(kind)
+        case .hello(let hello):
+            guard let context = choice(hello) else {
+                appendAlert(.unrecognizedName)
+                let asked = hello.serverName.map { "asks for '\($0)'" } ?? "asks for no server name"
+                throw fail(
+                    HandshakeError(
+                        .unrecognizedName, alert: .unrecognizedName,
+                        "the client \(asked), and this application has nothing for it"))
+            }
+            session = LibrarySession(context.library, server: context)
+            asksForCertificate = context.verifiesClients
+            guard let session else { throw fail(.outOfMemory) }
+            SSL_set_accept_state(session.ssl)
+            return true
+        }
     }
 
     /// The header of the next record, if enough has come to tell that there is one.
@@ -291,3 +346,7 @@ public struct Handshake: ~Copyable, Sendable {
 
     private var peerName: String { role == .server ? "client" : "server" }
 }
+
+/// Chooses the context of a handshake by what the client says first; `nil` refuses it. It is called on the thread that makes the
+/// handshake, and must not block.
+public typealias ServerContextChoice = @Sendable (ClientHello) -> ServerContext?

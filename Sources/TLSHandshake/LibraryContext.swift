@@ -87,6 +87,12 @@ final class LibraryContext: @unchecked Sendable {
         return digests
     }
 
+    /// Has the peer's certificate looked at by `CertificateVerification`.
+    func verifyPeers() {
+        SSL_CTX_set_cert_verify_callback(
+            pointer, { context, _ in context.map(CertificateVerification.verify) == true ? 1 : 0 }, nil)
+    }
+
     /// Names the authorities in `source` to clients that are asked for a certificate.
     func announce(_ source: PEMSource) throws(TLSConfigurationError) {
         let certificates = try CertificateList(source)

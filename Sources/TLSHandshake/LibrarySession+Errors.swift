@@ -45,6 +45,10 @@ extension LibrarySession {
             return HandshakeError(
                 .noCommonParameters, alert: alertSent,
                 "the \(peer) has no key-exchange group or signature algorithm in common with this side (\(error.text))")
+        case SSL_R_CERTIFICATE_VERIFY_FAILED where rejection != nil:
+            return HandshakeError(
+                .certificateRejected, alert: alertSent,
+                "the \(peer)'s certificate is refused by this application: \(rejection ?? "")")
         case SSL_R_CERTIFICATE_VERIFY_FAILED:
             let reason =
                 X509_verify_cert_error_string(SSL_get_verify_result(ssl)).map { String(cString: $0) } ?? "unknown"

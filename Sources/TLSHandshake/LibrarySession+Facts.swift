@@ -47,7 +47,7 @@ extension LibrarySession {
     /// Adds what only the library knows to what the hellos said.
     func settle(_ info: inout ConnectionInfo, asksForCertificate: Bool) {
         if info.role == .server { info.serverName = hello?.serverName }
-        info.settle(by: ssl, asksForCertificate: asksForCertificate)
+        info.settle(by: ssl, asksForCertificate: asksForCertificate, peerDetail)
         info.ticketKeyName = ticketKeyName
     }
 
@@ -70,9 +70,11 @@ extension LibrarySession {
 
 extension ConnectionInfo {
     /// Adds what an `SSL` knows beside the hellos.
-    fileprivate mutating func settle(by ssl: OpaquePointer, asksForCertificate: Bool) {
+    fileprivate mutating func settle(
+        by ssl: OpaquePointer, asksForCertificate: Bool, _ detail: PeerCertificateDetail = .subject
+    ) {
         applicationProtocol = ConnectionInfo.applicationProtocol(of: ssl)
-        peerCertificate = ConnectionInfo.peerCertificate(of: ssl)
+        peerCertificate = ConnectionInfo.peerCertificate(of: ssl, detail)
         if asksForCertificate, peerCertificate != nil {
             verifyResult = Int32(truncatingIfNeeded: SSL_get_verify_result(ssl))
         }
@@ -80,10 +82,26 @@ extension ConnectionInfo {
     }
 
     /// The peer's certificate; a resumed session still has it.
-    private static func peerCertificate(of ssl: OpaquePointer) -> PeerCertificate? {
+    private static func peerCertificate(
+        of ssl: OpaquePointer, _ detail: PeerCertificateDetail
+    ) -> PeerCertificate? {
         guard let certificate = SSL_get1_peer_certificate(ssl) else { return nil }
         defer { X509_free(certificate) }
-        return CertificateDigest.peerCertificate(certificate)
+        var peer = CertificateDigest.peerCertificate(certificate, detail)
+        guard detail >= .chain else { return peer }
+        let own = CertificateDigest.der(of: certificate)
+        // What a client sent comes without its own.
+        let sent = CertificateDigest.ders(of: SSL_get_peer_cert_chain(ssl))
+        peer.chain = limited(sent.first == own ? sent : [own] + sent) ?? limited([own]) ?? []
+        if SSL_get_verify_result(ssl) == X509_V_OK {
+            peer.verifiedChain = limited(CertificateDigest.ders(of: SSL_get0_verified_chain(ssl))) ?? []
+        }
+        return peer
+    }
+
+    /// `nil` for more than is kept.
+    private static func limited(_ chain: [[UInt8]]) -> [[UInt8]]? {
+        chain.reduce(0) { $0 + $1.count } <= PeerCertificate.chainLimit ? chain : nil
     }
 
     private static func applicationProtocol(of ssl: OpaquePointer) -> String? {

@@ -15,6 +15,13 @@ final class LibrarySession: @unchecked Sendable {
 
     /// For the callbacks.
     let server: ServerContext?
+    /// The application's say in the peer's certificate.
+    let verifier: CertificateVerifier?
+    let peerDetail: PeerCertificateDetail
+    /// Why the application has refused the peer's certificate.
+    var rejection: String?
+    /// A client: the name its server was asked for.
+    var expectedName: String?
     var hello: OfferedHello?
     var ticketKeyName: [UInt8]?
     /// A callback refused for a reason that the library's own error does not tell.
@@ -32,7 +39,7 @@ final class LibrarySession: @unchecked Sendable {
     /// The session a client may resume: made by the handshake in TLS 1.2, by a ticket in TLS 1.3.
     var newSession: ClientSession?
 
-    init?(_ context: LibraryContext, server: ServerContext? = nil) {
+    init?(_ context: LibraryContext, server: ServerContext? = nil, client: ClientContext? = nil) {
         guard let ssl = SSL_new(context.pointer) else { return nil }
         guard let input = BIO_new(BIO_s_mem()), let output = BIO_new(BIO_s_mem()) else {
             SSL_free(ssl)
@@ -42,6 +49,8 @@ final class LibrarySession: @unchecked Sendable {
         self.input = input
         self.output = output
         self.server = server
+        verifier = server?.verifier ?? client?.verifier
+        peerDetail = server?.peerDetail ?? client?.peerDetail ?? .subject
         SSL_set_bio(ssl, input, output)
         if let trust = server?.clientTrust, !trust.apply(to: ssl) { return nil }
         SSL_set_ex_data(ssl, LibrarySession.index, Unmanaged.passUnretained(self).toOpaque())

@@ -42,6 +42,9 @@ public struct ServerConfiguration: Sendable {
         case optional(authorities: PEMSource)
         /// It must show one that verifies.
         case required(authorities: PEMSource)
+        /// It is asked, and the application decides, knowing OpenSSL's verdict. Without authorities that verdict is never success.
+        /// A session with a certificate is not resumed: the application is asked again each time.
+        case verified(isRequired: Bool, authorities: PEMSource? = nil, by: CertificateVerifier)
     }
 
     /// Chosen by the client's server name among those that cover it and that the client can use: one that is valid today
@@ -55,6 +58,8 @@ public struct ServerConfiguration: Sendable {
     /// Files of certificate revocation lists, PEM or DER, for client certificates. With any, each authority must have a
     /// list that has not expired. They are read again when they change, see `ServerContext.refresh()`.
     public var revocationLists: [String] = []
+    /// How much of a client's certificate the connection keeps.
+    public var peerCertificateDetail = PeerCertificateDetail.subject
     /// Whether a client that asks for a name that no identity covers, or for none, is refused (`unrecognized_name`,
     /// `missing_extension`).
     public var requiresKnownName = false

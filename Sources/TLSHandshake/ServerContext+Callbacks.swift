@@ -150,6 +150,8 @@ extension ServerContext {
         let name = SSL_SESSION_get0_hostname(ticket).map { CertificateNamePattern.normalise(String(cString: $0)) }
         guard name == session.hello?.serverName else { return false }
         guard let clientTrust, let certificate = SSL_SESSION_get0_peer(ticket) else { return true }
+        // The application decides by the whole chain, which a ticket does not have.
+        guard verifier == nil else { return false }
         // A client may offer any number of tickets, and each look has its cost: one is enough.
         guard !session.hasRefusedCertificate else { return false }
         session.hasRefusedCertificate = !clientTrust.accepts(certificate)

@@ -11,6 +11,8 @@ public final class ServerContext: Sendable {
     let ticketKeys: TicketKeyStore
     let clientTrust: ClientTrust?
     let requiresKnownName: Bool
+    let verifier: CertificateVerifier?
+    let peerDetail: PeerCertificateDetail
 
     var verifiesClients: Bool { clientTrust != nil }
 
@@ -38,26 +40,21 @@ public final class ServerContext: Sendable {
         applicationProtocols = configuration.options.applicationProtocols.map { Array($0.utf8) }
         self.ticketKeys = TicketKeyStore(ticketKeys)
         requiresKnownName = configuration.requiresKnownName
+        peerDetail = configuration.peerCertificateDetail
         library = try LibraryContext(.server, configuration.options)
 
-        var demand: UInt8 = 0
-        switch configuration.clientCertificates {
-        case .none: clientTrust = nil
-        case .optional(let source):
-            demand = 1
-            clientTrust = try ClientTrust(authorities: source, revocationLists: configuration.revocationLists)
-            try library.announce(source)
-            SSL_CTX_set_verify(library.pointer, SSL_VERIFY_PEER, nil)
-        case .required(let source):
-            demand = 2
-            clientTrust = try ClientTrust(authorities: source, revocationLists: configuration.revocationLists)
-            try library.announce(source)
-            SSL_CTX_set_verify(library.pointer, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
+        let (authorities, isRequired, verifier) = configuration.clientCertificates.parts
+        self.verifier = verifier
+        if let isRequired {
+            clientTrust = try ClientTrust(authorities: authorities, revocationLists: configuration.revocationLists)
+            if let authorities { try library.announce(authorities) }
+            SSL_CTX_set_verify(
+                library.pointer, isRequired ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_PEER, nil)
+            library.verifyPeers()
+        } else {
+            clientTrust = nil
         }
-        if clientTrust != nil {
-            SSL_CTX_set_cert_verify_callback(
-                library.pointer, { context, _ in context.map(ClientTrust.verify) == true ? 1 : 0 }, nil)
-        }
+        let demand: UInt8 = isRequired.map { $0 ? 2 : 1 } ?? 0
         notices = identities.flatMap(\.notices) + (clientTrust?.notices ?? [])
         for identity in identities { try identity.check(in: library) }
         setSessionContext(configuration, demand: demand)
@@ -112,7 +109,7 @@ public final class ServerContext: Sendable {
             facts += bytes
         }
         add(Array(configuration.sessionScope.utf8))
-        add([demand])
+        add([demand, verifier == nil ? 0 : 1])
         add(clientTrust?.digests ?? [])
         for (given, identity) in zip(configuration.identities, identities) where !given.isTemporary {
             add(CertificateDigest.sha256(of: identity.certificate))
@@ -124,5 +121,17 @@ public final class ServerContext: Sendable {
         }
         let digest = facts.withUnsafeBytes { HashFunction.sha256.hash($0) }
         SSL_CTX_set_session_id_context(library.pointer, digest, UInt32(digest.count))
+    }
+}
+
+extension ServerConfiguration.ClientCertificates {
+    /// Whose are taken, whether one is required (`nil`: none is asked for), and who decides beside the library.
+    fileprivate var parts: (authorities: PEMSource?, isRequired: Bool?, verifier: CertificateVerifier?) {
+        switch self {
+        case .none: (nil, nil, nil)
+        case .optional(let source): (source, false, nil)
+        case .required(let source): (source, true, nil)
+        case .verified(let isRequired, let source, let verifier): (source, isRequired, verifier)
+        }
     }
 }

@@ -28,6 +28,9 @@ extension Snapshot {
         if let certificate = info.peerCertificate {
             if certificate.sha256.count != 32 { return .peerCertificate }
             if certificate.subject.utf8.count > 1024 { return .peerSubject }
+            if !AlternativeName.isWritable(certificate.alternativeNames) { return .peerNames }
+            if !PeerCertificate.isWritable(certificate.chain) { return .peerChain }
+            if !PeerCertificate.isWritable(certificate.verifiedChain) { return .verifiedChain }
         }
         if let name = info.ticketKeyName, name.count != 16 { return .ticketKeyName }
         if !limits.areValid(info.version) { return .sizeLimits }

@@ -28,6 +28,7 @@ extension Snapshot {
         encodeKeys(to: &output)
         encodeInfo(to: &output)
         encodeProgress(to: &output)
+        encodeCertificates(to: &output)
     }
 
     // Fields whose value is the usual one are left out: an idle connection is small, and there is one way to write each.
@@ -90,6 +91,21 @@ extension Snapshot {
         }
         if counters.paidKeyUpdates > 0 {
             output.appendField(SnapshotField.paidKeyUpdates.rawValue, counters.paidKeyUpdates)
+        }
+    }
+
+    /// What a reader may skip, behind all it may not.
+    private borrowing func encodeCertificates(to output: inout ByteQueue) {
+        guard let certificate = info.peerCertificate else { return }
+        if !certificate.alternativeNames.isEmpty {
+            output.appendField(
+                SnapshotField.peerNames.rawValue, AlternativeName.encode(certificate.alternativeNames))
+        }
+        if !certificate.chain.isEmpty {
+            output.appendField(SnapshotField.peerChain.rawValue, PeerCertificate.encode(certificate.chain))
+        }
+        if !certificate.verifiedChain.isEmpty {
+            output.appendField(SnapshotField.verifiedChain.rawValue, PeerCertificate.encode(certificate.verifiedChain))
         }
     }
 

@@ -26,6 +26,9 @@ enum SnapshotField: UInt8, CaseIterable {
     case handshake = 24
     case outgoing = 25
     case paidKeyUpdates = 129
+    case peerNames = 130
+    case peerChain = 131
+    case verifiedChain = 132
 
     /// A field with this bit may be skipped by a reader that does not know it; any other must be refused.
     static let ignorable: UInt8 = 0x80

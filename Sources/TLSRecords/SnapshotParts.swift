@@ -17,6 +17,9 @@ struct SnapshotParts: ~Copyable {
     private var applicationProtocol: String?
     private var peerCertificate: [UInt8]?
     private var peerSubject: String?
+    private var peerNames: [AlternativeName]?
+    private var peerChain: [[UInt8]]?
+    private var verifiedChain: [[UInt8]]?
     private var verifyResult: Int32?
     private var flags: SnapshotFlags = []
     private var ticketKeyName: [UInt8]?
@@ -95,6 +98,9 @@ struct SnapshotParts: ~Copyable {
         case .paidKeyUpdates:
             progress.counters.paidKeyUpdates = field.integer(UInt32.self) ?? 0
             return progress.counters.paidKeyUpdates != 0
+        case .peerNames: return Self.set(&peerNames, AlternativeName.decode(field.value))
+        case .peerChain: return Self.set(&peerChain, PeerCertificate.decode(field.value))
+        case .verifiedChain: return Self.set(&verifiedChain, PeerCertificate.decode(field.value))
         case .failure:
             guard (1...2).contains(field.value.count), let code = TLSError.Code(rawValue: field.value[0]),
                 TLSError(code).fault == .peer
@@ -150,12 +156,19 @@ struct SnapshotParts: ~Copyable {
             throw .missingField(SnapshotField.peerCertificate.rawValue)
         }
         if peerCertificate != nil && peerSubject == nil { throw .missingField(SnapshotField.peerSubject.rawValue) }
+        if peerCertificate == nil && (peerNames != nil || peerChain != nil || verifiedChain != nil) {
+            throw .missingField(SnapshotField.peerCertificate.rawValue)
+        }
         progress.isReadClosed = flags.contains(.readClosed)
         progress.isWriteClosed = flags.contains(.writeClosed)
         progress.owesKeyUpdate = flags.contains(.owesKeyUpdate)
         let info = ConnectionInfo(
             role: role, suite: suite, serverName: serverName, applicationProtocol: applicationProtocol,
-            peerCertificate: peerCertificate.map { PeerCertificate(sha256: $0, subject: peerSubject ?? "") },
+            peerCertificate: peerCertificate.map {
+                PeerCertificate(
+                    sha256: $0, subject: peerSubject ?? "", alternativeNames: peerNames ?? [], chain: peerChain ?? [],
+                    verifiedChain: verifiedChain ?? [])
+            },
             verifyResult: verifyResult, isResumed: flags.contains(.resumed),
             usesExtendedMasterSecret: flags.contains(.extendedMasterSecret), ticketKeyName: ticketKeyName)
         let snapshot = Snapshot(

@@ -6,9 +6,11 @@ import Logging
 import NIOCore
 import NIOPosix
 import NIOTLS
+import SelfSigned
 import ServiceLifecycle
 import Synchronization
 import TLSHandshake
+import TLSRecords
 import Testing
 
 /// A program that replaces the one before it: what is handed on, what stays, and what each side knows of it.
@@ -274,6 +276,50 @@ import Testing
         peer.killNow()
         #expect(await words.next() == "inactive")
         try await listener.close().get()
+    }
+
+    @Test("a context that is chosen by the client's name knows the client by its certificate, and so does a successor")
+    func certificates() async throws {
+        var configuration = ServerConfiguration(
+            identities: [
+                .init(
+                    certificateChain: .file(Credentials.files.path("cert.pem")),
+                    privateKey: .file(Credentials.files.path("key.pem")))
+            ],
+            clientCertificates: .verified(
+                isRequired: true, authorities: .text(Credentials.authority.certificatePEM)
+            ) { $0.names.contains(.dns("localhost")) ? .libraryVerdict : .reject(.badCertificate, "another name") })
+        configuration.peerCertificateDetail = .chain
+        let context = try ServerContext(configuration)
+        let security = ServerSecurity.choosing { $0.serverName == "localhost" ? context : nil }
+        let files = try TemporaryFiles()
+        let old = Old(files.path("control"))
+        let listener = try await old.bootstrap.listen(host: "127.0.0.1", port: 0, security, name: "main").get()
+        let client = [
+            "openssl", "s_client", "-connect", "127.0.0.1:\(try listener.port())", "-quiet", "-servername", "localhost",
+            "-cert", Credentials.files.path("cert.pem"), "-key", Credentials.files.path("key.pem"), "-nocommands",
+        ]
+        let peer = try PeerProcess(client)
+        try peer.send("before\n")
+        _ = try await peer.line("before")
+        let service = try old.service([listener], patience: .seconds(10))
+        let running = Task { try await service.run() }
+        let (stream, arrivals) = AsyncStream.makeStream(of: ConnectionInfo?.self)
+        var infos = stream.makeAsyncIterator()
+        let next = ConnectionBootstrap(group: loops) { channel, _ in
+            arrivals.yield(try channel.pipeline.syncOperations.connectionHandler().info)
+            try channel.pipeline.syncOperations.addHandler(Echo())
+        }
+        let outcome = try await Takeover(
+            from: old.path, bootstrap: next, listeners: ["main": security], logger: Self.silent
+        ).run()
+        try await running.value
+        let shown = try #require(await infos.next()??.peerCertificate)
+        #expect(shown.alternativeNames == [.dns("localhost"), .address("127.0.0.1")])
+        #expect(shown.chain.count == 1 && shown.verifiedChain.count == 2 && shown.der == shown.verifiedChain.first)
+        try peer.send("after\n")
+        _ = try await peer.line("after")
+        for listener in outcome.listeners { try await listener.close().get() }
     }
 
     @Test("a WebSocket in mid-frame and a client that never stops asking go through four deploys")

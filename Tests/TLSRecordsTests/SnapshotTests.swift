@@ -6,11 +6,15 @@ import Testing
 @Suite("Snapshots written down")
 struct SnapshotTests {
     /// A connection with something in every field that a TLS version can have.
-    private func full(_ suite: CipherSuite) -> Snapshot {
-        let info = ConnectionInfo(
+    private func full(_ suite: CipherSuite, keepsCertificates: Bool = true) -> Snapshot {
+        var info = ConnectionInfo(
             role: .server, suite: suite, serverName: "example.org", applicationProtocol: "http/1.1",
-            peerCertificate: PeerCertificate(sha256: pattern(32), subject: "CN=client"), verifyResult: 0,
+            peerCertificate: PeerCertificate(
+                sha256: pattern(32), subject: "CN=client",
+                alternativeNames: [.email("a@example.org"), .dns("*.example.org"), .uri("urn:x"), .address("::1")],
+                chain: [pattern(300), pattern(200, seed: 2)], verifiedChain: [pattern(300)]), verifyResult: 0,
             isResumed: true, usesExtendedMasterSecret: suite.version == .tls12, ticketKeyName: pattern(16, seed: 4))
+        if !keepsCertificates { info.peerCertificate = PeerCertificate(sha256: pattern(32), subject: "CN=client") }
         let secrets = SecretPair(suite)
         var snapshot = Snapshot(
             established: info, limits: RecordLimits(sending: 600, receiving: 700, blocksPerKey: 1 << 30),
@@ -44,6 +48,43 @@ struct SnapshotTests {
         #expect(second.progress.unread.count == 9)
         #expect(second.progress.counters == first.progress.counters)
         #expect(second.progress.owesKeyUpdate == first.progress.owesKeyUpdate)
+    }
+
+    @Test("names and chains beyond their limits are refused, written or read")
+    func certificateLimits() throws {
+        let names = { (count: Int, length: Int) in
+            [AlternativeName](repeating: .dns(String(repeating: "n", count: length)), count: count)
+        }
+        for wrong in [names(65, 1), names(1, 1_025), names(1, 0), names(5, 1_000), [.dns("a b")], [.dns("ä.example")]] {
+            var certificate = PeerCertificate(sha256: pattern(32), subject: "CN=client", alternativeNames: wrong)
+            #expect(written(certificate) == nil)
+            // As a former owner would have written it.
+            certificate.alternativeNames = [.dns("right")]
+            let right = try #require(written(certificate))
+            let field = AlternativeName.encode([.dns("right")])
+            let start = try #require(right.firstRange(of: field)).lowerBound
+            let new = AlternativeName.encode(wrong)
+            let length = withUnsafeBytes(of: UInt32(new.count).bigEndian) { Array($0) }
+            let bytes = Array(right[..<(start - 4)]) + length + new
+            #expect(throws: SnapshotError.invalidField(130)) { _ = try Snapshot(decoding: bytes.span.bytes) }
+        }
+        for chain in [[pattern(40_000), pattern(30_000)], [[]]] {
+            #expect(written(PeerCertificate(sha256: pattern(32), subject: "CN=client", chain: chain)) == nil)
+        }
+        let largest = PeerCertificate(
+            sha256: pattern(32), subject: "CN=client", alternativeNames: names(4, 1_024),
+            chain: [pattern(PeerCertificate.chainLimit)], verifiedChain: [pattern(PeerCertificate.chainLimit)])
+        let bytes = try #require(written(largest))
+        #expect(try Snapshot(decoding: bytes.span.bytes).info.peerCertificate == largest)
+    }
+
+    private func written(_ certificate: PeerCertificate) -> [UInt8]? {
+        let secrets = SecretPair(.aes128GCM)
+        let snapshot = Snapshot(
+            established: ConnectionInfo(role: .server, suite: .aes128GCM, peerCertificate: certificate),
+            limits: RecordLimits(.tls13), read: DirectionState(secret: secrets.client.copy(), sequence: 0),
+            write: DirectionState(secret: secrets.server.copy(), sequence: 0), exporter: nil, resumption: nil)
+        return snapshot?.written()
     }
 
     @Test("a failure is written with its alert")
@@ -107,7 +148,9 @@ struct SnapshotTests {
     func envelope() {
         let written = full(.aes128GCM).written()
         #expect(decodingError(written + [0]) == .cutOff)
-        #expect(decodingError(full(.ecdheRSAWithAES128GCM).written() + [26, 0, 0, 0, 0]) == .unknownField(26))
+        #expect(
+            decodingError(full(.ecdheRSAWithAES128GCM, keepsCertificates: false).written() + [26, 0, 0, 0, 0])
+                == .unknownField(26))
         #expect(decodingError(written + [129, 0, 0, 0, 4, 0, 0, 0, 1]) == .fieldOutOfOrder(129))
         for version: UInt8 in [0, 2, 255] {
             var changed = written
@@ -122,7 +165,7 @@ struct SnapshotTests {
 
     @Test("a field that may be ignored is skipped")
     func ignorable() {
-        let written = full(.ecdheRSAWithAES128GCM).written()
+        let written = full(.ecdheRSAWithAES128GCM, keepsCertificates: false).written()
         #expect(decodingError(written + [0x80, 0, 0, 0, 2, 1, 2] + [0xFF, 0, 0, 0, 0]) == nil)
     }
 
