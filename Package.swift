@@ -121,6 +121,16 @@ let package = Package(
             ],
             path: "Examples/Worker", swiftSettings: settings),
         .executableTarget(
+            name: "Rendezvous",
+            dependencies: [
+                "BatonNIO", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+            ],
+            path: "Examples/Rendezvous", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
             name: "Chat",
             dependencies: [
                 "BatonNIO", "TLSHandshake",
@@ -141,7 +151,9 @@ let package = Package(
             path: "Examples/HTTP2", exclude: ["README.md"], swiftSettings: settings),
         .testTarget(
             name: "ExampleTests",
-            dependencies: ["PollLoop", "Worker", "Chat", "HTTP2", "StockPeers", "SelfSigned", "TLSRecords"],
+            dependencies: [
+                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "StockPeers", "SelfSigned", "TLSRecords",
+            ],
             swiftSettings: settings),
         .testTarget(name: "BatonCoreTests", dependencies: ["BatonCore"], swiftSettings: settings),
         .testTarget(name: "TLSRecordsTests", dependencies: ["BatonCore", "TLSRecords"], swiftSettings: settings),

@@ -1,0 +1,83 @@
+import BatonNIO
+import NIOCore
+
+/// Reads the head of a connection's request, and sees that the connection gets to the process that owns the token: to this one's
+/// `Meetings`, or by handoff to another front, with every byte that has been read.
+final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let cluster: Cluster
+    private let neighbours: Neighbours
+    private let meetings: Meetings
+    /// Whether another front has sent the connection here.
+    private let isRouted: Bool
+    private var bytes: [UInt8] = []
+
+    init(_ cluster: Cluster, _ neighbours: Neighbours, _ meetings: Meetings, isRouted: Bool) {
+        self.cluster = cluster
+        self.neighbours = neighbours
+        self.meetings = meetings
+        self.isRouted = isRouted
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        bytes += unwrapInboundIn(data).readableBytesView
+        do {
+            guard let head = try RequestHead(bytes) else { return }
+            let (token, wish) = try Wish.read(head)
+            let owner = cluster.owner(of: token)
+            if owner == cluster.front {
+                try seat(context, token, wish, head)
+            } else if isRouted {
+                throw Refusal.misdirected("the fronts do not agree on who they are; start all with the same --fronts")
+            } else {
+                try send(context, to: owner)
+            }
+        } catch let refusal as Refusal {
+            bytes = []
+            refusal.answer(context)
+        } catch {
+            context.close(promise: nil)
+        }
+    }
+
+    /// What has been read goes with the connection, wherever that goes.
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case ConnectionEvent.suspending = event, !bytes.isEmpty {
+            try? context.pipeline.syncOperations.connectionHandler().unread(ByteBuffer(bytes: bytes))
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func send(_ context: ChannelHandlerContext, to owner: String) throws {
+        let state = try Seat.routed.encoded()
+        let parcel = try context.pipeline.syncOperations.connectionHandler().detach(applicationState: state)
+        let box = DetachedConnection(parcel)
+        let loop = context.eventLoop
+        Task { [neighbours] in await neighbours.deliver(box, to: owner, on: loop) }
+    }
+
+    private func seat(_ context: ChannelHandlerContext, _ token: String, _ wish: Wish, _ head: RequestHead) throws {
+        let pipeline = context.pipeline.syncOperations
+        let exchange = try meetings.exchange(token)
+        let rest = ByteBuffer(bytes: bytes[head.byteCount...])
+        switch wish {
+        case .upload(let body, let total, let waits):
+            let state = Uploader.State(token: token, body: body, total: total, waitsForContinue: waits)
+            try pipeline.addHandler(Uploader(state, exchange, rest))
+        case .download:
+            try pipeline.addHandler(Downloader(Downloader.State(token: token), exchange))
+        case .events:
+            try Watcher.upgrade(context.channel, token, exchange)
+            let first = ByteBuffer(bytes: bytes)
+            bytes = []
+            context.fireChannelRead(wrapInboundOut(first))
+            context.fireChannelReadComplete()
+        }
+        bytes = []
+        pipeline.removeHandler(self, promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

@@ -1,0 +1,56 @@
+import BatonNIO
+import Foundation
+import NIOCore
+import NIOWebSocket
+
+/// What a connection is to the application when it moves; it travels with the connection.
+enum Seat: Codable {
+    /// Sent by another front, its request yet to be read here.
+    case routed
+    case uploader(Uploader.State)
+    case downloader(Downloader.State)
+    case watcher(token: String)
+
+    func encoded() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
+
+    /// Puts the handlers into the channel of a connection that is new, or that has come from another process.
+    static func place(
+        _ channel: any Channel, _ arrival: Arrival, cluster: Cluster, neighbours: Neighbours, meetings: Meetings
+    ) throws {
+        let pipeline = channel.pipeline.syncOperations
+        switch (try arrival.state(Seat.self), arrival) {
+        case (.routed, .returned):
+            try pipeline.addHandler(Refuser(.unavailable("the front that owns this token does not answer; try again")))
+        case (nil, _): try pipeline.addHandler(Greeter(cluster, neighbours, meetings, isRouted: false))
+        case (.routed, _):
+            // Should it move on before its request is complete, it is routed still.
+            try pipeline.connectionHandler().provideState { Seat.routed }
+            try pipeline.addHandler(Greeter(cluster, neighbours, meetings, isRouted: true))
+        case (.uploader(let state), _):
+            try pipeline.addHandler(Uploader(state, try meetings.exchange(state.token), ByteBuffer()))
+        case (.downloader(let state), _):
+            try pipeline.addHandler(Downloader(state, try meetings.exchange(state.token)))
+        case (.watcher(let token), _):
+            try pipeline.addHandler(WebSocketFrameEncoder())
+            try pipeline.addHandler(MovableDecoderHandler(WebSocketFrameDecoder()))
+            try pipeline.addHandler(Watcher(token, try meetings.exchange(token), hasMoved: true))
+        }
+    }
+}
+
+/// Answers a connection that has come back, because nobody took it.
+private final class Refuser: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let refusal: Refusal
+
+    init(_ refusal: Refusal) { self.refusal = refusal }
+
+    func channelActive(context: ChannelHandlerContext) {
+        refusal.answer(context)
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {}
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
