@@ -192,7 +192,12 @@ struct ConfigurationTests {
             ("listeners.a.ciphers: [TLS_AES_128_GCM_SHA256]", "listeners.a.ciphers"),
             ("listeners.b.address: :443", "listeners.b.address"), ("routes.r.target: nowhere", "routes.r.target"),
             ("routes.r.target: echo\nroutes.r.listeners: [x]", "routes.r.listeners"),
-            ("routes.r.target: echo\nroutes.s.target: hello", "routes.s"), ("group: www", "group"),
+            ("routes.r.target: echo\nroutes.s.target: hello", "routes.s"),
+            ("routes.r.target: echo\nroutes.r.affinity: query:token", "routes.r.affinity"),
+            (
+                "listeners.a.alpn: h2\nupstreams.u.addresses: a:1\nroutes.r.target: u\nroutes.r.affinity: query:a",
+                "listeners.a.alpn"
+            ), ("group: www", "group"),
             ("upstreams.u.addresses: a:1\nupstreams.v.addresses: a:2", "routes"),
             ("upstreams.echo.addresses: a:1", "upstreams.echo"),
             ("upstreams.hello.addresses: a:1\nroutes.r.target: hello", "upstreams.hello"),

@@ -33,6 +33,12 @@ package struct RequestLine: Hashable, Sendable {
 }
 
 extension RequestLine {
+    /// The query, without its question mark and not decoded; nil if there is none.
+    package var query: Substring? {
+        let whole = target.prefix { $0 != "#" }
+        return whole.utf8.firstIndex(of: UInt8(ascii: "?")).map { whole[$0...].dropFirst() }
+    }
+
     /// What the first bytes of a connection turned out to be.
     package enum Reading: Hashable, Sendable {
         /// All bytes so far fit a request line, and more are needed.

@@ -12,6 +12,8 @@ struct RoutingRule: Sendable {
     let route: String
     let target: Target
     let criteria: Criteria
+    /// Whether the request says which of the target's addresses it is.
+    private let hasAffinity: Bool
     private let rank: [Int]
 
     static func rules(name: String, route: Route) -> [RoutingRule] {
@@ -23,7 +25,7 @@ struct RoutingRule: Sendable {
                     for method in choices(route.methods) {
                         let criteria = Criteria(
                             listener: listener, serverName: serverName, alpn: alpn, path: route.path, method: method)
-                        rules.append(RoutingRule(route: name, target: route.target, criteria: criteria))
+                        rules.append(RoutingRule(name, route, criteria))
                     }
                 }
             }
@@ -31,9 +33,10 @@ struct RoutingRule: Sendable {
         return rules
     }
 
-    private init(route: String, target: Target, criteria: Criteria) {
-        self.route = route
-        self.target = target
+    private init(_ name: String, _ route: Route, _ criteria: Criteria) {
+        self.route = name
+        target = route.target
+        hasAffinity = route.affinity != nil
         self.criteria = criteria
         // An exact name outranks every wildcard: a domain has at most 253 bytes.
         let nameRank = criteria.serverName.map { $0.isWildcard ? $0.name.utf8.count : 1000 } ?? 0
@@ -45,7 +48,7 @@ struct RoutingRule: Sendable {
 
     var listener: String? { criteria.listener }
     var asksHello: Bool { criteria.serverName != nil || criteria.alpn != nil }
-    var asksRequest: Bool { criteria.path != nil || criteria.method != nil }
+    var asksRequest: Bool { criteria.path != nil || criteria.method != nil || hasAffinity }
 
     func isMoreSpecific(than other: RoutingRule) -> Bool {
         if rank != other.rank { return other.rank.lexicographicallyPrecedes(rank) }

@@ -90,7 +90,7 @@ extension Configuration {
             if decisions.contains(.needs(.requestLine)) {
                 found.add(
                     key,
-                    "offers h2, but a route asks for a path or a method, which only HTTP/1 connections have; set alpn: "
+                    "offers h2, but a route asks for a path, a method or an affinity, which only HTTP/1 connections have; set alpn: "
                         + "[http/1.1] for that route, or take h2 out")
             }
             let page = decisions.compactMap { if case .target(.hello, let route) = $0 { route } else { nil } }
@@ -130,6 +130,13 @@ extension Configuration {
             if case .upstream(let upstream) = route.target, upstreams[upstream] == nil {
                 let message = "there is no upstreams.\(upstream); it must be \(Target.forms)"
                 found.add("routes.\(name).target", message)
+            }
+            switch (route.affinity, route.target) {
+            case (nil, _), (_, .upstream): break
+            case (let affinity?, let target):
+                found.add(
+                    "routes.\(name).affinity",
+                    "\(affinity) chooses among the addresses of an upstream, and \(target) is none; leave it out")
             }
             for listener in route.listeners where listeners[listener] == nil {
                 found.add("routes.\(name).listeners", "there is no listeners.\(listener)")

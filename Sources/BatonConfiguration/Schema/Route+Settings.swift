@@ -16,6 +16,11 @@ extension Route: SettingSection {
         Setting(
             "path", \.path, .optional(.text("a path that begins with / and has no ? or #", isPath), none: "any"),
             "Only connections whose first HTTP/1 request has this path or one below it, compared as sent."),
+        Setting(
+            "affinity", \.affinity, .optional(.affinity, none: "none"),
+            "Connections whose first HTTP/1 request has the same value in this field of its query go to the same of the "
+                + "upstream's addresses, and try the others in an order of their own. Without a value the addresses are tried as "
+                + "they are written."),
     ]
 
     @Sendable private static func isMethod(_ text: String) -> Bool {
@@ -26,6 +31,10 @@ extension Route: SettingSection {
     @Sendable private static func isPath(_ text: String) -> Bool {
         text.hasPrefix("/") && text.utf8.allSatisfy { 0x21...0x7E ~= $0 && !"?#".utf8.contains($0) }
     }
+}
+
+extension SettingFormat where Value == Affinity {
+    static var affinity: SettingFormat { .word(Affinity.forms, read: { Affinity($0) }, write: { "\($0)" }) }
 }
 
 extension SettingFormat where Value == Target {

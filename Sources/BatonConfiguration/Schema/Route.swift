@@ -10,6 +10,9 @@ package struct Route: Hashable, Sendable {
     package var methods: [String] = []
     /// The beginning of the path of the first HTTP/1 request: `/api` stands for `/api` and `/api/…`, not for `/apis`.
     package var path: String?
+    /// What the first HTTP/1 request of connections has in common that go to the same address of the target; nil: the addresses
+    /// are tried in their order. Needs a request.
+    package var affinity: Affinity?
     /// Where the connection goes.
     package var target: Target = .hello
 

@@ -2,7 +2,7 @@ package import BatonCore
 
 /// A service behind the proxy.
 package struct Upstream: Hashable, Sendable {
-    /// Where it is reached; each connection tries them in this order until one accepts.
+    /// Where it is reached; each connection tries them in this order until one accepts, unless its route has an affinity.
     package var addresses: [Address] = []
     /// The local addresses that connections to it are made from, one of each family; empty: the kernel chooses.
     package var sourceAddresses: [IPAddress] = []
@@ -36,7 +36,9 @@ extension Upstream: LivenessSection {
         [
             Setting(
                 "addresses", \.addresses, .list(of: .destination, "HOST:PORT, [IPV6]:PORT or unix:/PATH", atLeast: 1),
-                isRequired: true, "Where it is reached. Each connection tries them in this order until one accepts."),
+                isRequired: true,
+                "Where it is reached. Each connection tries them in this order until one accepts, "
+                    + "unless its route has an `affinity`."),
             Setting(
                 "source-addresses", \.sourceAddresses, .list(of: .ipAddress, "IPv4 or IPv6 addresses"),
                 "The local addresses to connect from, one of each family. A session moves to another host only if the local "

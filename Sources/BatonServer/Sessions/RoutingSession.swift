@@ -86,7 +86,7 @@ final class RoutingSession: Session {
             serverName: handler.info?.serverName, applicationProtocol: handler.info?.applicationProtocol)
         let facts = Router.Facts(listener: handler.metadata.listener ?? "", hello: hello, request: line)
         switch worker.router.decide(facts) {
-        case .target(let target, _):
+        case .target(let target, let route):
             timer?.cancel()
             do {
                 // Its sessions stay here, so it is not counted as one that has moved.
@@ -95,6 +95,7 @@ final class RoutingSession: Session {
                 parcel.metadata.isUndecided = false
                 parcel.metadata.idleFor = 0
                 parcel.metadata.target = target
+                parcel.metadata.affinity = worker.configuration.routes[route]?.affinity?.key(of: line)
                 worker.serve(parcel)
             } catch {
                 worker.note(error, of: self)

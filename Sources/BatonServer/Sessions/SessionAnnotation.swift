@@ -12,6 +12,8 @@ enum SessionAnnotation {
     static let destination = "baton.destination"
     /// The first request line is to decide where the connection goes.
     static let undecided = "baton.undecided"
+    /// What decides in which order the upstream's addresses are tried.
+    static let affinity = "baton.affinity"
     /// The protocol that was spoken before TLS.
     static let startTLS = "baton.starttls"
     /// The connection is PostgreSQL's CancelRequest, and nothing else.
@@ -51,6 +53,19 @@ extension ParcelMetadata {
     var isUndecided: Bool {
         get { annotations[SessionAnnotation.undecided] != nil }
         set { annotations[SessionAnnotation.undecided] = newValue ? [1] : nil }
+    }
+
+    /// By which the upstream's addresses are ordered; nil: they are tried as they are written.
+    var affinity: UInt64? {
+        get {
+            guard let bytes = annotations[SessionAnnotation.affinity], bytes.count == 8 else { return nil }
+            return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        }
+        set {
+            annotations[SessionAnnotation.affinity] = newValue.map { value in
+                withUnsafeBytes(of: value.bigEndian) { Array($0) }
+            }
+        }
     }
 
     /// The protocol that was spoken before TLS; nil: none.

@@ -10,6 +10,8 @@ struct UpstreamClient {
     let applicationProtocol: String?
     /// Its greeting, which the client has had from the front; nil: it says nothing first.
     let greeting: UpstreamGreeting?
+    /// By which the upstream's addresses are ordered; nil: they are tried as they are written.
+    var affinity: UInt64? { metadata.affinity }
     private let metadata: ParcelMetadata
     private let info: ConnectionInfo?
 

@@ -5,7 +5,7 @@ internal import Logging
 internal import NIOCore
 internal import TLSHandshake
 
-/// Connects to an upstream: its addresses in their order, until one accepts, has finished its handshake if it is reached
+/// Connects to an upstream: its addresses in their order, or in that of the client's affinity, until one accepts, has finished its handshake if it is reached
 /// by TLS, and has greeted if its protocol does. See `UpstreamOpening` for the order of what is said.
 final class UpstreamConnector {
     private let worker: Worker
@@ -23,7 +23,7 @@ final class UpstreamConnector {
         self.worker = worker
         self.upstream = upstream
         self.client = client
-        rest = upstream.addresses[...]
+        rest = (client.affinity.map { Affinity.order(upstream.addresses, for: $0) } ?? upstream.addresses)[...]
         self.completion = completion
     }
 
