@@ -131,6 +131,14 @@ let package = Package(
             ],
             path: "Examples/Rendezvous", exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
+            name: "DeviceLink",
+            dependencies: [
+                "BatonNIO", "TLSHandshake", "TLSRecords",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/DeviceLink", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
             name: "Chat",
             dependencies: [
                 "BatonNIO", "TLSHandshake",
@@ -152,7 +160,8 @@ let package = Package(
         .testTarget(
             name: "ExampleTests",
             dependencies: [
-                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "StockPeers", "SelfSigned", "TLSRecords",
+                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "StockPeers", "SelfSigned",
+                "TLSRecords",
             ],
             swiftSettings: settings),
         .testTarget(name: "BatonCoreTests", dependencies: ["BatonCore"], swiftSettings: settings),

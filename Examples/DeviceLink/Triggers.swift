@@ -1,0 +1,26 @@
+import NIOCore
+
+/// Tells devices that hold no connection that something waits for them: one UDP datagram with the device's name. It is not
+/// authenticated and says nothing else, so all that a forged one can do is to have the device ask once, over TLS.
+final class Triggers {
+    /// Between two datagrams to one device. It is told again until it has come, at growing intervals.
+    private static let shortest = TimeAmount.seconds(1)
+    private static let longest = TimeAmount.seconds(60)
+
+    private let channel: any Channel
+    private var schedule: [String: (interval: TimeAmount, next: NIODeadline)] = [:]
+
+    init(_ channel: any Channel) { self.channel = channel }
+
+    /// Sends one, unless the last was sent a moment ago.
+    func send(_ device: String, to address: Mailbox.TriggerAddress, now: NIODeadline = .now()) {
+        let (interval, next) = schedule[device] ?? (Self.shortest, now)
+        guard now >= next, let peer = try? SocketAddress(ipAddress: address.host, port: address.port) else { return }
+        schedule[device] = (min(interval + interval, Self.longest), now + interval)
+        let datagram = AddressedEnvelope(remoteAddress: peer, data: ByteBuffer(string: device + "\n"))
+        channel.writeAndFlush(datagram, promise: nil)
+    }
+
+    /// The device has come: what is new is told at once, but not faster than a datagram in each interval.
+    func came(_ device: String) { schedule[device]?.interval = Self.shortest }
+}
