@@ -139,6 +139,12 @@ let package = Package(
             ],
             path: "Examples/DeviceLink", exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
+            name: "Fountain",
+            dependencies: [
+                "Handoff"
+            ],
+            path: "Examples/Fountain", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
             name: "Chat",
             dependencies: [
                 "BatonNIO", "TLSHandshake",
@@ -160,7 +166,8 @@ let package = Package(
         .testTarget(
             name: "ExampleTests",
             dependencies: [
-                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "StockPeers", "SelfSigned",
+                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "Fountain", "StockPeers",
+                "SelfSigned",
                 "TLSRecords",
             ],
             swiftSettings: settings),

@@ -1,0 +1,89 @@
+import Glibc
+
+/// The event loop: one socket, a session for each peer.
+struct Sender {
+    private static let mostSessions = 1_000
+    /// Milliseconds between two looks at the sessions, if nothing comes.
+    private static let tick: CInt = 5
+    /// Packets to one peer at a time.
+    private static let burst = 16
+
+    private(set) var sessions: [SessionKey: Session]
+    let socket: DatagramSocket
+    private let file: SourceFile
+    private let rate: Int
+    private var buffer = [UInt8](repeating: 0, count: 2_048)
+    private var random = SystemRandomNumberGenerator()
+
+    init(_ file: SourceFile, _ socket: DatagramSocket, _ sessions: [SessionKey: Session], rate: Int) {
+        self.file = file
+        self.socket = socket
+        self.sessions = sessions
+        self.rate = rate
+    }
+
+    /// Serves until `other` can be read.
+    mutating func run(until other: CInt) throws {
+        while true {
+            var polled = [
+                pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: other, events: Int16(POLLIN), revents: 0),
+            ]
+            guard poll(&polled, 2, sessions.isEmpty ? -1 : Self.tick) >= 0 || errno == EINTR else {
+                throw DatagramSocket.Failure(number: errno)
+            }
+            if polled[1].revents != 0 { return }
+            let now = Self.now
+            // Bounded, so that a flood of requests leaves time for packets.
+            for _ in 0..<256 {
+                guard let (bytes, peer) = socket.receive(into: &buffer) else { break }
+                if let message = Message(bytes) { handle(message, peer, now) }
+            }
+            for key in sessions.keys { pump(key, now) }
+            sessions = sessions.filter { !$1.isOver(now: now) }
+        }
+    }
+
+    private mutating func handle(_ message: Message, _ peer: DatagramSocket.Peer, _ now: UInt64) {
+        switch message {
+        case .request(let number):
+            let key = SessionKey(peer: peer, number: number)
+            if sessions[key] == nil {
+                guard sessions.count < Self.mostSessions else { return }
+                sessions[key] = Session(cookie: random.next(), now: now)
+            }
+            guard let session = sessions[key], !session.isConfirmed else { return }
+            socket.send(Message.offer(number, cookie: session.cookie, length: file.length), to: peer)
+        case .report(let number, let report):
+            sessions[SessionKey(peer: peer, number: number)]?.note(report, now: now)
+        case .stop(let number, let cookie):
+            let key = SessionKey(peer: peer, number: number)
+            if sessions[key]?.cookie == cookie { sessions[key] = nil }
+        }
+    }
+
+    private mutating func pump(_ key: SessionKey, _ now: UInt64) {
+        for _ in 0..<Self.burst {
+            let packet = sessions[key]?.packet(
+                of: file.generations.count, rate: rate, size: SourceFile.symbolSize, now: now)
+            guard let packet else { return }
+            let content = file.generations[Int(packet.generation)].packet(seed: packet.seed)
+            let bytes = Message.packet(
+                key.number, number: packet.number, generation: packet.generation, seed: packet.seed, content)
+            if !socket.send(bytes, to: key.peer) { return }
+        }
+    }
+
+    /// CLOCK_MONOTONIC in nanoseconds: the same for all processes of the machine.
+    private static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
+
+/// Which peer, and which of its transfers.
+struct SessionKey: Codable, Hashable {
+    let peer: DatagramSocket.Peer
+    let number: UInt64
+}
