@@ -163,12 +163,27 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
             ],
             path: "Examples/HTTP2", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "EitherRole",
+            dependencies: [
+                "BatonNIO", "TLSHandshake", "TLSRecords",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/EitherRole", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "StartTLS",
+            dependencies: [
+                "BatonNIO", "TLSHandshake", "TLSRecords",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/StartTLS", exclude: ["README.md"], swiftSettings: settings),
         .testTarget(
             name: "ExampleTests",
             dependencies: [
-                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "Fountain", "StockPeers",
-                "SelfSigned",
-                "TLSRecords",
+                "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "Fountain", "EitherRole",
+                "StartTLS", "StockPeers", "SelfSigned", "TLSRecords",
             ],
             swiftSettings: settings),
         .testTarget(name: "BatonCoreTests", dependencies: ["BatonCore"], swiftSettings: settings),
