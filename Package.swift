@@ -179,11 +179,19 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             path: "Examples/StartTLS", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
+            name: "OneServer",
+            dependencies: [
+                "BatonNIO",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/OneServer", exclude: ["README.md"], swiftSettings: settings),
         .testTarget(
             name: "ExampleTests",
             dependencies: [
                 "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "Fountain", "EitherRole",
-                "StartTLS", "StockPeers", "SelfSigned", "TLSRecords",
+                "StartTLS", "OneServer", "StockPeers", "SelfSigned", "TLSRecords",
             ],
             swiftSettings: settings),
         .testTarget(name: "BatonCoreTests", dependencies: ["BatonCore"], swiftSettings: settings),

@@ -50,7 +50,7 @@ public struct Succession: Service {
         patience: Duration = .seconds(10), lastWait: Duration = .seconds(30), startTime: Duration = .seconds(60),
         logger: Logger = Logger(label: "baton.succession")
     ) async throws -> Succession {
-        let lock = try await StartLock.take(beside: path, trusting: users, within: startTime)
+        let lock = try await SocketLock.start(at: path, trusting: users, within: startTime)
         defer { withExtendedLifetime(lock) {} }
         let wanted = Dictionary(listeners.map { ($0.name, $0.security) }) { first, _ in first }
         let takeover = Takeover(

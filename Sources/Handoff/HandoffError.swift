@@ -8,6 +8,8 @@ public struct HandoffError: Error, Sendable, Equatable {
         case nobodyListening
         /// Another process listens at the path.
         case pathInUse
+        /// A file of somebody else's is where a socket or its lock is to be.
+        case foreignFile
         /// A Unix socket path holds at most 107 bytes.
         case pathTooLong
         /// The directory of the path is open to other users, or is no directory.

@@ -4,9 +4,9 @@ internal import Glibc
 
 /// Listens at a path for the other end of handoff channels.
 ///
-/// The path lies in a directory of mode 0700, which is made if it is missing. Beside the socket lies a lock file,
-/// `<path>.lock`, which stays when the listener goes: the kernel frees the lock with the process, so a path whose
-/// listener was killed is taken over at once, and one whose listener lives never is.
+/// The path lies in a directory of mode 0700, which is made if it is missing. Beside the socket lies a lock file
+/// (`SocketLock`), which stays when the listener goes: a path whose listener was killed is taken over at once, and one whose
+/// listener lives never is.
 public struct HandoffListener: ~Copyable, Sendable {
     /// For poll(2) and the like: readable when somebody connects. Do not read, write or close it.
     public let descriptor: Int32
@@ -14,7 +14,7 @@ public struct HandoffListener: ~Copyable, Sendable {
     /// Where it listens.
     public let path: String
 
-    private let lock: Int32
+    private let lock: SocketLock
     private let users: TrustedUsers
     private let node: FileNode
 
@@ -24,26 +24,21 @@ public struct HandoffListener: ~Copyable, Sendable {
     ///   - path: at most 107 bytes.
     ///   - users: who may connect.
     ///   - backlog: how many connections wait for `accept`.
-    /// - Throws: `pathInUse` if a process listens there, `unsafeDirectory`, `pathTooLong`, or `system`.
+    /// - Throws: `pathInUse` if a process listens there, `foreignFile`, `unsafeDirectory`, `pathTooLong`, or `system`.
     public init(
         at path: String, trusting users: TrustedUsers = .sameUser, backlog: Int32 = 128
     ) throws(HandoffError) {
         guard (1...107).contains(path.utf8.count) else { throw .pathTooLong(path) }
         try SocketDirectory.check(of: path, trusting: users)
-        let lock = try SocketDirectory.lock(path)
-        do throws(HandoffError) {
-            try SocketDirectory.removeStale(path)
-            let result = baton_listen_seqpacket(path, backlog)
-            guard result >= 0 else { throw .system("cannot listen at \(path)", result) }
-            descriptor = result
-            // The directory keeps others out; root may have made the socket for the directory's owner.
-            chmod(path, 0o666)
-            node = FileNode(at: path) ?? FileNode()
-        } catch {
-            Glibc.close(lock)
-            throw error
-        }
+        let lock = try SocketLock(beside: path)
+        try lock.removeStaleSocket()
+        let descriptor = baton_listen_seqpacket(path, backlog)
+        guard descriptor >= 0 else { throw .system("cannot listen at \(path)", descriptor) }
+        // The directory keeps others out; root may have made the socket for the directory's owner.
+        chmod(path, 0o666)
+        self.descriptor = descriptor
         self.lock = lock
+        node = FileNode(at: path) ?? FileNode()
         self.path = path
         self.users = users
     }
@@ -52,7 +47,6 @@ public struct HandoffListener: ~Copyable, Sendable {
         // Only what was made here: somebody may have removed it and put another in its place.
         if FileNode(at: path) == node { unlink(path) }
         Glibc.close(descriptor)
-        Glibc.close(lock)
     }
 
     /// Waits for somebody to connect, at most until `deadline`; `nil` when the time was over.

@@ -177,7 +177,7 @@ import Testing
                 at: files.path("control"), bootstrap: bootstrap, registry: registry,
                 listeners: [.init("main", host: "127.0.0.1", port: 0, .plain)], startTime: time, logger: Self.silent)
         }
-        var other = try StartLock.takeIfFree(beside: files.path("control"), trusting: .sameUser)
+        var other = try SocketLock.startIfFree(at: files.path("control"), trusting: .sameUser)
         #expect(other != nil)
         let refusal = await #expect(throws: HandoffError.self) { try await start(.milliseconds(50)) }
         #expect(refusal?.code == .pathInUse)

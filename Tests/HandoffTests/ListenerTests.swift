@@ -105,7 +105,7 @@ struct ListenerTests {
         let path = temporaryDirectory() + "/handoff"
         close(open(path, O_CREAT | O_WRONLY, 0o600))
         let refusal = code { () throws(HandoffError) in _ = try HandoffListener(at: path) }
-        #expect(refusal == .pathInUse)
+        #expect(refusal == .foreignFile)
         #expect(access(path, F_OK) == 0)
     }
 

@@ -2,52 +2,37 @@ internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
 internal import Glibc
+internal import Handoff
 
 /// The socket of `baton status` and the like, and the lock that tells a live server from a stale path. Both are handed
 /// on in an upgrade, so the path answers at every moment.
 struct ControlSocket: Sendable {
     let path: String
     let descriptor: CInt
-    let lock: CInt
+    let lock: SocketLock
+
     /// Takes the path. A socket whose server is gone is replaced.
     static func open(_ path: String) throws(RuntimeError) -> ControlSocket {
         let directory = directory(of: path)
         if mkdir(directory, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(directory)") }
-        let lock = Glibc.open(path + ".lock", O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard lock >= 0 else { throw .system("cannot open the lock file \(path).lock") }
-        do throws(RuntimeError) {
-            try checkLock(lock, of: path)
-            guard flock(lock, LOCK_EX | LOCK_NB) == 0, !UnixSocket.isSocket(path) || !UnixSocket.answers(path) else {
-                throw RuntimeError(
-                    .alreadyRunning,
-                    "another server uses the control socket \(path); stop it or give --control another path")
-            }
-            try makeRoom(path)
-            return ControlSocket(path: path, descriptor: try UnixSocket.listen(path), lock: lock)
+        let lock: SocketLock
+        do throws(HandoffError) {
+            lock = try SocketLock(beside: path)
+            try lock.removeStaleSocket()
         } catch {
-            close(lock)
-            throw error
+            throw refusal(error, path)
         }
+        return ControlSocket(path: path, descriptor: try UnixSocket.listen(path), lock: lock)
     }
 
-    /// A socket is removed; a file that somebody else has put there is not.
-    private static func makeRoom(_ path: String) throws(RuntimeError) {
-        var status = baton_file_status()
-        guard baton_file_at(path, 0, &status) == 0 else { return }
-        guard status.kind == S_IFSOCK else {
-            throw RuntimeError(
-                .cannotListen, "control: \(path) is a file that is no socket; give --control another path, or move it")
-        }
-        unlink(path)
-    }
-
-    /// A lock of ours is an empty file. It goes with the last server, so that it must not be anybody else's.
-    private static func checkLock(_ lock: CInt, of path: String) throws(RuntimeError) {
-        var status = baton_file_status()
-        guard baton_file_of(lock, &status) == 0, status.kind == S_IFREG, status.size == 0 else {
-            throw RuntimeError(
-                .cannotListen,
-                "control: \(path).lock is a file that is no lock; give --control another path, or move it")
+    private static func refusal(_ error: HandoffError, _ path: String) -> RuntimeError {
+        switch error.code {
+        case .pathInUse:
+            RuntimeError(
+                .alreadyRunning,
+                "another server uses the control socket \(path); stop it or give --control another path")
+        case .foreignFile: RuntimeError(.cannotListen, "control: \(error)")
+        default: RuntimeError(.system, "\(error)")
         }
     }
 
@@ -87,16 +72,7 @@ struct ControlSocket: Sendable {
     }
 
     /// The end of the last server of the line.
-    func remove() {
-        if UnixSocket.isSocket(path) { unlink(path) }
-        var held = baton_file_status()
-        var there = baton_file_status()
-        guard baton_file_of(lock, &held) == 0, baton_file_at(path + ".lock", 0, &there) == 0,
-            held.device == there.device,
-            held.file == there.file
-        else { return }
-        unlink(path + ".lock")
-    }
+    func remove() { lock.removeFiles() }
 
     /// Where the server's processes meet. HandoffListener makes it with mode 0700.
     static func runtimeDirectory(_ path: String) -> String { path + ".d" }

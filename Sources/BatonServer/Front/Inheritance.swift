@@ -69,7 +69,7 @@ struct Inheritance: Codable, Sendable {
         var set = DescriptorSet()
         var isTaken = false
         defer { if let privileges, !isTaken { close(privileges) } }
-        for descriptor in [control.descriptor, control.lock] + sockets {
+        for descriptor in [control.descriptor, control.lock.descriptor] + sockets {
             let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
             guard copy >= 0 else { throw RuntimeError.system("cannot copy a listening socket") }
             set.append(owning: copy)
@@ -107,7 +107,9 @@ struct Inheritance: Codable, Sendable {
     fileprivate func taken(_ descriptors: [CInt], control: String) -> Received? {
         let count = listeners.count
         guard descriptors.count == count + (networkArguments == nil ? 2 : 3) else { return nil }
-        let socket = ControlSocket(path: control, descriptor: descriptors[0], lock: descriptors[1])
+        let socket = ControlSocket(
+            path: control, descriptor: descriptors[0],
+            lock: SocketLock(adopting: descriptors[1], beside: control))
         let listening = zip(listeners, descriptors[2..<2 + count]).compactMap { named, descriptor in
             let socket = Self.listeningSocket(named, descriptor)
             if socket == nil { close(descriptor) }

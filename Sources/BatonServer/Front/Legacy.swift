@@ -20,7 +20,7 @@ struct Legacy {
 
     /// What the keeper is to have copies of.
     var descriptors: [CInt] {
-        [control.descriptor, control.lock] + listening.sockets.map(\.descriptor)
+        [control.descriptor, control.lock.descriptor] + listening.sockets.map(\.descriptor)
             + [migration.privilegeDescriptor].compactMap { $0 }
     }
 
