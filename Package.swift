@@ -201,14 +201,17 @@ let package = Package(
             dependencies: ["BatonCore", "COpenSSL", "TLSHandshake", "SelfSigned", "StockPeers"],
             swiftSettings: settings),
         .executableTarget(
-            name: "ArenaOwner", dependencies: ["SessionEngine", "CLinuxSockets"], path: "Tests/ArenaOwner",
-            swiftSettings: settings),
+            name: "ArenaOwner", dependencies: ["SampleArena", "SessionEngine", "CLinuxSockets"],
+            path: "Tests/ArenaOwner", swiftSettings: settings),
         .target(
             name: "SampleArena", dependencies: ["BatonCore", "SessionEngine", "TLSRecords"], path: "Tests/SampleArena",
             swiftSettings: settings),
         .testTarget(
             name: "SessionEngineTests",
-            dependencies: ["BatonCore", "SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner", "SampleArena"],
+            dependencies: [
+                "BatonCore", "BatonConfiguration", "SessionEngine", "TLSRecords", "CLinuxSockets", "ArenaOwner",
+                "SampleArena",
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "HandoffPeer", dependencies: ["Handoff"], path: "Tests/HandoffPeer", swiftSettings: settings),

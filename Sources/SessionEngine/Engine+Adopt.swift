@@ -119,7 +119,7 @@ extension Engine {
             guard slots[slot.pointee.session] == nil else { throw .impossible }
             place(
                 try Session(adopting: index, client: client, upstream: upstream, in: arena, used: &backlog.used))
-            if sessions[index].kind == .echo {
+            if !sessions[index].kind.hasUpstream {
                 // One more of its socket.
                 Leg.watch(upstream, .upstream, at: index, for: 0, EPOLL_CTL_DEL, in: epoll)
                 close(upstream)

@@ -55,7 +55,7 @@ extension Engine {
         Step.pass()
         slot.pointee.activity = Engine.now &- min(Engine.now, session.idleTime)
         do throws(BeginError) {
-            place(try Session(beginning: index, &session, in: arena, pool: &pool))
+            place(try Session(beginning: index, &session, in: arena, pool: &pool, limits, respond))
         } catch {
             free(index)
             parcel.restore(session)
@@ -176,7 +176,7 @@ extension Engine {
         for number in numbers { if let index = find(number) { cutOff(index, .closed) } }
     }
 
-    /// Ends all sessions: echoes in order, behind what they send back, and relays by a reset of both sides.
+    /// Ends all sessions: echoes and pages in order, behind what they have to send, and relays by a reset of both sides.
     package mutating func closeAll() {
         takeOverAll()
         for index in Array(slots.values) { finish(Int(index), .closed) }

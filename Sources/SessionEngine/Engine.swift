@@ -12,6 +12,7 @@ package struct Engine: ~Copyable {
     let epoll: CInt
     private let wake: CInt?
     let keep: ([SessionSockets]) -> Void
+    let respond: PageResponder
     var pool: ExtentPool
     /// By slot; there is one where `isTaken` says so.
     let sessions: UnsafeMutablePointer<Session>
@@ -67,11 +68,13 @@ package struct Engine: ~Copyable {
     ///   - portion: how many sessions are taken over at once, beside those that something has happened to.
     ///   - sockets: gives the sockets of a live slot, which are the engine's from then on.
     ///   - keep: is called with the sockets of sessions that are about to live.
+    ///   - respond: answers what pages are asked.
     package init(
         taking arena: consuming Arena, as owner: UInt64, after former: FormerEnd = .relinquished,
         limits: SessionLimits = SessionLimits(), wakeable wake: CInt? = nil, portion: Int = .max,
         sockets: (SlotName) -> (client: CInt, upstream: CInt)? = { _ in nil },
-        keep: @escaping ([SessionSockets]) -> Void = { _ in }
+        keep: @escaping ([SessionSockets]) -> Void = { _ in },
+        respond: @escaping PageResponder = { _ in [] }
     ) throws(ArenaError) {
         var preparation = try ArenaPreparation(arena, wakeable: wake)
         if preparation.owner == former.owner {
@@ -83,14 +86,16 @@ package struct Engine: ~Copyable {
             }
         }
         try self.init(
-            taking: preparation, as: owner, after: former, limits: limits, portion: portion, keep: keep)
+            taking: preparation, as: owner, after: former, limits: limits, portion: portion, keep: keep,
+            respond: respond)
     }
 
     /// As above, of an arena that has been prepared. Its sockets are closed if another has it.
     package init(
         taking preparation: consuming ArenaPreparation, as owner: UInt64, after former: FormerEnd = .relinquished,
         limits: SessionLimits = SessionLimits(), portion: Int = .max,
-        keep: @escaping ([SessionSockets]) -> Void = { _ in }
+        keep: @escaping ([SessionSockets]) -> Void = { _ in },
+        respond: @escaping PageResponder = { _ in [] }
     ) throws(ArenaError) {
         guard preparation.arena.pass(from: former.owner, to: owner) else {
             let other = preparation.owner
@@ -105,6 +110,7 @@ package struct Engine: ~Copyable {
         self.limits = limits
         self.portion = portion
         self.keep = keep
+        self.respond = respond
         sessions = .allocate(capacity: arena.slotCount)
         taken = Array(repeating: false, count: arena.slotCount)
         working = .allocate(capacity: 1)
@@ -230,7 +236,7 @@ package struct Engine: ~Copyable {
             record: SessionRecord(slot, working: working), plaintext: plaintext, now: now, limits: limits)
         let before = sessions[index].passed
         if sessions[index].isResting { sweepSoon() }
-        let isOver = sessions[index].work(turn, readable: readable, arena: arena, pool: &pool)
+        let isOver = sessions[index].work(turn, readable: readable, arena: arena, pool: &pool, respond)
         let wasRefused = pool.takeRefusal()
         if sessions[index].passed != before { slot.pointee.activity = now }
         if isOver {
@@ -272,16 +278,17 @@ package struct Engine: ~Copyable {
         end(index)
     }
 
-    /// Ends a session by a decision of this side's: an echo in order, behind what it sends back, if there is room to say so.
+    /// Ends a session by a decision of this side's: one of one leg in order, behind what is there to be sent, if there is room to
+    /// say so.
     /// Neither side of a relay has ended, so both are reset.
     mutating func finish(_ index: Int, _ outcome: SessionOutcome) {
-        guard sessions[index].kind == .echo else { return cutOff(index, outcome) }
+        guard !sessions[index].kind.hasUpstream else { return cutOff(index, outcome) }
         // Its last bytes may still be on their way.
         if sessions[index].outcome == outcome { return }
         let turn = Turn(
             record: SessionRecord(arena.slot(index), working: working), plaintext: plaintext, now: Engine.now,
             limits: limits)
-        guard sessions[index].finishEcho(turn, arena: arena, pool: &pool) else { return cutOff(index, outcome) }
+        guard sessions[index].finishAlone(turn, arena: arena, pool: &pool) else { return cutOff(index, outcome) }
         sessions[index].blame(outcome)
         sessions[index].resume()
         self.turn(index, readable: nil)

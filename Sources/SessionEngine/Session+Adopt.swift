@@ -26,16 +26,17 @@ extension Session {
             guard Session.arePossible(flags.0, flags.1), Session.arePossible(flags.1, flags.0) else {
                 throw .impossible
             }
-        case .echo:
-            guard Session.arePossibleOfEcho(flags.0), facts.of(.upstream).isEmpty,
+        case .echo, .page:
+            guard Session.arePossibleAlone(flags.0), facts.of(.upstream).isEmpty,
                 Session.isAbsent(.upstream, slot, state)
             else { throw .impossible }
+            guard kind == .echo || RequestScanner(in: state) != nil else { throw .impossible }
         }
         var extents: [UInt32] = []
         if state.pointee.lasting_extent != ARENA_NO_EXTENT { extents.append(state.pointee.lasting_extent) }
         let clientStanding = try LegStanding(adopting: .client, client, slot, state, facts, arena, &extents)
         let upstreamLeg =
-            kind == .relay
+            kind.hasUpstream
             ? Leg(
                 .upstream, descriptor: upstream,
                 try LegStanding(adopting: .upstream, upstream, slot, state, facts, arena, &extents))
@@ -54,7 +55,8 @@ extension Session {
         findUnixLegs(slot)
         for leg in LegIndex.both {
             let (flags, side) = leg == .client ? (flags.0, SessionSide.client) : (flags.1, .upstream)
-            if flags & ARENA_LEG_FAILED != 0 { blame(.protocolError(side, nil)) }
+            // A page is so most of the time because it has given its last answer.
+            if flags & ARENA_LEG_FAILED != 0 { blame(kind == .page ? .inOrder : .protocolError(side, nil)) }
             if flags & ARENA_LEG_BROKEN != 0 { blame(.reset(side)) }
         }
         if (flags.0 | flags.1) & ARENA_LEG_RESETTING != 0 { blame(.protocolError(.client, nil)) }

@@ -41,6 +41,13 @@ struct SessionNeeds {
                 .client, isInputClosed: session.client.isAtInputEnd, isPassedOn: session.client.isEnding)
             try add(
                 .client, session.client, unread: session.client.unreadCount, ends: session.client.isAtInputEnd)
+        case .page:
+            // Its own end may have come first, with its last answer.
+            let unread = session.unansweredCount
+            guard unread <= Int(ARENA_EXTENT_SIZE), unread == 0 || session.mostFirstAnswers > 0 else { throw .tooMuch }
+            try add(
+                .client, session.client, unread: 0,
+                ends: unread > 0 || session.client.isAtInputEnd || session.client.isEnding)
         }
         guard session.note.count <= SessionAtRest.longestNote else { throw .tooMuch }
         let lasting = SessionFacts.count(
@@ -75,7 +82,8 @@ extension Session {
     /// Writes a session into a slot that is unsettled until the caller says that it lives. Extents are taken from `pool`,
     /// which has enough, and named in the slot's state, also where there is an error; `session` is whole then.
     init(
-        beginning index: Int, _ session: inout SessionAtRest, in arena: borrowing Arena, pool: inout ExtentPool
+        beginning index: Int, _ session: inout SessionAtRest, in arena: borrowing Arena, pool: inout ExtentPool,
+        _ limits: SessionLimits, _ respond: PageResponder
     ) throws(BeginError) {
         let slot = arena.slot(index)
         slot.pointee.generation &+= 1
@@ -92,8 +100,13 @@ extension Session {
             place.pointee.fragment_extent = ARENA_NO_EXTENT
         }
         let clientStream = try StreamStart(session.client)
-        guard session.kind == .relay else {
+        switch session.kind {
+        case .relay: break
+        case .echo:
             self.init(beginningEcho: index, slot, &session, clientStream, in: arena, pool: &pool)
+            return
+        case .page:
+            self.init(beginningPage: index, slot, &session, clientStream, in: arena, pool: &pool, limits, respond)
             return
         }
         let upstreamStream = try StreamStart(session.upstream)
@@ -150,6 +163,66 @@ extension Session {
             slot: index, number: session.number, kind: .echo, client: client, upstream: Leg(absent: .upstream),
             moveEvery: session.moveEvery)
         findUnixLegs(slot)
+    }
+
+    private init(
+        beginningPage index: Int, _ slot: UnsafeMutablePointer<arena_slot>, _ session: inout SessionAtRest,
+        _ stream: StreamStart, in arena: borrowing Arena, pool: inout ExtentPool, _ limits: SessionLimits,
+        _ respond: PageResponder
+    ) {
+        SessionFacts.write(
+            slot, client: session.client.lastingFacts(), upstream: nil, note: session.note, arena, &pool)
+        (slot.pointee.read_base.0, slot.pointee.write_base.0) = (stream.readBase, stream.writeBase)
+        if stream.isUnix { UnixStream.mark(slot, .client) }
+        let state = arena_state_at(slot, 0)
+        let (socket, hasEnded) = (session.client.descriptor, session.client.isAtInputEnd)
+        var scanner = session.scanner
+        let most = session.mostFirstAnswers
+        let unanswered = session.takeUnanswered()
+        var isLast = session.client.isEnding && !hasEnded
+        var client = Leg(.client, descriptor: socket, LegStanding(&session.client, stream, slot, .client, arena, &pool))
+        if !unanswered.isEmpty { client.messages = 1 }
+        let answers = unanswered.withUnsafeBytes {
+            PageAnswers(
+                to: $0, &scanner, most: most, usesAll: true, limits: limits, note: session.note, handovers: 0, respond)
+        }
+        isLast = isLast || answers.isLast
+        do throws(TLSError) {
+            var said = ByteQueue()
+            answers.bytes.withUnsafeBytes { said.append($0) }
+            try client.say(said, end: hasEnded || isLast, slot, arena, &pool)
+            if answers.hasFailed { state.pointee.legs.0.flags |= ARENA_LEG_RESETTING }
+        } catch {
+            state.pointee.legs.0.flags |= ARENA_LEG_RESETTING
+        }
+        if isLast, !hasEnded, state.pointee.legs.0.flags & ARENA_LEG_RESETTING == 0 {
+            state.pointee.legs.0.flags |= ARENA_LEG_FAILED | ARENA_LEG_READ_CLOSED
+            client.waitsForPeer = true
+            client.cause = .inOrder
+        } else if !isLast {
+            scanner.store(in: state)
+        }
+        self.init(
+            slot: index, number: session.number, kind: .page, client: client, upstream: Leg(absent: .upstream),
+            moveEvery: session.moveEvery)
+        findUnixLegs(slot)
+    }
+}
+
+extension SessionAtRest {
+    /// Plaintext of a page that has not been answered, and will be.
+    fileprivate var unansweredCount: Int { client.isEnding ? 0 : early.count + client.unreadCount }
+
+    fileprivate mutating func takeUnanswered() -> [UInt8] {
+        let unread = client.takeUnread()
+        guard !client.isEnding else { return [] }
+        return early + unread.withBytes { Array($0) }
+    }
+
+    /// How many of the answers to that there is room for behind what waits, in records however short.
+    fileprivate var mostFirstAnswers: Int {
+        let room = Int(ARENA_EXTENT_SIZE) - Connection.controlRoom - client.outgoingCount - 64
+        return min(PageQuestion.mostAnswers, max(0, room / (2 * PageQuestion.longestAnswer + 128)))
     }
 }
 

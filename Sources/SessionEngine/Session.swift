@@ -42,11 +42,11 @@ struct Session: ~Copyable {
     var isOver: Bool { client.isDone && upstream.isDone }
 
     /// Whether a leg's connection is reset.
-    private var hasReset: Bool { client.isReset || kind == .relay && upstream.isReset }
+    private var hasReset: Bool { client.isReset || kind.hasUpstream && upstream.isReset }
 
     /// Has epoll(7) report what the session can go on with.
     mutating func watch(_ turn: borrowing Turn, in epoll: CInt) {
-        if kind == .echo { return watchEcho(turn, in: epoll) }
+        guard kind.hasUpstream else { return watchAlone(turn, in: epoll) }
         client.watch(for: turn.interest(client, other: upstream, isStarved: isStarved), at: slot, in: epoll)
         upstream.watch(for: turn.interest(upstream, other: client, isStarved: isStarved), at: slot, in: epoll)
     }
@@ -60,12 +60,12 @@ struct Session: ~Copyable {
     /// Resets all sockets.
     mutating func reset() {
         client.reset()
-        if kind == .relay { upstream.reset() }
+        if kind.hasUpstream { upstream.reset() }
     }
 
     /// The session's sockets, of which there are two to whoever keeps them: the one of a session of one leg is both.
     var sockets: SessionSockets.Pair {
-        (client.descriptor, kind == .relay ? upstream.descriptor : client.descriptor)
+        (client.descriptor, kind.hasUpstream ? upstream.descriptor : client.descriptor)
     }
 
     /// Notes why the session ends, if nothing else has been noted.
@@ -77,14 +77,17 @@ struct Session: ~Copyable {
     ///
     /// - Returns: whether the session is over.
     mutating func work(
-        _ turn: borrowing Turn, readable: LegIndex?, arena: borrowing Arena, pool: inout ExtentPool
+        _ turn: borrowing Turn, readable: LegIndex?, arena: borrowing Arena, pool: inout ExtentPool,
+        _ respond: PageResponder
     ) -> Bool {
         guard wake(turn.record.slot, arena) else {
             reset()
             blame(.protocolError(.client, nil))
             return true
         }
-        if kind == .echo { return workEcho(turn, isReadable: readable != nil, arena: arena, pool: &pool) }
+        guard kind.hasUpstream else {
+            return workAlone(turn, isReadable: readable != nil, arena: arena, pool: &pool, respond)
+        }
         for leg in LegIndex.both where turn.isFoundBroken(leg == .client ? client.isReset : upstream.isReset, leg) {
             if leg == .client { turn.breakOff(&client) } else { turn.breakOff(&upstream) }
         }
@@ -197,11 +200,16 @@ struct Session: ~Copyable {
         _ record: borrowing SessionRecord, note: [UInt8], idleTime: UInt64, arena: borrowing Arena
     ) -> SessionAtRest {
         var atRest =
-            kind == .echo
-            ? SessionAtRest(number: number, echoTo: client.depart(record, arena), note: note)
-            : SessionAtRest(
-                number: number, client: client.depart(record, arena), upstream: upstream.depart(record, arena),
-                note: note)
+            switch kind {
+            case .relay:
+                SessionAtRest(
+                    number: number, client: client.depart(record, arena), upstream: upstream.depart(record, arena),
+                    note: note)
+            case .echo: SessionAtRest(number: number, echoTo: client.depart(record, arena), note: note)
+            case .page:
+                SessionAtRest(
+                    number: number, pageTo: client.depart(record, arena), scanner: record.scanner, note: note)
+            }
         atRest.idleLimit = record.slot.pointee.idle_limit
         atRest.moveEvery = record.slot.pointee.move_every
         atRest.idleTime = idleTime

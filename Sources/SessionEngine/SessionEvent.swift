@@ -31,7 +31,7 @@ package enum SessionSide: Sendable, Equatable {
 
 /// Why a session is over.
 package enum SessionOutcome: Sendable, Equatable {
-    /// Both sides have ended in order and have been told so.
+    /// Both sides have ended in order and have been told so, or a page has given its last answer.
     case inOrder
     /// A side was reset, or its TLS ended without close_notify (RFC 8446 section 6.1).
     case reset(SessionSide)
@@ -160,11 +160,20 @@ package struct SessionLimits: Sendable, Equatable {
     package var closeTimeout: UInt64
     /// Milliseconds after which an owner that still lives has shown that a session at which others died is not to blame.
     package var blameTime: UInt64
+    /// The most bytes of a page's request head.
+    package var headSize: Int
+    /// Each answer of a page is its last, and who waits for none is told the end.
+    package var isEnding: Bool
 
-    package init(bufferSize: Int = 65_536, closeTimeout: UInt64 = 10_000, blameTime: UInt64 = 60_000) {
+    package init(
+        bufferSize: Int = 65_536, closeTimeout: UInt64 = 10_000, blameTime: UInt64 = 60_000, headSize: Int = 16_384,
+        isEnding: Bool = false
+    ) {
         self.bufferSize = bufferSize
         self.closeTimeout = closeTimeout
         self.blameTime = blameTime
+        self.headSize = headSize
+        self.isEnding = isEnding
     }
 }
 

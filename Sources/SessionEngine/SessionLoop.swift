@@ -16,15 +16,19 @@ package final class SessionLoop: Sendable {
         package var keep: @Sendable ([SessionSockets]) -> Void
         /// Slots are free: duplicates of their sockets can be closed.
         package var released: @Sendable ([SlotName]) -> Void
+        /// Answers what pages are asked.
+        package var respond: PageResponder
 
         package init(
             events: @escaping @Sendable ([SessionEvent]) -> Void,
             keep: @escaping @Sendable ([SessionSockets]) -> Void = { _ in },
-            released: @escaping @Sendable ([SlotName]) -> Void = { _ in }
+            released: @escaping @Sendable ([SlotName]) -> Void = { _ in },
+            respond: @escaping PageResponder = { _ in [] }
         ) {
             self.events = events
             self.keep = keep
             self.released = released
+            self.respond = respond
         }
     }
 
@@ -164,7 +168,7 @@ package final class SessionLoop: Sendable {
     /// Resets both sides of sessions at once. Those that there are not are passed over.
     package func reset(_ numbers: [UInt64]) { submit { engine in engine.reset(numbers) } }
 
-    /// Ends all sessions: echoes in order, behind what they send back, and relays by a reset of both sides.
+    /// Ends all sessions: echoes and pages in order, behind what they have to send, and relays by a reset of both sides.
     package func closeAll() { submit { engine in engine.closeAll() } }
 
     /// Resets both sides of all sessions at once.
@@ -362,7 +366,7 @@ package final class SessionLoop: Sendable {
         let former = FormerEnd(kind, owner: preparation.owner)
         var engine = try Engine(
             taking: preparation, as: start.owner, after: former, limits: start.limits, portion: Self.portion,
-            keep: callbacks.keep)
+            keep: callbacks.keep, respond: callbacks.respond)
         callbacks.events([.started])
         tell(&engine)
         while true {

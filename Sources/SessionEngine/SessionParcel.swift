@@ -34,6 +34,11 @@ package enum SessionKind: UInt32, Sendable {
     case relay = 1
     /// What comes goes back. There is the client's leg alone.
     case echo = 2
+    /// What comes are HTTP requests, which are answered. There is the client's leg alone.
+    case page = 3
+
+    /// Whether there is a second leg.
+    var hasUpstream: Bool { self == .relay }
 }
 
 /// A session at rest: everything an engine needs to go on with it, and what it gives back.
@@ -55,6 +60,11 @@ package struct SessionAtRest: ~Copyable, Sendable {
     /// After as many records of application data, or reads of a plain leg, from the client, `SessionEvent.due` is told; 0: never.
     package var moveEvery: UInt32 = 0
 
+    /// Of a page: where its next request has come to.
+    package let scanner: RequestScanner
+    /// Of a page with TLS: plaintext that a former owner has read and not answered.
+    package var early: [UInt8] = []
+
     package static let longestNote = 32_768
 
     package init(
@@ -62,6 +72,7 @@ package struct SessionAtRest: ~Copyable, Sendable {
     ) {
         self.number = number
         kind = .relay
+        scanner = RequestScanner()
         self.client = client
         self.upstream = upstream
         self.note = note
@@ -71,8 +82,22 @@ package struct SessionAtRest: ~Copyable, Sendable {
     package init(number: UInt64, echoTo client: consuming SessionLeg, note: [UInt8] = []) {
         self.number = number
         kind = .echo
+        scanner = RequestScanner()
         self.client = client
         upstream = SessionLeg(descriptor: -1)
+        self.note = note
+    }
+
+    /// A session that answers what `client` asks.
+    package init(
+        number: UInt64, pageTo client: consuming SessionLeg, scanner: RequestScanner = RequestScanner(),
+        note: [UInt8] = []
+    ) {
+        self.number = number
+        kind = .page
+        self.client = client
+        upstream = SessionLeg(descriptor: -1)
+        self.scanner = scanner
         self.note = note
     }
 }

@@ -25,6 +25,12 @@ struct SessionRecord {
     /// The working state.
     var state: UnsafeMutablePointer<arena_state> { working }
 
+    /// Where a page's next request has come to. Who has taken the session over has found that it is one.
+    var scanner: RequestScanner {
+        get { RequestScanner(in: working) ?? RequestScanner() }
+        nonmutating set { newValue.store(in: working) }
+    }
+
     /// Bytes for a leg's peer that it is not known to have.
     func waiting(_ leg: borrowing Leg) -> Int {
         guard !leg.isReset else { return 0 }
@@ -66,4 +72,16 @@ enum LegIndex: UInt32 {
     case upstream = 1
 
     static let both = [LegIndex.client, .upstream]
+}
+
+extension RequestScanner {
+    /// Reads what a state has of it; `nil` if that is no scanner's.
+    init?(in state: UnsafeMutablePointer<arena_state>) {
+        self.init(withUnsafeBytes(of: &state.pointee.scanner) { Array($0) })
+    }
+
+    func store(in state: UnsafeMutablePointer<arena_state>) {
+        let bytes = encoded
+        withUnsafeMutableBytes(of: &state.pointee.scanner) { $0.copyBytes(from: bytes) }
+    }
 }

@@ -11,10 +11,20 @@ extension Turn {
         do throws(TLSError) {
             guard try echoInput(&leg, arena, &pool) else { return }
         } catch {
-            // Nothing more can be said (RFC 5246 section 6.1): it must not look whole.
-            leg.cause = .protocolError(leg.side, error)
-            return resetBehindOutput([leg.index])
+            return giveUp(&leg, error)
         }
+        endBehindInput(&leg, arena, &pool)
+    }
+
+    /// Nothing more can be said (RFC 5246 section 6.1): it must not look whole.
+    func giveUp(_ leg: inout Leg, _ error: TLSError) {
+        leg.cause = .protocolError(leg.side, error)
+        resetBehindOutput([leg.index])
+    }
+
+    /// Ends the leg when its peer has ended, behind what has been made of its input, which is all.
+    func endBehindInput(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
+        let place = record.leg(leg.index)
         guard leg.hasEnded, place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf | ARENA_LEG_BROKEN) == 0 else {
             return
         }
@@ -51,13 +61,8 @@ extension Turn {
     ) throws(TLSError) -> Bool {
         let place = record.leg(leg.index)
         while place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf | ARENA_LEG_BROKEN) == 0 {
-            let waiting = Int(leg.received - place.pointee.consumed)
-            guard waiting > 0 else { break }
+            guard let input = input(of: leg, arena) else { break }
             guard !isFull(leg) else { return false }
-            let input = UnsafeRawBufferPointer(
-                start: arena.extent(place.pointee.input_extent)
-                    + Int(place.pointee.consumed - place.pointee.input_base),
-                count: waiting)
             let outcome =
                 leg.isPlain
                 ? try echoPlain(input, &leg, arena, &pool)
@@ -69,6 +74,17 @@ extension Turn {
             }
         }
         return true
+    }
+
+    /// What has come of a leg and has not been used; `nil`: nothing.
+    func input(of leg: borrowing Leg, _ arena: borrowing Arena) -> UnsafeRawBufferPointer? {
+        let place = record.leg(leg.index)
+        let waiting = Int(leg.received - place.pointee.consumed)
+        guard waiting > 0 else { return nil }
+        return UnsafeRawBufferPointer(
+            start: arena.extent(place.pointee.input_extent)
+                + Int(place.pointee.consumed - place.pointee.input_base),
+            count: waiting)
     }
 
     private func echoPlain(
@@ -100,27 +116,36 @@ extension Turn {
             fail(&leg, resetting: nil, error, arena, &pool)
             return .needsInput
         }
-        var used = length
-        var replaced = ARENA_NO_EXTENT
-        switch part {
-        case .data(let count):
-            let content = UnsafeRawBufferPointer(start: plaintext.baseAddress!, count: count)
-            Step.take(content)
-            let produced = try leg.putAll(content, at: output)
-            leg.messages += 1
-            record.leg(leg.index).pointee.produced += UInt64(produced)
-        case .closeNotify:
-            // What follows a close_notify is dropped (RFC 8446 section 6.1).
-            used = input.count
-            end(&leg, arena, &pool)
-            replaced = storeFragments(leg, arena, &pool)
-        case .message:
-            answer(&leg, arena, &pool)
-            replaced = storeFragments(leg, arena, &pool)
+        guard case .data(let count) = part else {
+            publish(part, using: length, of: input.count, &leg, arena, &pool)
+            return .moved
         }
+        let content = UnsafeRawBufferPointer(start: plaintext.baseAddress!, count: count)
+        Step.take(content)
+        let produced = try leg.putAll(content, at: output)
+        leg.messages += 1
+        record.leg(leg.index).pointee.produced += UInt64(produced)
         note(leg)
-        publish(using: used, of: input.count, from: leg.index, arena, &pool)
-        pool.giveBack(replaced, to: arena)
+        publish(using: length, of: input.count, from: leg.index, arena, &pool)
         return .moved
+    }
+
+    /// Publishes what a record without content has brought about.
+    func publish(
+        _ part: Connection.OpenedPart, using length: Int, of waiting: Int, _ leg: inout Leg, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool
+    ) {
+        var used = length
+        if case .closeNotify = part {
+            // What follows a close_notify is dropped (RFC 8446 section 6.1).
+            used = waiting
+            end(&leg, arena, &pool)
+        } else {
+            answer(&leg, arena, &pool)
+        }
+        let replaced = storeFragments(leg, arena, &pool)
+        note(leg)
+        publish(using: used, of: waiting, from: leg.index, arena, &pool)
+        pool.giveBack(replaced, to: arena)
     }
 }

@@ -22,7 +22,7 @@ struct Turn: ~Copyable {
     private let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
     private static let extentSize = UInt64(ARENA_EXTENT_SIZE)
     /// More than any suite adds to a record and the KeyUpdate before it.
-    private static let overhead = 64
+    static let overhead = 64
 
     /// What is read and discarded of a peer that has got its alert.
     private static let mostDiscarded = 1 << 20

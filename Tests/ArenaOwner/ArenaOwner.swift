@@ -1,5 +1,6 @@
 import CLinuxSockets
 import Glibc
+import SampleArena
 import SessionEngine
 
 /// A worker as the tests need it: it gets an arena and the sockets of its sessions over descriptor 3, works until no session
@@ -23,8 +24,8 @@ struct ArenaOwner {
         // What a death may interrupt begins with taking over, or with the action.
         if action == 0 || action == 6 { die(at: step) }
         var engine = try Engine(
-            taking: Arena(mapping: memory), as: UInt64(getpid()), after: .killed(owner: former)
-        ) { sockets[$0.slot] }
+            taking: Arena(mapping: memory), as: UInt64(getpid()), after: .killed(owner: former),
+            sockets: { sockets[$0.slot] }, respond: SamplePage.respond)
         for lost in engine.lost { print("slot \(lost.slot) is lost: \(lost.reason)") }
         guard engine.lost.isEmpty else { exit(3) }
         guard action > 0 else { return engine.run() }

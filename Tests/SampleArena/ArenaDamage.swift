@@ -4,9 +4,12 @@ package import SessionEngine
 /// What a wild write may have left in the sample's memory.
 package struct ArenaDamage: Sendable {
     private var changes: [(offset: Int, bytes: [UInt8])] = []
+    /// What is damaged: the sample, or the one with a page.
+    private let image: ArenaImage
 
     /// Reads changes: for each a region (1 byte), an offset there (2), a length (1) and that many bytes, at most 64.
     package init(reading input: UnsafeRawBufferPointer) {
+        image = input.first ?? 0 < 128 ? SampleArena.image : SampleArena.pageImage
         var rest = input[...]
         while rest.count > 4, changes.count < 64 {
             let head = Array(rest.prefix(4))
@@ -19,6 +22,7 @@ package struct ArenaDamage: Sendable {
     /// A few changes at random, the same for the same seed.
     package init(seed: UInt64) {
         var random = DamageRandom(seed: seed)
+        image = seed % 3 == 0 ? SampleArena.pageImage : SampleArena.image
         for _ in 0...random.next(5) {
             // Slots with sessions most of all, and fields of four and eight bytes.
             let slots = SampleArena.Slot.all
@@ -34,7 +38,6 @@ package struct ArenaDamage: Sendable {
     }
 
     private mutating func add(region: Int, at offset: Int, _ bytes: [UInt8]) {
-        let image = SampleArena.image
         let (start, length) =
             switch region % 15 {
             case 0: (0, 160)
@@ -57,7 +60,7 @@ package struct ArenaDamage: Sendable {
     /// - Returns: what the first made of it, and why the second has lost sessions.
     package func strike(seed: UInt64) throws -> (outcome: Outcome, lostLater: [LostSession]) {
         let sockets = try SampleSockets()
-        let memory = try SampleArena.image.memory()
+        let memory = try image.memory()
         defer { close(memory) }
         for change in changes { pwrite(memory, change.bytes, change.bytes.count, off_t(change.offset)) }
         var random = DamageRandom(seed: seed)
@@ -66,15 +69,17 @@ package struct ArenaDamage: Sendable {
             owner == 0 ? .relinquished : random.next(2) == 0 ? .killed(owner: owner) : .fault(owner: owner)
         let outcome: Outcome
         do throws(ArenaError) {
-            var first = try Engine(taking: Arena(mapping: memory), as: 2, after: former) {
-                sockets.duplicates($0.slot)
-            }
+            var first = try Engine(
+                taking: Arena(mapping: memory), as: 2, after: former, sockets: { sockets.duplicates($0.slot) },
+                respond: SamplePage.respond)
             outcome = .adopted(first.sessionCount, lost: first.lost.count)
             Self.work(on: &first, sockets, &random)
         } catch {
             return (.refused(error), [])
         }
-        var second = try Engine(taking: Arena(mapping: memory), as: 3) { sockets.duplicates($0.slot) }
+        var second = try Engine(
+            taking: Arena(mapping: memory), as: 3, sockets: { sockets.duplicates($0.slot) },
+            respond: SamplePage.respond)
         let lost = second.lost
         Self.work(on: &second, sockets, &random)
         for parcel in second.extract(upTo: .max) { parcel.take()?.closeSockets() }

@@ -46,6 +46,13 @@ package enum SampleArena {
 
     package static let image = makeImage(version: 2)
 
+    /// The same, but for slot 3, which is a page: it has used "GET / HTTP/1.1", CR, LF and "x".
+    package static let pageImage = {
+        var image = SampleArena.image
+        image.storePage()
+        return image
+    }()
+
     package static func makeImage(version: UInt32) -> ArenaImage {
         var image = ArenaImage(version: version, slotCount: 6, extentCount: 8, owner: owner)
         // A send of 8 bytes of slot 4's client leg, from position 12 on, of which the kernel took 5.
@@ -143,6 +150,13 @@ extension ArenaImage {
         store(LegBytes(consumed: 0, produced: 20, flags: 0), slot: slot, state: 1, 1)
         store(noteOffset: 4, count: 0, extent: ArenaImage.none, slot: slot, state: 1)
         store([UInt8](repeating: 0x20, count: 20) + SampleArena.unread, inExtent: 3)
+    }
+
+    fileprivate mutating func storePage() {
+        let slot = SampleArena.Slot.plain
+        store(UInt32(3), at: ArenaImage.slot(slot) + 64)
+        store(LegBytes(consumed: 0, produced: 0, flags: 0), slot: slot, state: 1, 1)
+        store([10, 0, 0, 1, 0, 0, 0, 17], at: ArenaImage.leg(slot: slot, state: 1, 2) + 12)
     }
 
     fileprivate mutating func storeNote() {

@@ -1,4 +1,5 @@
 import Glibc
+import SampleArena
 import SessionEngine
 import TLSRecords
 
@@ -16,30 +17,35 @@ final class Crowd {
     /// - Parameters:
     ///   - kinds: for each relay, the suites of its client's and its upstream's leg; `nil`: plain.
     ///   - echoes: for each echo, which are behind the relays, that of its leg.
+    ///   - pages: the same for pages, which are behind the echoes.
     ///   - total: bytes in each direction of a session; `nil`: as many as it comes to until the last death.
     ///   - extentCount: `nil`: as many as the sessions may want at once.
     ///   - unix: the legs of each session that are on Unix sockets.
     init(
         _ kinds: [(client: CipherSuite?, upstream: CipherSuite?)], echoes: [CipherSuite?] = [],
+        pages: [CipherSuite?] = [],
         total: (_ session: Int) -> UInt64? = { _ in nil },
         extentCount: Int? = nil, unix: (_ session: Int) -> UnixLegs = { _ in [] }
     ) throws {
-        let count = kinds.count + echoes.count
+        let count = kinds.count + echoes.count + pages.count
         memory = try Arena.make(slotCount: count, extentCount: extentCount ?? 8 * count)
-        var engine = try Engine(taking: Arena(mapping: memory), as: 1)
+        var engine = try Engine(taking: Arena(mapping: memory), as: 1, respond: SamplePage.respond)
         var ends: [StreamEnd.Box] = []
         var senders: [Int] = []
         var sockets: [(slot: Int, client: CInt, upstream: CInt)] = []
         for number in 0..<count {
             let (seed, bytes) = (UInt64(2 * number + 1), total(number) ?? .max)
+            let isUnix = unix(number).contains(.client)
             let session =
-                number < kinds.count
-                ? try TestSession(
-                    client: kinds[number].client, upstream: kinds[number].upstream, seed: seed, total: bytes,
-                    unix: unix(number))
-                : try TestSession(
-                    echo: echoes[number - kinds.count], seed: seed, total: bytes,
-                    isUnix: unix(number).contains(.client))
+                switch number - kinds.count {
+                case ..<0:
+                    try TestSession(
+                        client: kinds[number].client, upstream: kinds[number].upstream, seed: seed, total: bytes,
+                        unix: unix(number))
+                case let echo where echo < echoes.count:
+                    try TestSession(echo: echoes[echo], seed: seed, total: bytes, isUnix: isUnix)
+                case let other: try TestSession(page: pages[other - echoes.count], total: bytes, isUnix: isUnix)
+                }
             let slot = try session.begin(in: &engine, number: UInt64(number))
             sockets.append((slot, session.client, session.upstream))
             senders += session.ends.indices.reversed().map { ends.count + $0 }
@@ -131,8 +137,8 @@ final class Crowd {
         ends.indices.compactMap { number in
             let peer = ends[senders[number]]
             guard ends[number].end.fault == nil else { return "end \(number): \(ends[number].end.fault!)" }
-            guard ends[number].end.hasEnded, ends[number].end.received == peer.end.sent else {
-                return "end \(number) received \(ends[number].end.received) of \(peer.end.sent)"
+            guard ends[number].end.hasEnded, ends[number].end.received == peer.end.due else {
+                return "end \(number) received \(ends[number].end.received) of \(peer.end.due)"
             }
             return nil
         }

@@ -51,8 +51,11 @@ struct DamagedArenaTests {
         var lost = 0
         for round in 0..<600 {
             let kind = DamagedArenaTests.kinds[round % DamagedArenaTests.kinds.count]
-            let place = try Place(
-                client: kind.client, upstream: kind.upstream, total: .max, unix: UnixLegs(rawValue: round / 3 % 4))
+            let place =
+                round % 4 == 3
+                ? try Place(TestSession(page: kind.client, total: .max, isUnix: round % 8 == 7))
+                : try Place(
+                    client: kind.client, upstream: kind.upstream, total: .max, unix: UnixLegs(rawValue: round / 3 % 4))
             for _ in 0..<damage.next(6) {
                 StreamEnd.step(place.ends, milliseconds: 0)
                 place.step()

@@ -241,7 +241,7 @@ struct EchoTests {
         for (offset, byte) in [
             // The second leg's extents, count, flags, and the bit that it is on a Unix socket.
             (120 + 208 + 32, 0), (120 + 208 + 36, 0), (120 + 208 + 40, 0), (120 + 208 + 44, 1), (120 + 208 + 48, 2),
-            (104, 2), (64, 3),
+            (104, 2), (64, 4),
         ] as [(Int, UInt8)] {
             let place = try EchoTests.place(nil)
             place.session.peer.end.isSilent = true

@@ -58,6 +58,23 @@ struct GoldenArenaTests {
         #expect(count == 4)
     }
 
+    @Test("with a page is adopted, and the request is answered whose beginning has been used")
+    func page() throws {
+        let sockets = try SampleSockets()
+        let memory = try SampleArena.pageImage.memory()
+        defer { close(memory) }
+        var engine = try Engine(
+            taking: Arena(mapping: memory), as: 2, after: .killed(owner: SampleArena.owner),
+            sockets: { sockets.duplicates($0.slot) }, respond: SamplePage.respond)
+        let lost = engine.lost
+        #expect(lost == [])
+        let peer = sockets.clients[SampleArena.Slot.plain]!.peer
+        let rest = Array(": y\r\n\r\n".utf8)
+        #expect(send(peer, rest, rest.count, 0) == rest.count)
+        engine.step(waiting: 1_000)
+        #expect(String(decoding: Self.read(peer), as: UTF8.self).hasPrefix("get1 more "))
+    }
+
     @Test("of another version is refused, and says which", arguments: [1, 3] as [UInt32])
     func otherVersion(version: UInt32) throws {
         let memory = try SampleArena.makeImage(version: version).memory()

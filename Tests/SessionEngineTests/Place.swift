@@ -1,4 +1,5 @@
 import Glibc
+import SampleArena
 import SessionEngine
 import TLSRecords
 import Testing
@@ -19,7 +20,7 @@ final class Place {
     init(_ session: TestSession) throws {
         self.session = session
         memory = try Arena.make(slotCount: 4, extentCount: 16)
-        var engine = try Engine(taking: Arena(mapping: memory), as: 1)
+        var engine = try Engine(taking: Arena(mapping: memory), as: 1, respond: SamplePage.respond)
         slot = try session.begin(in: &engine)
         self.engine = consume engine
     }
@@ -59,10 +60,8 @@ final class Place {
         let (session, slot) = (session, slot)
         // One owner in two takes sessions over when something happens to them.
         engine = try Engine(
-            taking: Arena(mapping: memory), as: owners, after: former, portion: owners % 2 == 0 ? 1 : .max
-        ) {
-            $0.slot == slot ? session.duplicates : nil
-        }
+            taking: Arena(mapping: memory), as: owners, after: former, portion: owners % 2 == 0 ? 1 : .max,
+            sockets: { $0.slot == slot ? session.duplicates : nil }, respond: SamplePage.respond)
     }
 
     /// Another owner has the arena from here on, because `owner` was killed; 0: it has relinquished it.
@@ -70,8 +69,8 @@ final class Place {
         owners += 1
         let (session, slot) = (session, slot)
         engine = try Engine(
-            taking: Arena(mapping: memory), as: owners, after: owner == 0 ? .relinquished : .killed(owner: owner)
-        ) { $0.slot == slot ? session.duplicates : nil }
+            taking: Arena(mapping: memory), as: owners, after: owner == 0 ? .relinquished : .killed(owner: owner),
+            sockets: { $0.slot == slot ? session.duplicates : nil }, respond: SamplePage.respond)
     }
 
     /// Works on both sides until `isDone`, and a new owner takes over after every `life` steps.

@@ -1,4 +1,5 @@
 import Glibc
+import SampleArena
 import TLSRecords
 
 /// One end of a stream through a session: it sends bytes that their position determines, and checks what it receives.
@@ -29,16 +30,26 @@ struct StreamEnd: ~Copyable {
     /// The error that ended the connection.
     private(set) var error: TLSError?
 
-    init(descriptor: CInt, snapshot: consuming Snapshot?, seed: UInt64, peerSeed: UInt64, total: UInt64) {
+    /// What it sends are requests, and what it receives are their answers.
+    private let isOfPage: Bool
+
+    init(
+        descriptor: CInt, snapshot: consuming Snapshot?, seed: UInt64, peerSeed: UInt64, total: UInt64,
+        isOfPage: Bool = false
+    ) {
         self.descriptor = descriptor
         if let snapshot = snapshot.take() { connection = Connection(resuming: snapshot) }
         self.seed = seed
         self.peerSeed = peerSeed
         self.total = total
+        self.isOfPage = isOfPage
         random = seed &* 0x9E37_79B9_7F4A_7C15
     }
 
     deinit { close(descriptor) }
+
+    /// What its peer is to receive, all in all.
+    var due: UInt64 { isOfPage ? SamplePage.answered(sent) : sent }
 
     var isDone: Bool { isShut && hasEnded || fault != nil }
 
@@ -75,7 +86,8 @@ struct StreamEnd: ~Copyable {
         guard fault == nil, !isShut, !isSilent else { return }
         if waiting == 0, sent < total {
             let count = Int(min(total - sent, next() % 4 == 0 ? next() % 40_000 + 1 : next() % 300 + 1))
-            let bytes = Array(StreamEnd.bytes(seed, sent, count))
+            let bytes = Array(
+                isOfPage ? SamplePage.requests.from(sent, count) : StreamEnd.bytes(seed, sent, count))
             sent += UInt64(count)
             if connection != nil {
                 try! connection!.send(bytes.span.bytes)
@@ -155,7 +167,10 @@ struct StreamEnd: ~Copyable {
 
     private mutating func check(_ data: ArraySlice<UInt8>) {
         let isRight = data.withUnsafeBytes { data in
-            StreamEnd.bytes(peerSeed, received, data.count).withUnsafeBytes {
+            let expected =
+                isOfPage
+                ? SamplePage.answers.from(received, data.count) : StreamEnd.bytes(peerSeed, received, data.count)
+            return expected.withUnsafeBytes {
                 memcmp($0.baseAddress!, data.baseAddress!, data.count) == 0
             }
         }

@@ -7,10 +7,10 @@ import TLSRecords
 /// A session's sockets and the ends that the test has of them.
 struct TestSession {
     let kind: SessionKind
-    /// The session's own sockets, which the test keeps as the keeper does: that of an echo twice.
+    /// The session's own sockets, which the test keeps as the keeper does: that of one leg twice.
     let client: CInt
     let upstream: CInt
-    /// What is connected to them; for an echo both are the same.
+    /// What is connected to them; for a session of one leg both are the same.
     let peer: StreamEnd.Box
     let backend: StreamEnd.Box
     private let clientStart: Start
@@ -54,12 +54,30 @@ struct TestSession {
         upstreamStart = Start(nil)
     }
 
-    var ends: [StreamEnd.Box] { kind == .echo ? [peer] : [peer, backend] }
+    /// A session that answers what comes.
+    init(page suite: CipherSuite?, total: UInt64, isUnix: Bool = false) throws {
+        let (outer, inner) = isUnix ? try UnixPair.make() : try TCPPair.make()
+        var pair = TLSPair(suite)
+        kind = .page
+        (client, upstream) = (inner, dup(inner))
+        peer = .init(
+            StreamEnd(
+                descriptor: outer, snapshot: pair.client.take(), seed: 1, peerSeed: 1, total: total, isOfPage: true))
+        backend = peer
+        clientStart = Start(pair.server.take())
+        upstreamStart = Start(nil)
+    }
+
+    var ends: [StreamEnd.Box] { kind == .relay ? [peer, backend] : [peer] }
 
     /// - Returns: the slot.
     func begin(in engine: inout Engine, number: UInt64 = 1) throws -> Int {
         let client = SessionLeg(descriptor: dup(client), snapshot: clientStart.snapshot.take())
-        guard kind == .relay else { return try engine.begin(SessionAtRest(number: number, echoTo: client)) }
+        switch kind {
+        case .relay: break
+        case .echo: return try engine.begin(SessionAtRest(number: number, echoTo: client))
+        case .page: return try engine.begin(SessionAtRest(number: number, pageTo: client))
+        }
         return try engine.begin(
             SessionAtRest(
                 number: number, client: client,

@@ -38,6 +38,7 @@ enum {
 enum {
     ARENA_RELAY = 1,  // passes on what comes from either leg to the other
     ARENA_ECHO = 2,   // sends back what comes; it has the client's leg alone, and the other stays zero and without extents
+    ARENA_PAGE = 3,   // answers HTTP requests; it has the client's leg alone, too
 };
 
 // What is true of one leg.
@@ -47,7 +48,7 @@ static const uint32_t ARENA_LEG_WRITE_CLOSED = 1 << 2;  // our close_notify or f
 static const uint32_t ARENA_LEG_OWES_UPDATE = 1 << 3;   // the peer has asked for a KeyUpdate that is not in the output
 static const uint32_t ARENA_LEG_ENDING = 1 << 4;        // shutdown(SHUT_WR) follows the output
 static const uint32_t ARENA_LEG_FAILED = 1 << 5;        // the peer broke the protocol: it gets its alert, and the other RST;
-                                                        // or we end an echo before its peer does
+                                                        // or we end an echo or a page before its peer does
 static const uint32_t ARENA_LEG_BROKEN = 1 << 6;        // reset or cut off; what has come of it still goes to the other
 static const uint32_t ARENA_LEG_RESETTING = 1 << 7;     // RST follows the output, and nothing more is read
 static const uint32_t ARENA_LEG_FLAGS = (1 << 8) - 1;
@@ -83,7 +84,8 @@ struct arena_state {
     uint32_t lasting_extent;  // where facts and note are that do not fit into the slot
     uint32_t note_offset;     // from the first byte of the facts
     uint32_t note_count;
-    uint32_t reserved[3];
+    uint8_t scanner[8];  // of a page: what it knows of a request head whose end has not come; zeros at the start of one
+    uint32_t reserved;
 };
 
 struct arena_slot {
@@ -139,6 +141,7 @@ _Static_assert(offsetof(struct arena_leg, input_count) == 60, "arena_leg");
 _Static_assert(offsetof(struct arena_leg, reading) == 64 && offsetof(struct arena_leg, writing) == 136, "arena_leg");
 _Static_assert(sizeof(struct arena_state) == 440, "arena_state");
 _Static_assert(offsetof(struct arena_state, lasting_extent) == 416 && offsetof(struct arena_state, note_count) == 424, "arena_state");
+_Static_assert(offsetof(struct arena_state, scanner) == 428, "arena_state");
 _Static_assert(offsetof(struct arena_slot, generation) == 16 && offsetof(struct arena_slot, read_base) == 32, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, kind) == 64 && offsetof(struct arena_slot, states) == 120, "arena_slot");
 _Static_assert(offsetof(struct arena_slot, activity) == 72 && offsetof(struct arena_slot, idle_limit) == 80, "arena_slot");

@@ -1,13 +1,14 @@
 internal import CSessionArena
 internal import Glibc
 
-/// A session of one leg, whose input becomes its own output.
+/// A session of one leg: an echo, whose input becomes its own output, or a page, whose requests become answers.
 extension Session {
     /// Does what the socket is ready for, as far as it goes.
     ///
     /// - Returns: whether the session is over.
-    mutating func workEcho(
-        _ turn: borrowing Turn, isReadable: Bool, arena: borrowing Arena, pool: inout ExtentPool
+    mutating func workAlone(
+        _ turn: borrowing Turn, isReadable: Bool, arena: borrowing Arena, pool: inout ExtentPool,
+        _ respond: PageResponder
     ) -> Bool {
         if turn.isFoundBroken(client.isReset, .client) { turn.breakOff(&client) }
         if isReadable {
@@ -18,7 +19,11 @@ extension Session {
         var before: UInt64
         repeat {
             before = passed
-            turn.echo(&client, arena: arena, pool: &pool)
+            if kind == .page {
+                turn.answerRequests(&client, arena: arena, pool: &pool, respond)
+            } else {
+                turn.echo(&client, arena: arena, pool: &pool)
+            }
             turn.write(&client, arena: arena, pool: &pool)
         } while passed != before
         // Whatever a peer has said that takes no answer any more, there is nobody to tell.
@@ -29,21 +34,21 @@ extension Session {
     }
 
     /// Has epoll(7) report what the session can go on with.
-    mutating func watchEcho(_ turn: borrowing Turn, in epoll: CInt) {
+    mutating func watchAlone(_ turn: borrowing Turn, in epoll: CInt) {
         client.watch(for: turn.interest(client, other: client, isStarved: isStarved), at: slot, in: epoll)
     }
 
-    /// Has our end in order follow what is there to be sent back.
+    /// Has our end in order follow what is there to be sent.
     ///
     /// - Returns: whether the session can end so.
-    mutating func finishEcho(_ turn: borrowing Turn, arena: borrowing Arena, pool: inout ExtentPool) -> Bool {
+    mutating func finishAlone(_ turn: borrowing Turn, arena: borrowing Arena, pool: inout ExtentPool) -> Bool {
         wake(turn.record.slot, arena) && turn.finish(&client, arena, &pool)
     }
 
     // MARK: Adoption
 
     /// Whether these are such flags as are published together.
-    static func arePossibleOfEcho(_ flags: UInt32) -> Bool {
+    static func arePossibleAlone(_ flags: UInt32) -> Bool {
         let isTLS = flags & ARENA_LEG_TLS != 0
         let hasFailed = flags & ARENA_LEG_FAILED != 0
         let isEnding = flags & ARENA_LEG_ENDING != 0
