@@ -1,3 +1,4 @@
+internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
 internal import Handoff
@@ -5,14 +6,18 @@ internal import SessionEngine
 internal import TLSRecords
 
 /// A relay travels between processes as a parcel and lies in the engine as a session: the same two connections. Likewise an
-/// echo, with one.
+/// echo or a page, with one.
 extension SessionAtRest {
-    /// A session of a parcel: an echo with one connection, a relay with two.
+    /// A session of a parcel: an echo or a page, as its target says, with one connection, a relay with two.
     ///
     /// - Parameter state: the parcel's application state.
     /// - Returns: `nil` if the parcel lacks something, or what it says of a connection contradicts; its sockets are closed.
     init?(number: UInt64, _ parcel: consuming Parcel, _ state: SessionState, note: [UInt8]) {
         guard var second = state.upstream else {
+            if parcel.metadata.target == .hello {
+                self.init(number: number, pageOf: parcel, state, note: note)
+                return
+            }
             guard let client = SessionLeg(echoOf: parcel, state) else { return nil }
             self.init(number: number, echoTo: client, note: note)
             return
@@ -48,6 +53,21 @@ extension SessionAtRest {
         self.init(number: number, client: client, upstream: upstream, note: note)
     }
 
+    /// A page of a parcel.
+    private init?(number: UInt64, pageOf parcel: consuming Parcel, _ state: SessionState, note: [UInt8]) {
+        guard parcel.sockets.count == 1 else { return nil }
+        // Read by a former owner, and not answered.
+        let early = state.received + parcel.unread
+        let (received, unsent, annotations) = (parcel.received, parcel.unsent, parcel.metadata.annotations)
+        var client = SessionLeg(descriptor: parcel.sockets.takeAll()[0], snapshot: parcel.snapshot.take())
+        client.received = client.isPlain ? early + received : received
+        client.unsent = unsent
+        client.isOutputClosed = SessionLeg.isOutputClosed(annotations)
+        let isPlain = client.isPlain
+        self.init(number: number, pageTo: client, scanner: state.scanner, note: note)
+        if !isPlain { self.early = early }
+    }
+
     /// The parcel of this session.
     consuming func parcel(_ metadata: ParcelMetadata) -> Parcel {
         var parcel = Parcel(metadata: metadata)
@@ -55,6 +75,10 @@ extension SessionAtRest {
             var state = SessionState()
             state.upstream = UpstreamLeg(
                 received: upstream.received, unsent: upstream.unsent, annotations: upstream.annotations)
+            parcel.applicationState = state.encoded
+        } else if kind == .page {
+            var state = SessionState()
+            state.scanner = scanner
             parcel.applicationState = state.encoded
         }
         parcel.metadata.annotations.merge(client.annotations) { _, new in new }

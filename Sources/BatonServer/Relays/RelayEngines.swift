@@ -3,6 +3,7 @@ internal import BatonCore
 internal import Glibc
 internal import NIOCore
 internal import SessionEngine
+internal import Synchronization
 
 /// The engines of a worker. Each has one arena, which the keeper knows as an estate and both call by its number: the worker's
 /// own, and those that have come to it from another worker that has died or been replaced. Used on the worker's event loop
@@ -53,6 +54,7 @@ final class RelayEngines {
     private var ownCount: UInt32 = 0
     private var waiting: [() -> Void] = []
     private var limits = SessionLimits()
+    private let page = BuiltInPage()
     private var moveEvery: UInt32 = 0
     private var slotCount = 0
     private var extentCount = 0
@@ -66,13 +68,28 @@ final class RelayEngines {
         self.heard = heard
     }
 
-    func start(worker number: UInt32) { self.number = number }
+    func start(worker number: UInt32) {
+        self.number = number
+        page.worker.store(number, ordering: .relaxed)
+    }
 
     func use(_ configuration: Configuration) {
-        limits = SessionLimits(bufferSize: configuration.limits.bufferSize)
+        limits.bufferSize = configuration.limits.bufferSize
+        limits.headSize = configuration.limits.headerSize
         moveEvery = UInt32(clamping: configuration.moveEvery)
         slotCount = configuration.limits.relaySlots
         extentCount = configuration.limits.relayExtents
+        applyLimits()
+    }
+
+    /// Whether the built-in page answers each connection once more at the most.
+    func end(_ isEnding: Bool) {
+        guard limits.isEnding != isEnding else { return }
+        limits.isEnding = isEnding
+        applyLimits()
+    }
+
+    private func applyLimits() {
         for engine in engines.values { engine.setLimits(limits, moveEvery: moveEvery) }
     }
 
@@ -154,7 +171,8 @@ final class RelayEngines {
                             some.flatMap { [$0.client, $0.upstream] })
                     }
                 },
-                released: { Self.say(.release, $0, of: number) }))
+                released: { Self.say(.release, $0, of: number) },
+                respond: { [page] question in page.answer(question) }))
     }
 
     private static func sayYielded(_ number: UInt32, at moment: UInt64) {

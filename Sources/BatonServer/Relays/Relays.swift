@@ -9,7 +9,7 @@ internal import NIOCore
 internal import SessionEngine
 internal import TLSRecords
 
-/// The sessions of a worker of which all sides are connected: relays and echoes. The engine serves them on a thread of its own,
+/// The sessions of a worker of which all sides are connected: relays, echoes and the built-in page's. The engine serves them on a thread of its own,
 /// in memory that outlives the worker; here is what the worker counts and finds them by. Used on the worker's event loop only.
 final class Relays {
     /// What the worker hears of them, on its event loop.
@@ -142,7 +142,7 @@ final class Relays {
 
     // MARK: Coming
 
-    /// Makes a relay of a parcel with two connections, or an echo of one.
+    /// Makes a relay of a parcel with two connections, or of one what its target says.
     func begin(_ parcel: consuming Parcel, _ state: SessionState) {
         switch engines.home() {
         case .engine(let number, let engine): begin(parcel, state, in: number, engine)
@@ -256,7 +256,11 @@ final class Relays {
         return Taken(number: parcel.number, box: ParcelBox(session.parcel(metadata)))
     }
 
-    /// Ends all: echoes in order. Neither side of a relay has ended when it does, so neither may see such an end.
+    /// Whether the server is about to end: the built-in page answers each connection once more at the most, and tells those at
+    /// once that have asked nothing.
+    func end(_ isEnding: Bool) { engines.end(isEnding) }
+
+    /// Ends all: those of one connection in order. Neither side of a relay has ended when it does, so neither may see such an end.
     func closeAll() { for engine in engines.all { engine.closeAll() } }
 
     /// Ends all at once. What is still on its way then must not look whole.

@@ -23,8 +23,6 @@ class Session {
     private(set) var lastActivity: UInt64
     private var pendingAtLook = 0
     private var isClosing = false
-    private var movesAt: UInt64?
-    private var plainReads: UInt64 = 0
 
     init(_ worker: Worker, target: Target?, _ metadata: ParcelMetadata) {
         source = metadata.source.map { ConnectionLimits.group(of: $0.address) }
@@ -103,23 +101,6 @@ class Session {
         if pending != pendingAtLook { lastActivity = now }
         pendingAtLook = pending
         return now - min(now, lastActivity)
-    }
-
-    /// A read from the client has been acted on: the moment for `--move-every`.
-    final func didRead() {
-        touch()
-        let every = worker.moveEvery
-        guard every > 0, !hasEnded, let handler = try? clientHandler() else { return }
-        plainReads &+= 1
-        let count = handler.info == nil ? plainReads : handler.recordsReceived
-        guard count >= every, movesAt == nil else { return }
-        movesAt = count
-        let session = NIOLoopBound(self, eventLoop: worker.loop)
-        worker.loop.execute {
-            let session = session.value
-            session.movesAt = nil
-            if !session.hasEnded { session.worker.moveOn([session.id]) }
-        }
     }
 
     /// Ends it by a decision of this server's, with which nothing may look whole that is not.

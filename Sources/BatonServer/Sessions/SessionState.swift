@@ -1,14 +1,24 @@
 internal import BatonCore
+internal import SessionEngine
 internal import TLSRecords
 
 /// What a worker needs of a session beside the client's connection; it travels as the parcel's application state.
 struct SessionState: Sendable {
-    /// Plaintext that was read from the client and not acted on: a request that chose the route, half a request.
+    /// Plaintext that was read from the client and not acted on: a request that chose the route. An older program leaves half
+    /// a request to its page here, too.
     var received: [UInt8] = []
     /// The connection to the upstream, if there is one; its socket and its snapshot are the parcel's second.
     var upstream: UpstreamLeg?
 
-    private static let version: UInt8 = 2
+    /// Of the built-in page: where its next request has come to.
+    var scanner = RequestScanner()
+
+    /// A program that does not know of the scanner would take what follows half a request for a whole one: it refuses the
+    /// state of a page within a request, and the connection goes on where it is until the request has come.
+    private enum Version {
+        static let withoutScanner: UInt8 = 2
+        static let withScanner: UInt8 = 3
+    }
 
     init(received: [UInt8] = []) {
         self.received = received
@@ -19,13 +29,19 @@ struct SessionState: Sendable {
         guard !bytes.isEmpty else { return }
         let state = bytes.withUnsafeBytes { bytes -> SessionState? in
             var reader = WireReader(bytes)
-            guard reader.uint8() == Self.version, let received = reader.bytes32(), let hasUpstream = reader.uint8(),
+            let version = reader.uint8()
+            guard version == Version.withoutScanner || version == Version.withScanner, let received = reader.bytes32(),
+                let hasUpstream = reader.uint8(),
                 hasUpstream <= 1
             else { return nil }
             var state = SessionState(received: received)
             if hasUpstream == 1 {
                 guard let leg = UpstreamLeg(&reader) else { return nil }
                 state.upstream = leg
+            }
+            if version == Version.withScanner {
+                guard let bytes = reader.bytes(8), let scanner = RequestScanner(Array(bytes)) else { return nil }
+                state.scanner = scanner
             }
             return reader.isAtEnd ? state : nil
         }
@@ -34,11 +50,12 @@ struct SessionState: Sendable {
     }
 
     var encoded: [UInt8] {
-        guard !received.isEmpty || upstream != nil else { return [] }
-        var bytes: [UInt8] = [Self.version]
+        guard !received.isEmpty || upstream != nil || !scanner.isAtStart else { return [] }
+        var bytes = [scanner.isAtStart ? Version.withoutScanner : Version.withScanner]
         bytes.append32(received)
         bytes.append(upstream == nil ? 0 : 1)
         upstream?.write(to: &bytes)
+        if !scanner.isAtStart { bytes += scanner.encoded }
         return bytes
     }
 }

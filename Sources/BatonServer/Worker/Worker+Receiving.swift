@@ -4,6 +4,7 @@ internal import BatonNIO
 internal import Handoff
 internal import Logging
 internal import NIOCore
+internal import SessionEngine
 internal import TLSRecords
 
 /// Connections that others hand to this worker.
@@ -15,7 +16,8 @@ extension Worker {
         guard parcel.metadata.target != nil || parcel.metadata.isUndecided,
             let state = SessionState(parcel.applicationState),
             (state.upstream != nil) == (parcel.sockets.count == 2),
-            state.upstream != nil || parcel.secondSnapshot == nil
+            state.upstream != nil || parcel.secondSnapshot == nil,
+            state.scanner.isAtStart || parcel.metadata.target == .hello
         else { return .decline(.unsupportedParcel) }
         return .accept
     }
@@ -41,8 +43,7 @@ extension Worker {
         let session: Session
         switch parcel.metadata.target {
         case nil: session = RoutingSession(self, target: nil, parcel.metadata)
-        case .echo: return relays.begin(parcel, state)
-        case .hello: session = HelloSession(self, target: .hello, parcel.metadata)
+        case .echo, .hello: return relays.begin(parcel, state)
         case .worker: return handOut(parcel)
         case .upstream(let name) where parcel.metadata.isCancelRequest:
             session = CancelSession(self, upstream: name, parcel.metadata)

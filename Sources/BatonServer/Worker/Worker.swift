@@ -75,12 +75,6 @@ final class Worker: @unchecked Sendable {
         ended = loop.makePromise()
     }
 
-    /// Application-data records after which a connection moves on; 0: never.
-    var moveEvery: UInt64 { UInt64(configuration.moveEvery) }
-
-    /// Whether the server is about to end.
-    var isFinishing: Bool { if case .finishing = phase { link != nil } else { false } }
-
     // MARK: The front's messages
 
     func receive(_ message: FrontMessage) {
@@ -101,6 +95,7 @@ final class Worker: @unchecked Sendable {
             // One that has let its inbox go is about to end.
             guard inbox != nil else { return }
             phase = .serving
+            relays.end(false)
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
         case .finish: finish()
@@ -254,6 +249,7 @@ final class Worker: @unchecked Sendable {
     private func finish() {
         phase = .finishing
         for session in Array(sessions.values) where session.isIdle { _ = session.closeOnce() }
+        relays.end(true)
         endIfDone()
     }
 
