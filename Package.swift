@@ -245,7 +245,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "BatonServerTests",
-            dependencies: ["BatonCore", "BatonConfiguration", "BatonServer", "Handoff", "HostMigration"],
+            dependencies: [
+                "BatonCore", "BatonConfiguration", "BatonServer", "Handoff", "HostMigration", "SessionEngine",
+            ],
             swiftSettings: settings),
         .target(
             name: "StockPeers", dependencies: ["TLSHandshake", "TLSRecords", "SelfSigned"], path: "Tests/StockPeers",

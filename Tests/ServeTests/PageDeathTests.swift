@@ -45,15 +45,17 @@ struct PageDeathTests {
     }
 
     @Test(
-        "half a request before a worker's death, and before an upgrade, is half of one that is answered",
-        arguments: [nil, "TLSv1_2", "TLSv1_3"])
-    func half(version: String?) throws {
-        let server = try Server(["--listeners.default.tls", "\(version != nil)"])
+        "half a request before a worker's death, a move and an upgrade is half of one that is answered",
+        arguments: [nil, "TLSv1_2", "TLSv1_3"], [false, true])
+    func half(version: String?, moves: Bool) throws {
+        let server = try Server(
+            ["--listeners.default.tls", "\(version != nil)"] + (moves ? ["--move-every", "1"] : []))
         let crowd = try PageCrowd(count: 10, port: server.port, version: version)
         for round in 0..<4 {
             try crowd.sendHalf()
             for _ in 0..<2 {
-                if round % 2 == 0 { try server.killWorkers() } else { try server.upgrade() }
+                // What dies while a connection is on its way takes that along.
+                if round % 2 == 0, !moves { try server.killWorkers() } else { try server.upgrade() }
             }
             try crowd.sendRest()
         }
