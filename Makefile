@@ -3,9 +3,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
-FORMATTED := Sources Tests Examples Fuzz Benchmarks Package.swift
+FORMATTED := Sources Tests Examples Fuzz Benchmarks Integrations Package.swift
 
-.PHONY: demo test soak build release libbaton format lint fuzz sanitize bench lab lab-down clean
+.PHONY: demo test integrations soak build release libbaton format lint fuzz sanitize bench lab lab-down clean
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
@@ -18,6 +18,12 @@ test: ## every test there is
 	@scripts/bootstrap.sh test
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build --no-parallel 2>&1 | tee .build-test.log || { echo "what failed:"; grep -E '✘|recorded an issue|error:' .build-test.log; exit 1; }
+	@$(MAKE) --no-print-directory integrations
+
+integrations: ## the packages beneath Integrations, which need more than the library does
+	@scripts/bootstrap.sh test
+	cd Integrations/BatonHummingbird && timeout 1800 swift build --build-tests $(SWIFT_FLAGS)
+	cd Integrations/BatonHummingbird && timeout 600 swift test --skip-build --no-parallel
 
 soak: ## what takes longer: ten thousand workers are killed under load, a thousand connections, ten thousand that come and go
 	@scripts/bootstrap.sh test
@@ -62,4 +68,4 @@ lab-down: ## remove them
 	@scripts/lab.sh down
 
 clean:
-	rm -rf .build dist .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build
+	rm -rf .build dist .build-fuzz .build-asan .build-tsan .build-*.log Benchmarks/.build Integrations/*/.build
