@@ -11,6 +11,9 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// What the program needs beyond the library, and the library's tests: programs that use the library alone do not resolve it.
+let daemon: TargetDependencyCondition? = .when(traits: ["Daemon"])
+
 let package = Package(
     name: "Baton",
     products: [
@@ -18,6 +21,10 @@ let package = Package(
         .library(name: "BatonNIO", targets: ["BatonNIO"]),
         .library(name: "BatonC", type: .dynamic, targets: ["BatonC"]),
         .executable(name: "baton", targets: ["baton"]),
+    ],
+    traits: [
+        .trait(name: "Daemon", description: "the program `baton`, the examples, and all tests"),
+        .default(enabledTraits: ["Daemon"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -37,35 +44,36 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "COpenSSLStart", dependencies: ["COpenSSL"]),
         .target(name: "CLinuxSockets"),
-        .target(name: "BatonCore", swiftSettings: settings),
+        .target(name: "Libc", swiftSettings: settings),
+        .target(name: "BatonCore", dependencies: ["Libc"], swiftSettings: settings),
         .target(
-            name: "TLSRecords", dependencies: ["BatonCore", "COpenSSL", "COpenSSLStart"], swiftSettings: settings),
+            name: "TLSRecords", dependencies: ["BatonCore", "Libc", "COpenSSL", "COpenSSLStart"], swiftSettings: settings),
         .target(name: "CSessionArena"),
         .target(
-            name: "SessionEngine", dependencies: ["BatonCore", "TLSRecords", "CSessionArena"], swiftSettings: settings),
-        .target(name: "TLSHandshake", dependencies: ["BatonCore", "COpenSSL", "TLSRecords"], swiftSettings: settings),
+            name: "SessionEngine", dependencies: ["BatonCore", "Libc", "TLSRecords", "CSessionArena"], swiftSettings: settings),
+        .target(name: "TLSHandshake", dependencies: ["BatonCore", "Libc", "COpenSSL", "TLSRecords"], swiftSettings: settings),
         .target(
             name: "SelfSigned",
             dependencies: [
-                .product(name: "X509", package: "swift-certificates"),
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "_CryptoExtras", package: "swift-crypto"),
-                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates", condition: daemon),
+                .product(name: "Crypto", package: "swift-crypto", condition: daemon),
+                .product(name: "_CryptoExtras", package: "swift-crypto", condition: daemon),
+                .product(name: "SwiftASN1", package: "swift-asn1", condition: daemon),
             ],
             swiftSettings: settings),
-        .target(name: "Handoff", dependencies: ["BatonCore", "TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .target(name: "Handoff", dependencies: ["BatonCore", "Libc", "TLSRecords", "CLinuxSockets"], swiftSettings: settings),
         .target(name: "CBaton", dependencies: ["COpenSSL"]),
         .target(
             name: "BatonC",
-            dependencies: ["BatonCore", "CBaton", "COpenSSL", "TLSRecords", "TLSHandshake", "Handoff"],
+            dependencies: ["BatonCore", "Libc", "CBaton", "COpenSSL", "TLSRecords", "TLSHandshake", "Handoff"],
             swiftSettings: settings),
         .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .target(
-            name: "HostMigration", dependencies: ["BatonCore", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
+            name: "HostMigration", dependencies: ["BatonCore", "Libc", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
         .target(
             name: "BatonNIO",
             dependencies: [
-                "BatonCore", "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
+                "BatonCore", "Libc", "TLSRecords", "TLSHandshake", "Handoff", "CLinuxSockets",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
@@ -79,21 +87,21 @@ let package = Package(
         .target(
             name: "BatonConfiguration",
             dependencies: [
-                "BatonCore", "TLSRecords",
-                .product(name: "Configuration", package: "swift-configuration"),
+                "BatonCore", "Libc", "TLSRecords",
+                .product(name: "Configuration", package: "swift-configuration", condition: daemon),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: settings),
         .target(
             name: "BatonServer",
             dependencies: [
-                "BatonCore", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "SessionEngine",
+                "BatonCore", "Libc", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "SessionEngine",
                 "HostMigration", "BatonNIO",
                 "SelfSigned",
                 "CLinuxSockets",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: daemon),
+                .product(name: "HummingbirdCore", package: "hummingbird", condition: daemon),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -102,10 +110,10 @@ let package = Package(
         .executableTarget(
             name: "baton",
             dependencies: [
-                "BatonCore", "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer", "SelfSigned",
+                "BatonCore", "Libc", "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer", "SelfSigned",
                 "CLinuxSockets",
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto", condition: daemon),
+                .product(name: "ArgumentParser", package: "swift-argument-parser", condition: daemon),
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -260,7 +268,7 @@ let package = Package(
             name: "PeerTests",
             dependencies: [
                 "StockPeers", "TLSHandshake", "TLSRecords", "Handoff", "MovingOwner",
-                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Crypto", package: "swift-crypto", condition: daemon),
             ],
             swiftSettings: settings),
         .testTarget(name: "CommandLineTests", dependencies: ["baton", "StockPeers"], swiftSettings: settings),
@@ -295,7 +303,7 @@ let package = Package(
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Crypto", package: "swift-crypto", condition: daemon),
             ],
             swiftSettings: settings),
     ]

@@ -1,6 +1,6 @@
 internal import BatonCore
 public import CBaton
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 // Reading and writing a connection, in memory or with a socket (`baton.h`, "Connections").
@@ -187,7 +187,7 @@ public func batonFill(
     withLive(connection, error) { (connection) throws(Failure) in
         while true {
             let count = connection.receive(upTo: 65_536) {
-                Glibc.read(socket, $0.baseAddress, min($0.count, 65_536))
+                Libc.read(socket, $0.baseAddress, min($0.count, 65_536))
             }
             if count > 0 { return BATON_OK }
             if count == 0 {

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CBaton
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import Synchronization
 internal import TLSRecords

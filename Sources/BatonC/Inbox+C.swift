@@ -1,6 +1,6 @@
 internal import BatonCore
 public import CBaton
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import Synchronization
 internal import TLSRecords

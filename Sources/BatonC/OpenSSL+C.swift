@@ -1,7 +1,7 @@
 internal import BatonCore
 public import CBaton
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 internal import TLSHandshake
 internal import TLSRecords
 

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// A first-in first-out run of bytes in one allocation that is kept between uses, so a busy connection does not
 /// allocate per record, and zeroed before it is given back, because plaintext passes through it.

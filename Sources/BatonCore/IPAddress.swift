@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// An IPv4 or IPv6 address. No name, no port, no zone.
 package enum IPAddress: Hashable, Sendable {

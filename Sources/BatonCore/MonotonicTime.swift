@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// CLOCK_MONOTONIC in nanoseconds: one clock for all processes of a machine.
 package enum MonotonicTime {

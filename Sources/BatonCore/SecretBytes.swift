@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// Bytes that must not outlive their owner: a traffic secret, a key, a serialised snapshot before it is sealed.
 ///

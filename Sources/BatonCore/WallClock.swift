@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// CLOCK_REALTIME in milliseconds since 1970.
 package enum WallClock {

@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 public import Handoff
 public import NIOCore
 internal import NIOPosix
@@ -93,7 +93,7 @@ public struct ConnectionBootstrap: Sendable {
         guard let descriptor = descriptors.popFirst() else {
             return eventLoop.makeFailedFuture(ConnectionError(.notASocket))
         }
-        for other in descriptors { Glibc.close(other) }
+        for other in descriptors { Libc.close(other) }
         let detached = DetachedConnection(parcel)
         return ClientBootstrap(group: eventLoop)
             .channelOption(.allowRemoteHalfClosure, value: true)
@@ -202,7 +202,7 @@ public struct ConnectionBootstrap: Sendable {
         return serverBootstrap(security, name).withBoundSocket(descriptor).flatMapThrowing { channel in
             // NIO has listened again by now, with a backlog of its own.
             try channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-                guard Glibc.listen($0, backlog) == 0 else { throw ConnectionError(.system, systemError: errno) }
+                guard Libc.listen($0, backlog) == 0 else { throw ConnectionError(.system, systemError: errno) }
             }
             return Listener(channel, name: name, security, group: group)
         }

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 public import NIOCore
 internal import TLSRecords
 

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 public import Handoff
 internal import NIOCore
 internal import TLSRecords

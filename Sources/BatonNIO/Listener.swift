@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 public import Handoff
 public import NIOCore
 

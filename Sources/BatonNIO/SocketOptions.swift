@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import NIOCore
 
 /// What the kernel is asked of a connection's socket. The options stay with the socket when it moves.

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 public import Handoff
 public import Logging
 internal import NIOCore
@@ -171,7 +171,7 @@ public final class SuccessionService: Service {
             sender.close()
             return false
         }
-        for (_, descriptor) in legacy.kept { Glibc.close(descriptor) }
+        for (_, descriptor) in legacy.kept { Libc.close(descriptor) }
         current.withLock { $0 = legacy.declined }
         // The path is free before the successor hears the end, so that it can listen there at once.
         socket.withLock { $0 = nil }

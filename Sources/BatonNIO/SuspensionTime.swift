@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import Handoff
 
 /// When a connection was taken out of its channel, as its next owner is told: CLOCK_MONOTONIC in nanoseconds, which counts for

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import NIOCore
 
 /// Sockets at paths.
@@ -7,7 +7,7 @@ enum UnixPath {
     static func bind(_ path: String) throws -> CInt {
         let address = try SocketAddress(unixDomainSocketPath: path)
         let descriptor = try makeSocket()
-        func isBound() -> Bool { address.withSockAddr { Glibc.bind(descriptor, $0, socklen_t($1)) == 0 } }
+        func isBound() -> Bool { address.withSockAddr { Libc.bind(descriptor, $0, socklen_t($1)) == 0 } }
         guard !isBound() else { return descriptor }
         let error = errno
         guard error == EADDRINUSE, isStale(address), unlink(path) == 0, isBound() else {
@@ -24,7 +24,7 @@ enum UnixPath {
     }
 
     private static func makeSocket() throws(ConnectionError) -> CInt {
-        let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+        let descriptor = socket(AF_UNIX, SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking, 0)
         guard descriptor >= 0 else { throw ConnectionError(.system, systemError: errno) }
         return descriptor
     }

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonNIO
-internal import Glibc
+internal import Libc
 
 extension Liveness {
     /// As the socket is asked for it.

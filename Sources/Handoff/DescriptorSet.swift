@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// Descriptors this process owns: they are closed when the set goes, and only closed. Another process may hold the
 /// same open file, and shutdown(2) or O_NONBLOCK would act on it there too.
@@ -19,7 +19,7 @@ public struct DescriptorSet: ~Copyable, Sendable {
     }
 
     deinit {
-        for entry in entries where entry.descriptor >= 0 { Glibc.close(entry.descriptor) }
+        for entry in entries where entry.descriptor >= 0 { Libc.close(entry.descriptor) }
     }
 
     /// How many there are.

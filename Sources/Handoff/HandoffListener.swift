@@ -1,6 +1,6 @@
 public import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// Listens at a path for the other end of handoff channels.
 ///
@@ -46,7 +46,7 @@ public struct HandoffListener: ~Copyable, Sendable {
     deinit {
         // Only what was made here: somebody may have removed it and put another in its place.
         if FileNode(at: path) == node { unlink(path) }
-        Glibc.close(descriptor)
+        Libc.close(descriptor)
     }
 
     /// Waits for somebody to connect, at most until `deadline`; `nil` when the time was over.

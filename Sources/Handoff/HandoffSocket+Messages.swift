@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 extension HandoffSocket {
     /// What became of an attempt to send one message. A message goes whole or not at all.

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// A connected `SOCK_SEQPACKET` Unix socket whose other end has been checked. `OwnerChannel` and `ReceiverChannel` take
 /// it and speak the protocol over it; which end connected does not matter.
@@ -30,7 +30,7 @@ public struct HandoffSocket: ~Copyable, Sendable {
     }
 
     deinit {
-        Glibc.close(descriptor)
+        Libc.close(descriptor)
     }
 
     /// Takes over a connected `SOCK_SEQPACKET` Unix socket, for instance one end of a socketpair(2). Sets its
@@ -47,7 +47,7 @@ public struct HandoffSocket: ~Copyable, Sendable {
             try users.check(peer)
             return HandoffSocket(descriptor: descriptor, peer: peer)
         } catch {
-            Glibc.close(descriptor)
+            Libc.close(descriptor)
             throw error
         }
     }

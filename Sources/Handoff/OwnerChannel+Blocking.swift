@@ -1,5 +1,5 @@
 public import BatonCore
-internal import Glibc
+internal import Libc
 
 extension OwnerChannel {
     /// Offers `batch` and waits until every parcel has met its fate, at most until `deadline`.

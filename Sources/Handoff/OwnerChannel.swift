@@ -1,5 +1,5 @@
 public import BatonCore
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// The owner's end of a handoff channel: it offers connections to one receiver.

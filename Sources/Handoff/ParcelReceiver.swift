@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import Synchronization
 
 /// Takes parcels from other processes, on one thread: waits at a listener and at any number of channels. What it does is

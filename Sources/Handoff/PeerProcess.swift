@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// The process at the other end of a socket, by a pidfd: it can be seen to be dead, and its number cannot be taken for
 /// another process's.
@@ -11,7 +11,7 @@ struct PeerProcess: ~Copyable, Sendable {
     init(of socket: borrowing HandoffSocket) {
         let pidfd = baton_peer_pidfd(socket.descriptor, socket.peer.processID)
         guard pidfd >= 0, baton_has_terminated(pidfd) == 0 else {
-            if pidfd >= 0 { Glibc.close(pidfd) }
+            if pidfd >= 0 { Libc.close(pidfd) }
             descriptor = -1
             return
         }
@@ -19,7 +19,7 @@ struct PeerProcess: ~Copyable, Sendable {
     }
 
     deinit {
-        if descriptor >= 0 { Glibc.close(descriptor) }
+        if descriptor >= 0 { Libc.close(descriptor) }
     }
 
     var hasTerminated: Bool { descriptor >= 0 && baton_has_terminated(descriptor) == 1 }

@@ -1,6 +1,6 @@
 public import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// The receiver's end of a handoff channel: it takes connections one owner offers.

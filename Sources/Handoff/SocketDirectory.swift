@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// The place of a listener's socket: who may reach it.
 enum SocketDirectory {

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// The right to listen at a Unix socket: a lock on the file `<path>.lock` beside it, which one process holds at a time.
 ///
@@ -49,7 +49,7 @@ public final class SocketLock: Sendable {
         self.descriptor = descriptor
     }
 
-    deinit { Glibc.close(descriptor) }
+    deinit { Libc.close(descriptor) }
 
     private static func fileName(_ path: String) -> String { path + ".lock" }
 
@@ -70,11 +70,11 @@ public final class SocketLock: Sendable {
                 throw error == EWOULDBLOCK ? .inUse(path) : .system("cannot lock \(name)", -error)
             }
         } catch {
-            Glibc.close(descriptor)
+            Libc.close(descriptor)
             throw error
         }
         if FileNode(of: descriptor) == FileNode(at: name) { return descriptor }
-        Glibc.close(descriptor)
+        Libc.close(descriptor)
         return nil
     }
 
@@ -91,7 +91,7 @@ public final class SocketLock: Sendable {
         // A socket of another kind refuses in other words, and so does one that this user may not use: only this refusal proves that
         // nobody is there.
         let result = baton_connect_seqpacket(path, 0)
-        if result >= 0 { Glibc.close(result) }
+        if result >= 0 { Libc.close(result) }
         if -result == ENOENT { return }
         guard -result == ECONNREFUSED else { throw .inUse(path) }
         guard unlink(path) == 0 || errno == ENOENT else { throw .system("cannot remove the stale \(path)", -errno) }

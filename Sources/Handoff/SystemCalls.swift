@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 /// The system's words for an `errno` value.
 func errorText(_ code: Int32) -> String {

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// Which users' processes may take part in a handoff.
 ///

@@ -1,4 +1,4 @@
-package import Glibc
+package import Libc
 
 /// Wakes a thread that waits in poll(2).
 package final class WakePipe: Sendable {
@@ -12,7 +12,7 @@ package final class WakePipe: Sendable {
                 // Unlike pipe(2) it leaves no moment at which another thread's fork could inherit the ends.
                 socketpair(
                     AF_UNIX,
-                    CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue), 0, $0)
+                    SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking, 0, $0)
             }
         }
         guard result == 0 else { throw .system("cannot make a socket pair", -errno) }
@@ -21,21 +21,21 @@ package final class WakePipe: Sendable {
     }
 
     deinit {
-        Glibc.close(descriptor)
-        Glibc.close(writer)
+        Libc.close(descriptor)
+        Libc.close(writer)
     }
 
     package func wake() {
         var byte: UInt8 = 0
         // A full pipe wakes as well as one byte does.
-        _ = Glibc.write(writer, &byte, 1)
+        _ = Libc.write(writer, &byte, 1)
     }
 
     /// Forgets that it was woken.
     package func clear() {
         var bytes: [64 of UInt8] = .init(repeating: 0)
         withUnsafeMutableBytes(of: &bytes) { space in
-            while Glibc.read(descriptor, space.baseAddress, space.count) > 0 {}
+            while Libc.read(descriptor, space.baseAddress, space.count) > 0 {}
         }
     }
 }

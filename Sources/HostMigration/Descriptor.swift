@@ -1,4 +1,4 @@
-import Glibc
+import Libc
 
 /// An open file descriptor with one owner, closed with it.
 struct Descriptor: ~Copyable, Sendable {

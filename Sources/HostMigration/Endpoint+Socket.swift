@@ -1,5 +1,5 @@
 package import BatonCore
-package import Glibc
+package import Libc
 
 extension Endpoint {
     /// Which end of a socket to ask about.

@@ -1,6 +1,6 @@
 import BatonCore
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 extension FrozenSocket {
     /// Brings a fresh socket to ESTABLISHED between the two ends, in repair: no packet is sent.
@@ -14,7 +14,7 @@ extension FrozenSocket {
         try setSequence(sendSequence &- (asksForRoundTrip ? 1 : 0), of: Int32(BATON_SEND_QUEUE), descriptor)
         try setSequence(receiveSequence, of: Int32(BATON_RECEIVE_QUEUE), descriptor)
         try bind(descriptor)
-        let connected = flow.remote.withSocketAddress(for: socketFamily) { Glibc.connect(descriptor, $0, $1) }
+        let connected = flow.remote.withSocketAddress(for: socketFamily) { Libc.connect(descriptor, $0, $1) }
         if connected != 0 {
             throw .call("connect \(flow)", errno, errno == EADDRNOTAVAIL ? .addressInUse : .systemCall)
         }
@@ -86,7 +86,7 @@ extension FrozenSocket {
     }
 
     private func bind(_ descriptor: Int32) throws(MigrationError) {
-        guard flow.local.withSocketAddress(for: socketFamily, { Glibc.bind(descriptor, $0, $1) }) != 0 else { return }
+        guard flow.local.withSocketAddress(for: socketFamily, { Libc.bind(descriptor, $0, $1) }) != 0 else { return }
         switch errno {
         case EADDRNOTAVAIL: throw .call("bind \(flow.local)", errno, .addressNotLocal)
         case EADDRINUSE: throw .call("bind \(flow.local)", errno, .addressInUse)

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 /// Where held packets wait: a TAP device, whose queue is in the kernel and lives no longer than this value.
 ///

@@ -1,6 +1,6 @@
 import BatonCore
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 extension MovableSocket {
     /// Readings that must differ before freezing gives up. Only packets that were past the hold when it began can

@@ -1,5 +1,5 @@
 import BatonCore
-import Glibc
+import Libc
 
 extension MovableSocket {
     /// Copies the receive queue, which must be selected. Nil if the kernel gave another number of bytes than it

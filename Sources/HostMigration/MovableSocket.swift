@@ -1,6 +1,6 @@
 import BatonCore
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 /// A connected TCP socket that was examined and found fit to move.
 ///

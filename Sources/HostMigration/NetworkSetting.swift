@@ -1,4 +1,4 @@
-import Glibc
+import Libc
 
 /// A setting under /proc/sys/net, read in the network namespace of the calling thread.
 struct NetworkSetting: Sendable {

@@ -1,5 +1,5 @@
 import BatonCore
-import Glibc
+import Libc
 
 /// The integer options of a socket that move with it. Raw values are their numbers on the wire.
 enum SocketOption: UInt8, CaseIterable, Sendable {

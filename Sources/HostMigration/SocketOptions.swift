@@ -1,5 +1,5 @@
 import BatonCore
-import Glibc
+import Libc
 
 /// What the application has set on a socket, and what accepting it has inherited from the listener.
 package struct SocketOptions: Sendable, Equatable {
@@ -37,8 +37,8 @@ extension SocketOptions {
             congestionControl = String(
                 decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         }
-        var lingering = Glibc.linger()
-        size = socklen_t(MemoryLayout<Glibc.linger>.size)
+        var lingering = Libc.linger()
+        size = socklen_t(MemoryLayout<Libc.linger>.size)
         if getsockopt(descriptor, SOL_SOCKET, SO_LINGER, &lingering, &size) == 0, lingering.l_onoff != 0 {
             linger = lingering.l_linger
         }
@@ -61,8 +61,8 @@ extension SocketOptions {
             }
         }
         if let linger {
-            var lingering = Glibc.linger(l_onoff: 1, l_linger: linger)
-            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &lingering, socklen_t(MemoryLayout<Glibc.linger>.size))
+            var lingering = Libc.linger(l_onoff: 1, l_linger: linger)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &lingering, socklen_t(MemoryLayout<Libc.linger>.size))
         }
         SocketOptions.setTimeout(SO_RCVTIMEO, receiveTimeout, of: descriptor)
         SocketOptions.setTimeout(SO_SNDTIMEO, sendTimeout, of: descriptor)

@@ -1,5 +1,5 @@
 package import BatonCore
-import Glibc
+import Libc
 
 /// Messages over a connected stream socket: each with its length, 32 bits big-endian, before it.
 ///
@@ -54,7 +54,7 @@ package final class StreamTransport: MigrationTransport {
         var offset = 0
         let flags = Int32(MSG_NOSIGNAL) | (more ? Int32(MSG_MORE) : 0)
         while offset < bytes.count {
-            let written = Glibc.send(descriptor.number, bytes.baseAddress! + offset, bytes.count - offset, flags)
+            let written = Libc.send(descriptor.number, bytes.baseAddress! + offset, bytes.count - offset, flags)
             if written > 0 {
                 offset += written
             } else if errno == EAGAIN {

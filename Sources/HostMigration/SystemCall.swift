@@ -1,4 +1,4 @@
-import Glibc
+import Libc
 
 /// Turns the outcome of a C shim, which reports failure as a negative error number, into a value or an error.
 @discardableResult

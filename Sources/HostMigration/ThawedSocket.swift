@@ -1,6 +1,6 @@
 import BatonCore
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 /// A connection restored from a `FrozenSocket` and still silent: it stands in the kernel's tables, so that packets of
 /// its flow find it, and sends nothing of its own.
@@ -25,7 +25,7 @@ package struct ThawedSocket: ~Copyable, Sendable {
     package init(
         restoring frozen: consuming FrozenSocket, settings: TCPSettings = TCPSettings()
     ) throws(MigrationError) {
-        let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let kind = SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking
         let number = socket(frozen.socketFamily.number, kind, Int32(IPPROTO_TCP))
         let descriptor = Descriptor(owning: try checkedErrno(number, "socket"))
         // Made now because nothing may fail for want of permission or memory after the commit.

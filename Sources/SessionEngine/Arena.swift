@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 
 /// The memory in which a worker keeps its sessions, and which outlives it.
 ///

@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 
 /// An arena that is about to change hands, as its next owner has it: the arena is mapped, and epoll(7) knows the sockets of
 /// its sessions. What takes long is done while the owner before still works, so that no session stands still for it.
@@ -48,7 +48,7 @@ package struct ArenaPreparation: ~Copyable {
     /// Closes all sockets. The sessions are another owner's.
     package consuming func abandon() {
         for (name, pair) in sockets { drop(name, pair) }
-        _ = Glibc.close(epoll)
+        _ = Libc.close(epoll)
     }
 
     /// Closes sockets that others may hold longer.
@@ -56,7 +56,7 @@ package struct ArenaPreparation: ~Copyable {
         for (leg, descriptor) in [(LegIndex.client, pair.client), (.upstream, pair.upstream)] {
             Leg.watch(descriptor, leg, at: slot, for: 0, EPOLL_CTL_DEL, in: epoll)
             if resetting { stream_reset(descriptor) }
-            _ = Glibc.close(descriptor)
+            _ = Libc.close(descriptor)
         }
     }
 }

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// Sessions in an arena that its new owner has not taken over yet. Each is taken over when something happens to it, and the
 /// others a few at a time, so that ten thousand of them hold none up.

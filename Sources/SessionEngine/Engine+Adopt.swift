@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 
 extension Engine {
     /// The most owners that may have ended by their own fault at work on a session that is taken over.

@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// The worker's data path: sessions in slots of an arena, one thread, one epoll set, level-triggered.

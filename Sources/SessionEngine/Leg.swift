@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// One socket of a session, as far as it is the worker's alone: all of this is found out anew by the next owner.
@@ -210,7 +210,7 @@ struct Leg: ~Copyable {
     ) -> CInt {
         let count =
             unix?.send(output, at: written, to: descriptor, slot, arena.header)
-            ?? Glibc.send(descriptor, output.baseAddress!, output.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
+            ?? Libc.send(descriptor, output.baseAddress!, output.count, Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL))
         guard count >= 0 else { return unix == nil ? errno : CInt(-count) }
         written += UInt64(count)
         return 0

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// Why a session cannot begin. Its legs are the caller's again.

@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 
 /// A session of one leg: an echo, whose input becomes its own output, or a page, whose requests become answers.
 extension Session {

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// What stays as it is while a session lives: for each leg that is TLS, a snapshot without traffic secrets. Behind it is the

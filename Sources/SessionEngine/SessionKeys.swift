@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// A connection's place in a leg of the arena: what changes from record to record.

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import Synchronization
 
 /// An engine on a thread of its own.

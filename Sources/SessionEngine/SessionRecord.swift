@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 
 /// A session as the arena has it, and the working copy of its state.
 ///

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// The places at which a death could do harm: between the stores that publish, and around the system calls that move bytes.
 ///

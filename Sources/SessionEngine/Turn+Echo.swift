@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// From a leg to itself: by the same rules as from one leg to the other.

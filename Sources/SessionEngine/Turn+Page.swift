@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// From a leg's requests to answers for it. As everywhere one store publishes what has been used of the input, what has been made

@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// One turn of work on one session: what has come is read, opened, sealed and written, as far as it goes.

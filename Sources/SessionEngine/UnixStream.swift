@@ -1,5 +1,5 @@
 internal import CSessionArena
-internal import Glibc
+internal import Libc
 
 /// What a leg on a Unix stream socket needs to read and write each byte once, across owners.
 ///

@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// What is read from certificates beside their keys.

@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 internal import Synchronization
 internal import TLSRecords
 

@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 package import TLSRecords
 
 extension LibrarySession {

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// One `SSL` over two memory BIOs, and what its callbacks told. It belongs to one `Handshake` and ends with it: nothing

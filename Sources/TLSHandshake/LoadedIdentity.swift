@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 
 /// A certificate chain and its key as OpenSSL holds them, checked to belong together. Making one reads its files, on any
 /// thread.

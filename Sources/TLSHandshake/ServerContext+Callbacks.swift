@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 extension ServerContext {

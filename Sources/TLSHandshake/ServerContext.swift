@@ -1,5 +1,5 @@
 internal import COpenSSL
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// Everything the handshakes of a server share. Making one reads the files of its configuration, on any thread; after

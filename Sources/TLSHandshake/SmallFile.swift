@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import TLSRecords
 
 /// A file of certificates, keys, revocation lists or the like.
@@ -65,7 +65,7 @@ struct SmallFile: Sendable {
         let bytes = SecretBytes(count: Int(status.st_size)) { buffer in
             var filled = 0
             while filled < buffer.count, let base = buffer.baseAddress {
-                let n = Glibc.read(descriptor, base + filled, buffer.count - filled)
+                let n = Libc.read(descriptor, base + filled, buffer.count - filled)
                 if n < 0, errno == EINTR { continue }
                 if n < 0 { failed = errno }
                 guard n > 0 else { return }

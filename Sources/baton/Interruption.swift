@@ -1,4 +1,4 @@
-import Glibc
+import Libc
 import Synchronization
 
 /// SIGINT, SIGTERM and SIGHUP as something to look at between two steps, so that a command ends in order: nothing it

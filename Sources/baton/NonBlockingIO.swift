@@ -1,4 +1,4 @@
-import Glibc
+import Libc
 
 /// One read(2) or write(2) on a non-blocking descriptor, with its outcome as a value.
 enum NonBlockingIO {
@@ -10,11 +10,11 @@ enum NonBlockingIO {
     }
 
     static func read(_ descriptor: Int32, into space: UnsafeMutableRawBufferPointer, upTo most: Int) -> Outcome {
-        outcome { Glibc.read(descriptor, space.baseAddress, min(space.count, most)) }
+        outcome { Libc.read(descriptor, space.baseAddress, min(space.count, most)) }
     }
 
     static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Outcome {
-        outcome { Glibc.write(descriptor, bytes.baseAddress, bytes.count) }
+        outcome { Libc.write(descriptor, bytes.baseAddress, bytes.count) }
     }
 
     static func setNonBlocking(_ descriptor: Int32) {

@@ -1,5 +1,5 @@
 import CLinuxSockets
-import Glibc
+import Libc
 
 /// What every process that holds traffic secrets does first.
 enum ProcessHardening {

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import NIOCore
 
 /// The admin address: it serves connections while it is open, and closes those that come otherwise. Used on `loop` only.
@@ -31,7 +31,7 @@ final class AdminAddress: @unchecked Sendable {
     /// Takes a connection's descriptor.
     func take(_ descriptor: CInt) {
         guard let server else {
-            Glibc.close(descriptor)
+            Libc.close(descriptor)
             return
         }
         server.serve(descriptor)

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
@@ -31,7 +31,7 @@ final class AdminServer {
     /// Serves a connection, whose descriptor is this server's from now on.
     func serve(_ descriptor: CInt) {
         guard connections.count < Self.mostConnections, !isClosed else {
-            Glibc.close(descriptor)
+            Libc.close(descriptor)
             return
         }
         let bound = NIOLoopBound(self, eventLoop: loop)

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import NIOCore
 
 /// What is told at the admin address. It is asked on any thread, and looks on `loop`.

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix

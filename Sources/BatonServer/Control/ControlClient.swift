@@ -1,7 +1,7 @@
 package import BatonConfiguration
 internal import BatonCore
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// Commands to a running server.
 package struct ControlClient: Sendable {

@@ -1,7 +1,7 @@
 internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
-internal import Glibc
+internal import Libc
 internal import Handoff
 
 /// The socket of `baton status` and the like, and the lock that tells a live server from a stale path. Both are handed
@@ -49,7 +49,7 @@ struct ControlSocket: Sendable {
         let meeting = runtimeDirectory(path)
         if mkdir(meeting, 0o700) != 0, errno != EEXIST { throw .system("cannot make the directory \(meeting)") }
         try give(meeting, to: account)
-        let lock = Glibc.open(path + ".lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        let lock = Libc.open(path + ".lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC)
         guard lock >= 0 else { return }
         defer { close(lock) }
         var status = baton_file_status()
@@ -59,7 +59,7 @@ struct ControlSocket: Sendable {
     }
 
     private static func give(_ directory: String, to account: Account) throws(RuntimeError) {
-        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        let descriptor = Libc.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { throw .system("cannot open the directory \(directory)") }
         defer { close(descriptor) }
         guard fchown(descriptor, account.user, account.group) == 0, fchmod(descriptor, 0o700) == 0 else {

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 /// What the server is, in numbers. Used on the front's loop only.
 final class Figures: @unchecked Sendable {

@@ -1,5 +1,5 @@
 internal import BatonConfiguration
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import Foundation
-internal import Glibc
+internal import Libc
 internal import Handoff
 
 /// What a server leaves to its successor: the control socket, the listening sockets, ticket keys and counts. It travels

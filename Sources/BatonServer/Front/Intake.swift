@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import NIOCore
 
@@ -24,14 +24,14 @@ struct Intake: Sendable {
     func take(_ descriptor: CInt, from peer: sockaddr_storage, at name: String) {
         let policy = policy.value
         guard let listener = policy.listeners[name] else {
-            Glibc.close(descriptor)
+            Libc.close(descriptor)
             return
         }
         let source = Endpoint(peer)
         // A load balancer's own address is not the client's.
         let origin = listener.proxyProtocol == .off ? source?.address : nil
         func refuse(_ reason: RefusalReason, _ why: String) {
-            Glibc.close(descriptor)
+            Libc.close(descriptor)
             tally.withLock { $0.refused(reason) }
             refusalLog.say(
                 reason, why, log, ["listener": "\(name)", "peer": "\(source.map { "\($0)" } ?? "")"])

@@ -1,5 +1,5 @@
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// Sockets at which processes of the server met that are gone.
 enum LeftSockets {

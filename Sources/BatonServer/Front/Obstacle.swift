@@ -1,5 +1,5 @@
 internal import BatonConfiguration
-internal import Glibc
+internal import Libc
 
 /// What stands against the requirements of a configuration on this machine.
 enum Obstacle {

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import HostMigration
 
 /// What a worker's relays leave behind: the memory that they are in, and a duplicate of each one's sockets. The keeper neither
@@ -90,7 +90,7 @@ final class Estate {
         close(sockets.upstream)
     }
 
-    private func close(_ descriptor: CInt) { _ = Glibc.close(descriptor) }
+    private func close(_ descriptor: CInt) { _ = Libc.close(descriptor) }
 
     // MARK: From program to program
 

@@ -1,6 +1,6 @@
 internal import CLinuxSockets
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// Starting processes, and hearing of their end.
 extension Keeper {
@@ -21,11 +21,11 @@ extension Keeper {
         _ order: StartOrder, extra: CInt?, for front: KeptFront
     ) -> Result<(child: Child, link: CInt), SystemCode> {
         guard children.count < Self.mostChildren else { return .failure(SystemCode(EAGAIN)) }
-        guard let control = try? UnixSocket.pair(SOCK_STREAM) else { return .failure(SystemCode(errno)) }
+        guard let control = try? UnixSocket.pair(SocketKind.stream) else { return .failure(SystemCode(errno)) }
         defer { close(control.1) }
         var own: (CInt, CInt)?
         if order.role != .helper {
-            own = try? UnixSocket.pair(SOCK_SEQPACKET)
+            own = try? UnixSocket.pair(SocketKind.sequencedPackets)
             if own == nil {
                 let code = errno
                 close(control.0)
@@ -117,7 +117,7 @@ extension Keeper {
     /// Gives a worker a new front, and tells that front of it.
     func give(_ child: Child, to front: KeptFront) {
         guard case .worker(let number, let directory) = child.role, let channel = child.channel,
-            let link = try? UnixSocket.pair(SOCK_STREAM)
+            let link = try? UnixSocket.pair(SocketKind.stream)
         else { return }
         children[child.process]?.owner = front
         channel.send(bytes: WorkerNotice.link.encoded, owning: link.1)

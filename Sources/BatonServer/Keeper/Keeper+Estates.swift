@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 /// What outlives a worker: its relays, which another goes on with.
 extension Keeper {

@@ -1,14 +1,14 @@
 internal import BatonCore
 internal import CLinuxSockets
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// The life of fronts.
 extension Keeper {
     /// Starts a front of the service's program.
     func startFront(_ role: KeptFront.Role) {
         guard exitStatus == nil else { return }
-        guard let link = try? UnixSocket.pair(SOCK_SEQPACKET) else { return frontFailed(SystemCode(errno).text) }
+        guard let link = try? UnixSocket.pair(SocketKind.sequencedPackets) else { return frontFailed(SystemCode(errno).text) }
         defer { close(link.1) }
         let input = role == .first ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_RDWR | O_CLOEXEC)
         guard input >= 0 else {

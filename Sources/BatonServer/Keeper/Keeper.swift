@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// The main process of a server, from its start to its end. It starts the front, and at a front's word all other processes;
 /// it keeps what a front needs that takes the place of one that has died, and the links by which such a front finds the

@@ -1,6 +1,6 @@
 internal import CLinuxSockets
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// One end of a SOCK_SEQPACKET socket between the keeper and another process: whole messages, some with descriptors. It never
 /// waits; what the other side does not take yet is kept.

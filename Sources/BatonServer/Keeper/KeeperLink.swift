@@ -1,6 +1,6 @@
 internal import CLinuxSockets
 internal import Foundation
-internal import Glibc
+internal import Libc
 internal import Synchronization
 
 /// A front's link to the keeper, its parent: descriptor 3.
@@ -53,7 +53,7 @@ final class KeeperLink: @unchecked Sendable {
         var kind: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
         guard getsockopt(Self.descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0,
-            kind == CInt(SOCK_SEQPACKET.rawValue), fcntl(Self.descriptor, F_SETFD, FD_CLOEXEC) == 0
+            kind == SocketKind.sequencedPackets, fcntl(Self.descriptor, F_SETFD, FD_CLOEXEC) == 0
         else { throw RuntimeError(.processFailed, "serve-front is started by baton serve; start that instead") }
     }
 

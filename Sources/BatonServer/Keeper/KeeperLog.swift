@@ -1,5 +1,5 @@
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// The few lines that the keeper has to say, in the form of the server's log. It never waits for whoever reads them: a line for
 /// which there is no room is lost, and counted.
@@ -26,6 +26,6 @@ struct KeeperLog {
         let line = LineLogHandler.printable(
             "\(LineLogHandler.time(Date())) \(level) baton.keeper: \(known)[BatonServer] \(message)")
         let bytes = Array((line + "\n").utf8)
-        _ = Glibc.write(STDERR_FILENO, bytes, bytes.count)
+        _ = Libc.write(STDERR_FILENO, bytes, bytes.count)
     }
 }

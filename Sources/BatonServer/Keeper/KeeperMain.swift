@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import Logging
 
 /// `baton serve`: the main process of a server.

@@ -1,6 +1,6 @@
 internal import CLinuxSockets
 internal import Foundation
-internal import Glibc
+internal import Libc
 
 /// What a keeper leaves to the program that it executes in its place: what it knows, with the numbers of descriptors that stay
 /// open. It is written to a file in memory.

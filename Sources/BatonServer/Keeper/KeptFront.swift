@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// One program in the line of upgrades, with what a front of it needs that takes the place of one that has died.
 final class ServerLine {

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// A program as a process of the server is started from it: its file, held open, whatever becomes of the path, and the words
 /// of its command line.

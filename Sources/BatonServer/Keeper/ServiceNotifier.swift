@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// Tells the service manager (sd_notify(3)); nothing where NOTIFY_SOCKET is not set. It never waits: what a manager whose queue
 /// is full does not take is kept, in order.
@@ -30,7 +30,7 @@ struct ServiceNotifier {
             // An abstract socket begins with NUL and has no NUL at its end.
             if path.hasPrefix("@") { target[0] = 0 }
         }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(AF_UNIX, SocketKind.datagram | SocketKind.closeOnExec, 0)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
         let length = socklen_t(MemoryLayout<sa_family_t>.size + path.utf8.count)

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// What the keeper says to a worker, each one message of the SOCK_SEQPACKET socket that is the worker's descriptor 3.
 enum WorkerNotice: UInt8 {
@@ -60,7 +60,7 @@ enum WorkerKeeperLink {
         var kind: CInt = 0
         var length = socklen_t(MemoryLayout<CInt>.size)
         guard getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &kind, &length) == 0,
-            kind == CInt(SOCK_SEQPACKET.rawValue), fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
+            kind == SocketKind.sequencedPackets, fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0
         else { return ended() }
         startThread("baton-keeper") {
             while true {

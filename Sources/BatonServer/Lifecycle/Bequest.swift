@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import Logging
 internal import Synchronization

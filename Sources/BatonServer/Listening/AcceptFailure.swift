@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// What follows from an error of accept(2).
 enum AcceptFailure {

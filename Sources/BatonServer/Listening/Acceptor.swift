@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import Synchronization
 
 /// Accepts connections at listening sockets, on a thread of its own and in small batches. Each is given away at once: what
@@ -69,8 +69,8 @@ final class Acceptor: Sendable {
     }
 
     deinit {
-        if watch >= 0 { Glibc.close(watch) }
-        if wake >= 0 { Glibc.close(wake) }
+        if watch >= 0 { Libc.close(watch) }
+        if wake >= 0 { Libc.close(wake) }
     }
 
     /// Accepts at `descriptor`, once the acceptor is open. The socket remains the caller's.
@@ -227,7 +227,7 @@ final class Acceptor: Sendable {
             if let until = state.shortage.waitsUntil, now >= until {
                 let highest = reserve()?.highest ?? .max
                 let free = fcntl(wake, F_DUPFD_CLOEXEC, 0)
-                if free >= 0 { Glibc.close(free) }
+                if free >= 0 { Libc.close(free) }
                 if free >= 0, free < highest {
                     state.shortage.relieved(at: now)
                 } else {

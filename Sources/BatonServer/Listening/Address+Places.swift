@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 extension Address {
     /// Where to listen: every address that a name leads to. This may wait for a resolver.
@@ -23,7 +23,7 @@ extension Address {
 
     private static func resolve(_ name: String, _ port: UInt16) throws(RuntimeError) -> [ListeningPlace] {
         var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         var list: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(name, nil, &hints, &list)
         guard code == 0, let list else {

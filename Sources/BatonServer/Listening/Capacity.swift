@@ -1,5 +1,5 @@
 internal import BatonConfiguration
-internal import Glibc
+internal import Libc
 
 /// What this machine does not give a configuration. It is served all the same, with less.
 enum Capacity {

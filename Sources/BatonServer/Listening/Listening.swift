@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 internal import Logging
 
 /// The server's listening sockets, and who accepts at them. Used on the front's loop only; connections are given away on
@@ -12,8 +12,8 @@ final class Listening: @unchecked Sendable {
 
         /// Nobody.
         static let none = Receivers(
-            connection: { descriptor, _, _ in Glibc.close(descriptor) }, command: { Glibc.close($0) },
-            admin: { Glibc.close($0) })
+            connection: { descriptor, _, _ in Libc.close(descriptor) }, command: { Libc.close($0) },
+            admin: { Libc.close($0) })
     }
 
     private(set) var sockets: [ListeningSocket]
@@ -131,7 +131,7 @@ final class Listening: @unchecked Sendable {
                     !other.isAdmin && place.map { other.place.overlaps($0) } ?? false
                 }
                 guard !socket.isAdmin, let heir else {
-                    Glibc.close(descriptor)
+                    Libc.close(descriptor)
                     return
                 }
                 receivers.connection(descriptor, peer, heir.name)
@@ -201,7 +201,7 @@ final class Listening: @unchecked Sendable {
     /// Closes a socket. The file of one of ours goes with the last process that listens there.
     private func close(_ socket: ListeningSocket) {
         unwatch(socket)
-        Glibc.close(socket.descriptor)
+        Libc.close(socket.descriptor)
         guard case .unix(let path) = socket.place, !socket.isActivated else { return }
         UnixSocket.removeDead(path)
     }

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 /// Where a stream socket listens. This, and not the name a configuration has for it, tells one socket from another.
 enum ListeningPlace: Hashable, Sendable {

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 /// A bound socket of a listener, which may have several. It can be handed to a successor.
 struct ListeningSocket: Sendable, Hashable {
@@ -39,7 +39,7 @@ struct ListeningSocket: Sendable, Hashable {
     ) -> Result<ListeningSocket, SystemCode> {
         let descriptor = socket(
             place.family,
-            Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking, 0)
         guard descriptor >= 0 else { return .failure(SystemCode(errno)) }
         set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
         if sharesPort { set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
@@ -89,7 +89,7 @@ struct ListeningSocket: Sendable, Hashable {
     /// `net.core.somaxconn`.
     ///
     /// - Returns: 0 or an errno value.
-    func listen(backlog: Int) -> CInt { Glibc.listen(descriptor, CInt(clamping: backlog)) == 0 ? 0 : errno }
+    func listen(backlog: Int) -> CInt { Libc.listen(descriptor, CInt(clamping: backlog)) == 0 ? 0 : errno }
 
     /// Whether connections can come; a new socket may wait until one that is in its way has gone.
     var isListening: Bool {

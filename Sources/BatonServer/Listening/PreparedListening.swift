@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// A plan that has been carried out as far as it can be undone: every socket is bound, and those that are given up are
 /// untouched. `begin` and `abandon` are what may follow.

@@ -1,6 +1,6 @@
 internal import BatonCore
 internal import Foundation
-internal import Glibc
+internal import Libc
 internal import Synchronization
 
 /// Lines on their way to a descriptor, which a thread of its own writes in their order. Whoever appends a line never waits:
@@ -129,7 +129,7 @@ final class LogQueue: Sendable {
         var written = 0
         while written < bytes.count {
             let result = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress.map { $0 + written }, bytes.count - written)
+                Libc.write(descriptor, $0.baseAddress.map { $0 + written }, bytes.count - written)
             }
             if result >= 0 {
                 written += result

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import Foundation
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import Synchronization
 

@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import HostMigration
 internal import TLSRecords
 

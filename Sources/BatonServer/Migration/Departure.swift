@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import HostMigration
 internal import TLSRecords
@@ -213,7 +213,7 @@ final class Departure {
             sockets += entry.sockets
             groups += entry.sockets.map { _ in group }
         }
-        let (near, far) = try UnixSocket.pair(SOCK_STREAM)
+        let (near, far) = try UnixSocket.pair(SocketKind.stream)
         let relay = BatchRelay(link, local: near)
         do {
             defer { close(far) }

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import HostMigration
 
 /// TCP sockets between hosts.
@@ -9,7 +9,7 @@ enum LinkSocket {
     static func connect(_ address: Address, service: [IPAddress]) throws -> CInt {
         guard case .tcp(let host, let port) = address else { throw LinkError("\(address) is no address of a host") }
         var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         var list: UnsafeMutablePointer<addrinfo>?
         guard getaddrinfo(host.connectName, "\(port)", &hints, &list) == 0, let list else {
             throw LinkError("the address \(address) of the peer cannot be resolved")
@@ -20,14 +20,14 @@ enum LinkSocket {
         for entry in sequence(first: list, next: { $0.pointee.ai_next }) {
             let descriptor = socket(
                 entry.pointee.ai_family,
-                Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+                SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking, 0)
             guard descriptor >= 0 else { continue }
             if let own = InterfaceAddress.own(towards: entry.pointee.ai_addr, except: service) {
                 _ = Endpoint(own, port: 0).withSocketAddress(for: own.family) {
                     bind(descriptor, $0, $1)
                 }
             }
-            let result = Glibc.connect(descriptor, entry.pointee.ai_addr, entry.pointee.ai_addrlen)
+            let result = Libc.connect(descriptor, entry.pointee.ai_addr, entry.pointee.ai_addrlen)
             if result != 0, errno == EINPROGRESS { try? wait(descriptor, POLLOUT, until: deadline) }
             var peer = sockaddr_storage()
             var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -52,7 +52,7 @@ enum LinkSocket {
         guard case .tcp(let host, _) = address else { return [] }
         if case .ip(let ip) = host { return [ip] }
         var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = SocketKind.stream
         var list: UnsafeMutablePointer<addrinfo>?
         guard getaddrinfo(host.connectName, nil, &hints, &list) == 0, let list else { return [] }
         defer { freeaddrinfo(list) }

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// The migration process and the privileged one beside it, as the front sees them.
 final class MigrationHandle {

@@ -3,7 +3,7 @@ internal import BatonCore
 internal import BatonNIO
 internal import CLinuxSockets
 internal import Dispatch
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import HostMigration
 internal import Logging

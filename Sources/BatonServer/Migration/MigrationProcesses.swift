@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import NIOCore
 
@@ -105,7 +105,7 @@ final class MigrationProcesses: @unchecked Sendable {
 
     private func start() {
         do {
-            let (near, far) = try UnixSocket.pair(SOCK_SEQPACKET)
+            let (near, far) = try UnixSocket.pair(SocketKind.sequencedPackets)
             defer { close(near) }
             let child: ChildProcess
             do throws(RuntimeError) {

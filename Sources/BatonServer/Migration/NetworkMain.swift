@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import HostMigration
 
 /// The two processes that have privileges while connections can move between hosts: `baton serve-privilege`, which a server

@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import HostMigration
 internal import Logging
@@ -125,7 +125,7 @@ final class PeerArrivals {
         }
         defer { for entry in all { _ = entry.abandon() } }
         guard !all.isEmpty else { return }
-        let (near, far) = try UnixSocket.pair(SOCK_STREAM)
+        let (near, far) = try UnixSocket.pair(SocketKind.stream)
         let relay = BatchRelay(link, local: near)
         do {
             defer { close(far) }

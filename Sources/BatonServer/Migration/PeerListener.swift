@@ -2,7 +2,7 @@ internal import BatonConfiguration
 internal import BatonCore
 internal import CLinuxSockets
 internal import Dispatch
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import Synchronization
 

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import HostMigration
 
 /// The process that starts the privileged one at a front's word, and starts it again when it has died. It is made before the

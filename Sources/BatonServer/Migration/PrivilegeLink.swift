@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import HostMigration
 internal import Synchronization
 
@@ -61,7 +61,7 @@ final class PrivilegeLink: @unchecked Sendable {
 
     /// A link of its own for the server that replaces this one. The descriptor is the caller's.
     func share() throws(RuntimeError) -> CInt {
-        let (near, far) = try UnixSocket.pair(SOCK_SEQPACKET)
+        let (near, far) = try UnixSocket.pair(SocketKind.sequencedPackets)
         defer { close(far) }
         do throws(RuntimeError) {
             try send(.share, far)
@@ -88,7 +88,7 @@ final class PrivilegeLink: @unchecked Sendable {
     ///
     /// - Returns: the descriptor of the link, which is the caller's.
     static func startKeeper(_ migration: Migration) throws(RuntimeError) -> CInt {
-        let (near, far) = try UnixSocket.pair(SOCK_SEQPACKET)
+        let (near, far) = try UnixSocket.pair(SocketKind.sequencedPackets)
         defer { close(far) }
         do throws(RuntimeError) {
             _ = try ChildProcess.spawn(

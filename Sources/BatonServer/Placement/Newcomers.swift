@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Glibc
+internal import Libc
 internal import Handoff
 internal import Logging
 internal import NIOCore

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// The user and group that a server becomes.
 struct Account: Sendable, Equatable {

@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// A listening socket that the service manager has opened for this process (sd_listen_fds(3)).
 struct ActivatedSocket: Sendable {
@@ -52,7 +52,7 @@ struct ActivatedSocket: Sendable {
             let descriptor = firstDescriptor + CInt(index)
             let name = names.flatMap { $0.indices.contains(index) ? $0[index] : nil } ?? "unknown"
             guard option(SO_ACCEPTCONN, of: descriptor) == 1,
-                option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue),
+                option(SO_TYPE, of: descriptor) == SocketKind.stream,
                 let place = ListeningPlace(of: descriptor),
                 fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0,
                 fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK) == 0

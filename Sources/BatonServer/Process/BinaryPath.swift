@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// The file that this process runs.
 enum BinaryPath {

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// A process that the keeper has started for its front, with one end of a stream socket as its standard input: the control
 /// link. Nothing else is inherited but standard output and standard error.

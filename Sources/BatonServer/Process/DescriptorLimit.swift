@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// How many descriptors the process may have (RLIMIT_NOFILE).
 enum DescriptorLimit {

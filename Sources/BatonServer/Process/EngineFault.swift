@@ -1,6 +1,6 @@
 #if DEBUG
     internal import Foundation
-    internal import Glibc
+    internal import Libc
     internal import SessionEngine
     internal import Synchronization
 

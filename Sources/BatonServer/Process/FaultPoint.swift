@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// Steps at which a test can have a process fail: BATON_FAULT=STEP:FAULT, or STEP:FAULT:FILE for while there is such a file,
 /// in debug builds only.

@@ -1,5 +1,5 @@
 // Preconcurrency for `stdout`, a C global.
-@preconcurrency internal import Glibc
+@preconcurrency internal import Libc
 
 /// The one way in which a process of this program ends by itself.
 package enum ProcessExit {

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 
 /// This program, executed anew in the same process, with nothing of a privilege left in any thread.
 struct ProgramRestart {

@@ -1,5 +1,5 @@
 internal import BatonCore
-internal import Glibc
+internal import Libc
 
 /// What the service manager is told, by the keeper at a front's word.
 enum ServiceNotification: Codable, Sendable, Equatable {

@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-internal import Glibc
+internal import Libc
 internal import Synchronization
 
 /// The signals of a process of the server as calls on a thread of their own. They are caught from the first moment of the

@@ -1,7 +1,7 @@
 internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
-internal import Glibc
+internal import Libc
 
 /// What the operator started, as it was written: a path, or a name that is looked up in PATH. An upgrade starts what is there
 /// by then, so that a symbolic link that has been turned to a new release leads to that release.

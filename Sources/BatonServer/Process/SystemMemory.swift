@@ -1,4 +1,4 @@
-internal import Glibc
+internal import Libc
 
 /// How much memory there is for this process.
 enum SystemMemory {

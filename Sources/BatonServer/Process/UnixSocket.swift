@@ -1,18 +1,18 @@
 internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
-internal import Glibc
+internal import Libc
 
 /// Stream sockets in the file system.
 enum UnixSocket {
     /// Connects, blocking; `nil` if nobody listens or the path is too long.
     static func connect(_ path: String) -> CInt? {
         guard var address = address(path) else { return nil }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(AF_UNIX, SocketKind.stream | SocketKind.closeOnExec, 0)
         guard descriptor >= 0 else { return nil }
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                Libc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
         if result == 0 { return descriptor }
@@ -23,9 +23,9 @@ enum UnixSocket {
     }
 
     /// Two connected sockets.
-    static func pair(_ kind: __socket_type) throws(RuntimeError) -> (CInt, CInt) {
+    static func pair(_ kind: CInt) throws(RuntimeError) -> (CInt, CInt) {
         var ends: [CInt] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(kind.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
+        guard socketpair(AF_UNIX, kind | SocketKind.closeOnExec, 0, &ends) == 0 else {
             throw .system("cannot make a pair of sockets")
         }
         return (ends[0], ends[1])
@@ -41,12 +41,12 @@ enum UnixSocket {
     static func answers(_ path: String) -> Bool {
         guard let address = address(path) else { return false }
         let descriptor = socket(
-            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            AF_UNIX, SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking, 0)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
         let result = withUnsafePointer(to: address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+                Libc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
             }
         }
         // A full queue, a socket of another kind and one that this user may not use have somebody.
@@ -64,7 +64,7 @@ enum UnixSocket {
             throw RuntimeError(.cannotListen, "the socket path \(path) is longer than 107 bytes; choose a shorter one")
         }
         let descriptor = socket(
-            AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue), 0)
+            AF_UNIX, SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking, 0)
         guard descriptor >= 0 else { throw .system("cannot make a socket") }
         let mask = umask(0o177)
         let result = withUnsafePointer(to: &address) {
@@ -73,7 +73,7 @@ enum UnixSocket {
             }
         }
         umask(mask)
-        guard result == 0, Glibc.listen(descriptor, 64) == 0 else {
+        guard result == 0, Libc.listen(descriptor, 64) == 0 else {
             let error = RuntimeError.system("cannot listen at \(path)")
             close(descriptor)
             throw error

@@ -1,5 +1,5 @@
 internal import BatonConfiguration
-internal import Glibc
+internal import Libc
 internal import Logging
 
 /// Puts a configuration that was read again to use in the front, and tells the workers. Used on the front's loop only.

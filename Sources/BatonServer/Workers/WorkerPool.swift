@@ -1,6 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Glibc
+internal import Libc
 internal import Logging
 internal import NIOCore
 

@@ -1,6 +1,6 @@
 import BatonCore
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 /// A program of the administrator's that moves an address, for example by commanding keepalived.
 enum HookCommand {

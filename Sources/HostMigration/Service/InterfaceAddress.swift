@@ -1,5 +1,5 @@
 package import BatonCore
-package import Glibc
+package import Libc
 
 /// An address of an interface of this host.
 package struct InterfaceAddress: Hashable, Sendable {

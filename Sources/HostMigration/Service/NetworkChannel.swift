@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 /// One end of the socket between a server and its privileged process: whole messages with descriptors. Each begins with the
 /// version, since the processes can be of different releases after an upgrade.

@@ -1,5 +1,5 @@
 package import BatonCore
-import Glibc
+import Libc
 
 /// The server's side of its privileged process. One request at a time.
 package final class NetworkClient {

@@ -1,5 +1,5 @@
 import BatonCore
-import Glibc
+import Libc
 
 /// The privileged process: performs, one after the other, what a server asks for over a socket, within its policy. It has
 /// no secrets of TLS and no socket to the world; what moves passes through it as frozen sockets.

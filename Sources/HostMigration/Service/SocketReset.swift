@@ -1,5 +1,5 @@
 internal import CLinuxSockets
-import Glibc
+import Libc
 
 /// Ending a connection at once, so that its peer is told.
 package enum SocketReset {
@@ -7,7 +7,7 @@ package enum SocketReset {
     package static func close(_ descriptor: Int32) {
         var abort = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abort, socklen_t(MemoryLayout<linger>.size))
-        Glibc.close(descriptor)
+        Libc.close(descriptor)
     }
 
     /// As `close`, of a socket that may be in repair, where closing says nothing.

@@ -1,6 +1,6 @@
 import ArgumentParser
 import BatonCore
-import Glibc
+import Libc
 import Handoff
 import TLSHandshake
 import TLSRecords
@@ -13,7 +13,7 @@ struct DemoFront: ~Copyable {
 
     init(_ context: ServerContext) throws {
         self.context = context
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = socket(AF_INET, SocketKind.stream | SocketKind.closeOnExec, 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
@@ -31,7 +31,7 @@ struct DemoFront: ~Copyable {
         port = UInt16(bigEndian: address.sin_port)
     }
 
-    deinit { Glibc.close(listener) }
+    deinit { Libc.close(listener) }
 
     /// Accepts the client and completes the handshake.
     ///
@@ -39,7 +39,7 @@ struct DemoFront: ~Copyable {
     borrowing func accept(within limit: Duration) throws -> Parcel {
         let deadline = Deadline.after(limit)
         try wait(listener, Int16(POLLIN), deadline)
-        let client = Glibc.accept(listener, nil, nil)
+        let client = Libc.accept(listener, nil, nil)
         guard client >= 0 else { throw Failure("accept: \(String(cString: strerror(errno)))") }
         let sockets = DescriptorSet(owning: client)
         NonBlockingIO.setNonBlocking(client)

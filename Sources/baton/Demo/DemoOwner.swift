@@ -1,4 +1,4 @@
-import Glibc
+import Libc
 import Handoff
 
 /// One of the processes that take turns at owning the demo's connection: takes it where it listens, runs it until the

@@ -2,6 +2,7 @@ import ArgumentParser
 import BatonCore
 import Foundation
 import Handoff
+import Libc
 import SelfSigned
 import TLSHandshake
 import TLSRecords
@@ -115,7 +116,7 @@ struct DemoRun {
     /// Adds the relay's backend socket to the parcel and returns the other end.
     private func addBackend(to parcel: inout Parcel) throws -> Int32 {
         var pair: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0 else {
+        guard socketpair(AF_UNIX, SocketKind.stream | SocketKind.closeOnExec, 0, &pair) == 0 else {
             throw Failure("socketpair: \(String(cString: strerror(errno)))")
         }
         NonBlockingIO.setNonBlocking(pair[0])

@@ -1,6 +1,6 @@
 import Crypto
 import Foundation
-import Glibc
+import Libc
 import Synchronization
 
 /// The four ends of the demo's two streams, each on a thread of its own: random bytes in, digests out.

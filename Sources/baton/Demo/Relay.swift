@@ -1,5 +1,5 @@
 import BatonCore
-import Glibc
+import Libc
 import Handoff
 import TLSRecords
 
