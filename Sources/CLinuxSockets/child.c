@@ -15,6 +15,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+// Has the child close every descriptor from `first` on.
+static int close_from(posix_spawn_file_actions_t *actions, int first) {
+#ifdef __GLIBC__
+    return posix_spawn_file_actions_addclosefrom_np(actions, first);
+#else
+    // musl has no such action. This process makes all descriptors close-on-exec anyway; this is for those that it was given.
+    (void)actions;
+    return syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) == 0 ? 0 : errno;
+#endif
+}
+
 pid_t baton_spawn(const char *path, char *const arguments[], int standard_input, int extra, int is_ours) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -32,7 +43,7 @@ pid_t baton_spawn(const char *path, char *const arguments[], int standard_input,
     pid_t pid = 0;
     if ((result = posix_spawn_file_actions_adddup2(&actions, standard_input, 0)) == 0 &&
         (extra < 0 || (result = posix_spawn_file_actions_adddup2(&actions, extra, 3)) == 0) &&
-        (result = posix_spawn_file_actions_addclosefrom_np(&actions, extra < 0 ? 3 : 4)) == 0 &&
+        (result = close_from(&actions, extra < 0 ? 3 : 4)) == 0 &&
         (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
         (result = posix_spawnattr_setsigmask(&attributes, &blocked)) == 0 &&
         (result = posix_spawnattr_setpgroup(&attributes, 0)) == 0 &&

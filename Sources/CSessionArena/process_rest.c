@@ -7,7 +7,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-void process_trim_heap(void) { malloc_trim(0); }
+void process_trim_heap(void) {
+    // musl's allocator gives free pages back by itself.
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
 
 // struct sched_attr of <linux/sched/types.h>, which does not go together with <sched.h>.
 struct scheduling {

@@ -1,6 +1,10 @@
 #ifndef BATON_CLINUXSOCKETS_H
 #define BATON_CLINUXSOCKETS_H
 
+#ifndef __linux__
+#error "Baton runs on Linux: it needs SO_PASSCRED, pidfds, memfds and SIOCOUTQ, for which this system has no counterpart"
+#endif
+
 #include "acceptance.h"
 #include "capabilities.h"
 #include "child.h"
