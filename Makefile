@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
 FORMATTED := Sources Tests Examples Fuzz Benchmarks Integrations Package.swift
 
-.PHONY: demo test integrations soak build release libbaton format lint fuzz sanitize bench lab lab-down clean
+.PHONY: demo test integrations soak build release libbaton docs format lint api fuzz sanitize bench lab lab-down clean
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
@@ -18,6 +18,7 @@ test: ## every test there is
 	@scripts/bootstrap.sh test
 	swift build --build-tests $(SWIFT_FLAGS)
 	swift test --skip-build --no-parallel 2>&1 | tee .build-test.log || { echo "what failed:"; grep -E '✘|recorded an issue|error:' .build-test.log; exit 1; }
+	scripts/fresh_package.sh
 	@$(MAKE) --no-print-directory integrations
 
 integrations: ## the packages beneath Integrations, which need more than the library does
@@ -45,8 +46,18 @@ libbaton: ## libbaton.so, its headers and baton.pc for programs in C, to PREFIX 
 format: ## rewrite the sources in the house style
 	swift format -i -r --configuration .swift-format $(wildcard $(FORMATTED))
 
-lint: ## fail if a source is not in the house style
+lint: ## fail if a source is not in the house style, or the library lacks something public that the last release had
 	swift format lint --strict -r --configuration .swift-format $(wildcard $(FORMATTED))
+	@scripts/bootstrap.sh test
+	swift build --build-tests $(SWIFT_FLAGS)
+	scripts/api.sh
+
+api: ## for a release: writes the public declarations to docs/api
+	swift build $(SWIFT_FLAGS)
+	scripts/api.sh record
+
+docs: ## the documentation of BatonNIO as web pages, in .build-docs
+	scripts/docs.sh .build-docs
 
 fuzz: ## a short run of every fuzz target (FUZZ_SECONDS each, 20 unless set)
 	@scripts/bootstrap.sh build

@@ -23,7 +23,7 @@
 extern "C" {
 #endif
 
-#define BATON_VERSION "0.1.0"
+#define BATON_VERSION "0.2.0"
 
 typedef enum baton_code {
     BATON_OK = 0,
