@@ -57,6 +57,7 @@ api: ## for a release: writes the public declarations to docs/api
 	scripts/api.sh record
 
 docs: ## the documentation of BatonNIO as web pages, in .build-docs
+	swift build $(SWIFT_FLAGS)
 	scripts/docs.sh .build-docs
 
 fuzz: ## a short run of every fuzz target (FUZZ_SECONDS each, 20 unless set)

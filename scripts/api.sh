@@ -10,9 +10,7 @@ modules=(TLSRecords TLSHandshake Handoff BatonNIO)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 maps=()
-while read -r file; do maps+=(-Xcc "-fmodule-map-file=$file"); done < <(
-    find Sources .build/checkouts/*/Sources -name module.modulemap
-    find .build/debug/ -path '*C*.build/module.modulemap' -o -path '*_*.build/module.modulemap')
+while read -r file; do maps+=(-Xcc "-fmodule-map-file=$file"); done < <(scripts/module_maps.sh)
 result=0
 for module in "${modules[@]}"; do
     swift-api-digester -dump-sdk -module "$module" -o "$folder/$module.json" -I .build/debug/Modules "${maps[@]}" \

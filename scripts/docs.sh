@@ -1,13 +1,14 @@
 #!/bin/bash
-# The documentation of BatonNIO as web pages, in the folder that is given. A warning fails.
+# The documentation of BatonNIO as web pages, in the folder that is given. A warning fails. It reads what `swift build` has made.
 set -euo pipefail
 target=$1
-swift package dump-symbol-graph --minimum-access-level public --skip-synthesized-members >.build-docs.log 2>&1 ||
-    { cat .build-docs.log; exit 1; }
-graphs=$(dirname "$(find .build/ -name BatonNIO.symbols.json | head -1)")
-chosen=$(mktemp -d)
-trap 'rm -rf "$chosen"' EXIT
-cp "$graphs"/BatonNIO*.symbols.json "$chosen"
-docc convert Sources/BatonNIO/BatonNIO.docc --additional-symbol-graph-dir "$chosen" --output-path "$target" \
+graphs=$(mktemp -d)
+trap 'rm -rf "$graphs"' EXIT
+maps=()
+while read -r file; do maps+=(-Xcc "-fmodule-map-file=$file"); done < <(scripts/module_maps.sh)
+swift-symbolgraph-extract -module-name BatonNIO -I .build/debug/Modules "${maps[@]}" \
+    -target "$(uname -m)-unknown-linux-gnu" -swift-version 6 -minimum-access-level public -skip-synthesized-members \
+    -output-dir "$graphs"
+docc convert Sources/BatonNIO/BatonNIO.docc --additional-symbol-graph-dir "$graphs" --output-path "$target" \
     --fallback-display-name BatonNIO --fallback-bundle-identifier baton.BatonNIO --warnings-as-errors
-echo "the documentation is in $target; docc preview, or any web server, shows it"
+echo "the documentation is in $target; any web server shows it"

@@ -44,7 +44,12 @@ public struct ConnectionBootstrap: Sendable {
 
     /// Connects to a host. The future succeeds when TCP is connected; `ConnectionEvent.established` tells of TLS.
     ///
-    /// - Parameter source: the local address to connect from; `nil` lets the kernel choose.
+    /// - Parameters:
+    ///   - host: a name or an address.
+    ///   - port: 1 to 65,535.
+    ///   - security: how the connection begins.
+    ///   - timeout: how long TCP may take to connect.
+    ///   - source: the local address to connect from; `nil` lets the kernel choose.
     public func connect(
         host: String, port: Int, _ security: ClientSecurity, timeout: TimeAmount = .seconds(10),
         from source: String? = nil
@@ -83,7 +88,11 @@ public struct ConnectionBootstrap: Sendable {
     /// Makes a channel of a connection another owner has handed on. The parcel's first socket is the connection's; others
     /// are closed.
     ///
-    /// - Parameter arrival: `nil` for a parcel another process has sent.
+    /// - Parameters:
+    ///   - parcel: the connection.
+    ///   - eventLoop: one of the group's.
+    ///   - arrival: `nil` for a parcel another process has sent.
+    ///   - staysHere: whether the connection is not to be handed on again.
     /// - Returns: a future that fails if the parcel has no socket; the connection is closed then.
     public func attach(
         _ parcel: consuming Parcel, on eventLoop: any EventLoop, arrival: Arrival? = nil, staysHere: Bool = false
@@ -117,7 +126,9 @@ public struct ConnectionBootstrap: Sendable {
     ///
     /// - Parameters:
     ///   - descriptor: this process's; the channel's from now on.
+    ///   - security: how the connection begins.
     ///   - name: by which its connections are marked.
+    ///   - eventLoop: one of the group's.
     /// - Returns: a future that succeeds when the channel is active. If it fails the connection is closed.
     public func accept(
         _ descriptor: CInt, _ security: ServerSecurity, name: String, on eventLoop: any EventLoop
@@ -135,6 +146,7 @@ public struct ConnectionBootstrap: Sendable {
     ///
     /// - Parameters:
     ///   - channel: of one of the group's event loops.
+    ///   - security: how the connection begins.
     ///   - name: by which its connections are marked.
     /// - Throws: `notASocket` if it is none, or what the initializer throws; the channel is to be closed then.
     public func accept(_ channel: any Channel, _ security: ServerSecurity, name: String) throws {
@@ -147,6 +159,7 @@ public struct ConnectionBootstrap: Sendable {
     /// Makes a listener of a server channel that a bootstrap of the program's own has bound, so that it can be handed on.
     ///
     /// - Parameters:
+    ///   - serverChannel: of the group's event loops.
     ///   - security: how a successor is to begin its connections.
     ///   - name: by which a successor knows it; at most 255 bytes.
     public func listener(of serverChannel: any Channel, _ security: ServerSecurity, name: String) -> Listener {
@@ -155,8 +168,12 @@ public struct ConnectionBootstrap: Sendable {
 
     /// Listens at an address.
     ///
-    /// - Parameter name: by which a successor knows the listener, and its connections are marked; at most 255 bytes. The
-    ///   address unless given.
+    /// - Parameters:
+    ///   - host: a name or an address.
+    ///   - port: 1 to 65,535, or 0 for one that the kernel chooses.
+    ///   - security: how its connections begin.
+    ///   - name: by which a successor knows the listener, and its connections are marked; at most 255 bytes. The address
+    ///     unless given.
     public func listen(
         host: String, port: Int, _ security: ServerSecurity, name: String? = nil
     ) -> EventLoopFuture<Listener> {
@@ -171,6 +188,7 @@ public struct ConnectionBootstrap: Sendable {
     ///
     /// - Parameters:
     ///   - unixPath: at most 107 bytes. The socket stays there when the listener closes, as it does when it is handed on.
+    ///   - security: how its connections begin.
     ///   - name: as for TCP; the path unless given.
     public func listen(
         unixPath: String, _ security: ServerSecurity = .plain, name: String? = nil
@@ -194,7 +212,10 @@ public struct ConnectionBootstrap: Sendable {
 
     /// Goes on listening at a socket that listens already: taken over from another process, or given by systemd.
     ///
-    /// - Parameter descriptor: this process's; the listener's from now on.
+    /// - Parameters:
+    ///   - descriptor: this process's; the listener's from now on.
+    ///   - security: how its connections begin.
+    ///   - name: by which a successor knows the listener, and its connections are marked; at most 255 bytes.
     public func listen(
         takingOver descriptor: CInt, _ security: ServerSecurity, name: String
     ) -> EventLoopFuture<Listener> {

@@ -11,11 +11,13 @@ public final class ConnectionRegistry: Sendable {
 
     /// A registry for the connections of `group`'s event loops.
     ///
-    /// - Parameter metrics: is told of them: `baton_connections` (a meter), `baton_moves_in`, `baton_moves_out` and
-    ///   `baton_moves_failed` (counters, as the properties of these names), and two timers: `baton_handover_duration` at the old
-    ///   owner, how long a connection of a `SuccessionService` took to be its receiver's, and `baton_move_pause` at the new one, how
-    ///   long a connection stood still, from when it was taken out of its channel until it is active in the next, if that is on
-    ///   the same machine. `nil`: nobody is told.
+    /// - Parameters:
+    ///   - group: the bootstrap's.
+    ///   - metrics: is told of them: `baton_connections` (a meter), `baton_moves_in`, `baton_moves_out` and `baton_moves_failed`
+    ///     (counters, as the properties of these names), and two timers: `baton_handover_duration` at the old owner, how long a
+    ///     connection of a `SuccessionService` took to be its receiver's, and `baton_move_pause` at the new one, how long a
+    ///     connection stood still, from when it was taken out of its channel until it is active in the next, if that is on the
+    ///     same machine. `nil`: nobody is told.
     public init(group: any EventLoopGroup, metrics: (any MetricsFactory)? = nil) {
         tally = Tally(metrics.map { ConnectionMetrics($0) })
         var shards: [NIOLoopBound<Shard>] = []

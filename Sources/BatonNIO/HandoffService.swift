@@ -19,6 +19,9 @@ public struct HandoffService: Service {
     /// - Parameters:
     ///   - path: of the Unix socket; see `HandoffListener`.
     ///   - users: who may hand connections over.
+    ///   - bootstrap: makes channels of what comes.
+    ///   - options: how much is taken, and how long is waited.
+    ///   - logger: is told of what could not be taken.
     ///   - decide: looks at each parcel and says whether this process wants it. Parcels without a socket and listening
     ///     sockets are declined before.
     public init(

@@ -37,10 +37,15 @@ public struct Succession: Service {
     ///
     /// - Parameters:
     ///   - path: of the Unix socket; see `HandoffListener`.
+    ///   - users: who may be the old process, and the successor.
+    ///   - bootstrap: makes channels of what is accepted and of what comes.
     ///   - registry: of the connections; the bootstrap's own.
     ///   - listeners: what this process wants to listen at. What the old process has beside them is declined.
-    ///   - heir: see `SuccessionService`; so `patience` and `lastWait`.
+    ///   - heir: see `SuccessionService`.
+    ///   - patience: see `SuccessionService`.
+    ///   - lastWait: see `SuccessionService`.
     ///   - startTime: how long other processes that start may take before this one gives up.
+    ///   - logger: is told what is handed over, and what cannot be.
     /// - Throws: `HandoffError`; `pathInUse` if others have been starting for so long, or somebody listens at the path who
     ///   neither hands on nor ends. What NIO throws where a socket cannot be bound, unless connections were taken over: then it
     ///   is logged, and the program goes on with what it has.

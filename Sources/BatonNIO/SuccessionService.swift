@@ -50,6 +50,8 @@ public final class SuccessionService: Service {
     ///
     /// - Parameters:
     ///   - path: of the Unix socket; see `HandoffListener`.
+    ///   - users: who may be the successor.
+    ///   - bootstrap: makes channels of what comes back.
     ///   - registry: of the connections; the bootstrap's own.
     ///   - listeners: what the successor is to go on listening at.
     ///   - heir: the path of a process that takes connections (`HandoffService`). On graceful shutdown they are handed on to
@@ -57,6 +59,7 @@ public final class SuccessionService: Service {
     ///   - patience: how long connections that cannot be moved at once, because they are held or in their handshake, are waited
     ///     for when all others have been handed on. The successor serves what it has meanwhile.
     ///   - lastWait: how long `run` then waits for those that have stayed to end here, before it returns.
+    ///   - logger: is told what is handed over, and what cannot be.
     /// - Throws: `HandoffError`; `pathInUse` if a process listens there.
     public init(
         at path: String, trusting users: TrustedUsers = .sameUser, bootstrap: ConnectionBootstrap,

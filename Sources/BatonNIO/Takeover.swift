@@ -38,8 +38,13 @@ public struct Takeover: Sendable {
 
     /// Prepares to take over from the process that listens at `path`.
     ///
-    /// - Parameter listeners: the listening sockets this process wants, by name, with how their connections begin. Each of the
-    ///   others is declined, and the old process keeps it.
+    /// - Parameters:
+    ///   - path: of the old process's Unix socket.
+    ///   - users: who may be the old process.
+    ///   - bootstrap: makes channels of what comes.
+    ///   - listeners: the listening sockets this process wants, by name, with how their connections begin. Each of the others is
+    ///     declined, and the old process keeps it.
+    ///   - logger: is told what could not be taken.
     public init(
         from path: String, trusting users: TrustedUsers = .sameUser, bootstrap: ConnectionBootstrap,
         listeners: [String: ServerSecurity], logger: Logger = Logger(label: "baton.takeover")
