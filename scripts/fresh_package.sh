@@ -30,7 +30,7 @@ cd "$folder"
 swift build >build.log 2>&1 || { cat build.log; exit 1; }
 if grep -n warning: build.log | grep -v 'pkg-config\|system-packager\|apt-get'; then exit 1; fi
 echo "resolved: $(ls .build/checkouts | tr '\n' ' ')"
-for unwanted in hummingbird swift-certificates swift-crypto swift-configuration swift-argument-parser; do
+for unwanted in hummingbird swift-nio-http2 swift-certificates swift-crypto swift-configuration swift-argument-parser; do
     [ ! -e ".build/checkouts/$unwanted" ] || { echo "$unwanted is resolved, and the library needs it for nothing" >&2; exit 1; }
 done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -out cert.pem -subj /CN=localhost \

@@ -12,7 +12,7 @@ let package = Package(
     name: "BatonHummingbird",
     products: [.library(name: "BatonHummingbird", targets: ["BatonHummingbird"])],
     dependencies: [
-        .package(name: "Baton", path: "../.."),
+        .package(name: "Baton", path: "../..", traits: []),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
