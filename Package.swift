@@ -118,7 +118,7 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "PollLoop", dependencies: ["TLSHandshake", "TLSRecords"], path: "Examples/PollLoop",
-            swiftSettings: settings),
+            exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
             name: "Worker",
             dependencies: [
@@ -127,7 +127,7 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
-            path: "Examples/Worker", swiftSettings: settings),
+            path: "Examples/Worker", exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
             name: "Rendezvous",
             dependencies: [
@@ -159,7 +159,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
-            path: "Examples/Chat", swiftSettings: settings),
+            path: "Examples/Chat", exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
             name: "HTTP2",
             dependencies: [

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Measures which setting of `baton serve` notices which failure of a client, and after how long (docs/liveness.md).
 
-    sudo scripts/liveness.py .build/release/baton [SECONDS]
+    sudo scripts/liveness.py .build/release/baton [SECONDS [FAILURE [COUNT]]]
 
 Clients reach the server through a router that translates their address, all in network namespaces of their own. Then one thing is cut,
-and the upstream of each connection tells when its end came, at most SECONDS (30) after the cut. Needs root, iproute2, nftables and
-conntrack. Every address is of the documentation ranges (RFC 5737).
+and the upstream of each connection tells when its end came, at most SECONDS (30) after the cut. FAILURE, a row of the table, is cut alone;
+with COUNT nothing is waited for once so many connections have ended. Needs root, iproute2, nftables and conntrack. Every address is of
+the documentation ranges (RFC 5737).
 """
 import asyncio
 import contextlib
@@ -269,7 +270,7 @@ class Lines:
             self.rest += more
 
 
-def measure(baton, cut, limit):
+def measure(baton, cut, limit, count):
     """Seconds from the cut to the end, by label; one is missing if the end did not come."""
     me = [sys.executable, os.path.abspath(__file__)]
     with tempfile.TemporaryDirectory() as folder, Lab() as lab:
@@ -294,12 +295,14 @@ def measure(baton, cut, limit):
         # What has been said is acknowledged by then, so that nothing is on the way between those who say nothing more.
         time.sleep(SETTLED)
         beginning = time.monotonic()
+        print('cut', file=sys.stderr)
         cut(lab, client)
         ended = {}
         for word, label, moment in lines.until(beginning + limit):
             if word == 'END':
                 ended[label] = moment - beginning
-            if len(ended) == len(LABELS):
+                print(f'{label}: {ended[label]:.1f} s', file=sys.stderr)
+            if len(ended) == count:
                 break
         return ended
 
@@ -319,17 +322,24 @@ def table(results):
 def main(words):
     if words in (['--upstream'], ['--clients']):
         return asyncio.run(upstream() if words == ['--upstream'] else clients())
-    if not 1 <= len(words) <= 2 or not os.access(words[0], os.X_OK):
-        sys.exit('usage: liveness.py BATON [SECONDS]      where BATON is the program')
+    if not 1 <= len(words) <= 4 or not os.access(words[0], os.X_OK):
+        sys.exit('usage: liveness.py BATON [SECONDS [FAILURE [COUNT]]]      where BATON is the program')
     if os.geteuid() != 0:
         sys.exit('liveness.py: network namespaces need root')
     for tool in ('ip', 'nft', 'conntrack', 'ss', 'sysctl'):
         if not shutil.which(tool):
             sys.exit(f'liveness.py: {tool} is missing: apt-get install iproute2 nftables conntrack procps')
-    limit = float(words[1]) if len(words) == 2 else 30
+    try:
+        limit = float(words[1]) if len(words) > 1 else 30
+        count = int(words[3]) if len(words) > 3 else len(LABELS)
+    except ValueError:
+        sys.exit('liveness.py: SECONDS and COUNT are numbers')
+    failures = [failure for failure in FAILURES if len(words) < 3 or failure[0] == words[2]]
+    if not failures:
+        sys.exit(f'liveness.py: FAILURE is one of: {"; ".join(what for what, _ in FAILURES)}')
     results = []
-    for what, cut in FAILURES:
-        results.append((what, measure(os.path.abspath(words[0]), cut, limit)))
+    for what, cut in failures:
+        results.append((what, measure(os.path.abspath(words[0]), cut, limit, count)))
         print(f'{what}: {len(results[-1][1])} of {len(LABELS)} noticed', file=sys.stderr)
     print(f'seconds from the cut to the end of an idle connection / one that the server sends on; –: not within {limit:g}')
     print(f'the cut came {SETTLED} s after the last byte of the idle ones\n')
