@@ -320,6 +320,8 @@ def table(results):
 
 
 def main(words):
+    # What this is started by may block signals, and what it starts would inherit that.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     if words in (['--upstream'], ['--clients']):
         return asyncio.run(upstream() if words == ['--upstream'] else clients())
     if not 1 <= len(words) <= 4 or not os.access(words[0], os.X_OK):
