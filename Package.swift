@@ -19,6 +19,7 @@ let package = Package(
     products: [
         .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
         .library(name: "BatonNIO", targets: ["BatonNIO"]),
+        .library(name: "HostMigration", targets: ["HostMigration"]),
         .library(name: "BatonC", type: .dynamic, targets: ["BatonC"]),
         .executable(name: "baton", targets: ["baton"]),
     ],

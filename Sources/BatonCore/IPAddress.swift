@@ -1,7 +1,7 @@
 internal import Libc
 
 /// An IPv4 or IPv6 address. No name, no port, no zone.
-package enum IPAddress: Hashable, Sendable {
+public enum IPAddress: Hashable, Sendable {
     /// The 32 bits of an IPv4 address, the first octet in the highest byte.
     case v4(UInt32)
     /// The 128 bits of an IPv6 address as two halves, the first octet in the highest byte of `high`.
@@ -11,7 +11,7 @@ package enum IPAddress: Hashable, Sendable {
 extension IPAddress {
     /// Reads the usual text form: four decimal numbers, or RFC 4291 section 2.2. Nothing else is accepted: no zone,
     /// no brackets, no blanks, no octal.
-    package init?(_ text: some StringProtocol) {
+    public init?(_ text: some StringProtocol) {
         // inet_pton reads a C string: a NUL within would hide what follows it.
         guard text.utf8.count <= 45, !text.utf8.contains(0) else { return nil }
         let text = String(text)
@@ -30,7 +30,7 @@ extension IPAddress {
     }
 
     /// The address of 4 or 16 octets in network order; nil for any other number.
-    package init?(octets: some Collection<UInt8>) {
+    public init?(octets: some Collection<UInt8>) {
         func number<T: FixedWidthInteger>(_ part: some Collection<UInt8>) -> T { part.reduce(0) { $0 << 8 | T($1) } }
         switch octets.count {
         case 4: self = .v4(number(octets))
@@ -41,7 +41,7 @@ extension IPAddress {
 
     /// The IPv4 address that an IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) stands for; otherwise itself.
     /// A dual-stack socket reports its IPv4 peers in the mapped form.
-    package var unmapped: IPAddress {
+    public var unmapped: IPAddress {
         if case .v6(0, let low) = self, low >> 32 == 0xFFFF { return .v4(UInt32(truncatingIfNeeded: low)) }
         return self
     }
@@ -53,7 +53,7 @@ extension IPAddress {
     }
 
     /// The 4 or 16 octets in network order.
-    package var octets: [UInt8] {
+    public var octets: [UInt8] {
         switch self {
         case .v4(let bits): withUnsafeBytes(of: bits.bigEndian) { Array($0) }
         case .v6(let high, let low):
@@ -64,7 +64,7 @@ extension IPAddress {
 
 extension IPAddress {
     /// A version of IP.
-    package enum Family: UInt8, Sendable, CaseIterable {
+    public enum Family: UInt8, Sendable, CaseIterable {
         case ipv4 = 4
         case ipv6 = 6
 
@@ -76,7 +76,7 @@ extension IPAddress {
     }
 
     /// Which version of IP the address belongs to. An IPv4-mapped one is of IPv6.
-    package var family: Family { if case .v4 = self { .ipv4 } else { .ipv6 } }
+    public var family: Family { if case .v4 = self { .ipv4 } else { .ipv6 } }
 
     /// Whether it is an IPv6 address that means something on one link only (RFC 4291 section 2.5.6).
     package var isLinkLocal: Bool { if case .v6(let high, _) = self { high >> 54 == 0xFE80 >> 6 } else { false } }
@@ -84,7 +84,7 @@ extension IPAddress {
 
 extension IPAddress: CustomStringConvertible {
     /// The text form of RFC 5952.
-    package var description: String {
+    public var description: String {
         var octets = octets
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(INET6_ADDRSTRLEN)) { text in
             let family = octets.count == 4 ? AF_INET : AF_INET6

@@ -1,4 +1,4 @@
-package import BatonCore
+public import BatonCore
 internal import CLinuxSockets
 
 /// Which host of a link answers for a service address.
@@ -9,16 +9,16 @@ internal import CLinuxSockets
 /// address, this type is not needed.
 ///
 /// It acts in the network namespace of the calling thread.
-package struct AddressTakeover: ~Copyable {
+public struct AddressTakeover: ~Copyable {
     /// The interface on the link that the address is on.
-    package let interface: String
+    public let interface: String
 
     private let socket: Descriptor
     private let index: Int32
     private let hardwareAddress: [UInt8]
 
     /// - Throws: `.notPermitted`, or `.systemCall` if there is no such interface.
-    package init(interface: String) throws(MigrationError) {
+    public init(interface: String) throws(MigrationError) {
         var index: Int32 = 0
         var address = [UInt8](repeating: 0, count: 6)
         try checked(baton_interface_get(interface, &index, &address), interface)
@@ -30,19 +30,19 @@ package struct AddressTakeover: ~Copyable {
 
     /// Makes this host answer for the address, and tells the link so. The host that had it should `give` it first; until
     /// then both answer, and the last word counts.
-    package borrowing func take(_ address: IPAddress) throws(MigrationError) {
+    public borrowing func take(_ address: IPAddress) throws(MigrationError) {
         try change(address, adding: true)
         try announce(address)
     }
 
     /// Stops answering for the address. Sockets bound to it live on, for `lo` still has it.
-    package borrowing func give(_ address: IPAddress) throws(MigrationError) {
+    public borrowing func give(_ address: IPAddress) throws(MigrationError) {
         try change(address, adding: false)
     }
 
     /// Tells every host and switch on the link that the address is here. A link may lose it: say it again after a
     /// second or so (RFC 5227 2.3 asks for two, RFC 4861 7.2.6 allows three).
-    package borrowing func announce(_ address: IPAddress) throws(MigrationError) {
+    public borrowing func announce(_ address: IPAddress) throws(MigrationError) {
         for frame in NeighbourAnnouncement(address: address, hardwareAddress: hardwareAddress).frames {
             let type = UInt16(frame[12]) << 8 | UInt16(frame[13])
             try checked(baton_packet_send(socket.number, index, type, frame, frame.count), "announce \(address)")

@@ -43,7 +43,7 @@ package struct FlowHold: ~Copyable {
 extension FlowSteering {
     /// Waits until no processor is still handling a packet under rules that have been changed, some milliseconds, and
     /// lets go of what such packets have left on the hold device. A loop that polls `leftover` instead need not wait.
-    package func settle() throws(MigrationError) {
+    public func settle() throws(MigrationError) {
         _ = baton_wait_for_packets_in_flight()
         try releaseLeftover()
     }

@@ -1,10 +1,10 @@
-package import BatonCore
+public import BatonCore
 
 /// Connections that begin while this host is being left.
 extension FlowSteering {
     /// From now on a connection that begins to one of the addresses and ports, which are served here until then, is
     /// forwarded to the other host from its first packet on, as if it had moved. What has begun before is not touched.
-    package func steerNewcomers(to addresses: [IPAddress], ports: [UInt16], via host: NextHop) throws(MigrationError) {
+    public func steerNewcomers(to addresses: [IPAddress], ports: [UInt16], via host: NextHop) throws(MigrationError) {
         var text = "flush chain netdev \(FlowSteering.table) \(FlowSteering.newcomers)\n"
         let list = Set(ports).sorted().map(String.init).joined(separator: ", ")
         for family in IPAddress.Family.allCases where !list.isEmpty {
@@ -33,7 +33,7 @@ extension FlowSteering {
     }
 
     /// Connections begin here again. What has begun since `steerNewcomers` stays steered.
-    package func keepNewcomers() throws(MigrationError) {
+    public func keepNewcomers() throws(MigrationError) {
         // Those that begin from here on are not forwarded; those that were are known before their set goes.
         try FlowSteering.endNewcomers(interfaces, tables)
         try learnNewcomers()
@@ -69,7 +69,7 @@ extension FlowSteering {
 
     /// Forwards these flows and no others. For the host that takes the service address: what the other host could not move
     /// goes on there, and whatever was steered here before has ended or come back.
-    package func steerOnly(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
+    public func steerOnly(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
         var text = ""
         for family in IPAddress.Family.allCases {
             text += "flush map netdev \(FlowSteering.table) \(FlowSet.moved.name(family))\n"

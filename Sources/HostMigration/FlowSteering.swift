@@ -1,4 +1,4 @@
-package import BatonCore
+public import BatonCore
 
 /// The packet filter rules that hold the packets of a flow while its connection moves, and forward them after.
 ///
@@ -9,22 +9,22 @@ package import BatonCore
 /// An element of the held sets expires by itself after `holdSeconds`, so a process that is killed holds nothing longer.
 ///
 /// It acts in the network namespace of the thread that makes it; one thread at a time may use it.
-package final class FlowSteering {
+public final class FlowSteering {
     /// The name of the table, in the family netdev.
-    package static let table = "baton"
+    public static let table = "baton"
 
     /// After how long the kernel itself lets go of a held flow. A migration must end well before.
-    package static let holdSeconds = 20
+    public static let holdSeconds = 20
 
     /// The interfaces by which the connections' packets arrive. The first is the link that this host shares with the other
     /// ones: moved flows are forwarded by it.
-    package let interfaces: [String]
+    public let interfaces: [String]
 
     /// The flows that are forwarded, and where to.
-    package internal(set) var moved: [Flow: IPAddress]
+    public internal(set) var moved: [Flow: IPAddress]
 
     /// Whether connections that begin are forwarded: then a flow can be that is not among `moved`.
-    package internal(set) var steersNewcomers = false
+    public internal(set) var steersNewcomers = false
 
     let device: HoldDevice
     let tables: NFTables
@@ -33,7 +33,7 @@ package final class FlowSteering {
     /// Installs the rules. Flows that an earlier process has steered stay steered; nothing is held.
     ///
     /// - Throws: `.steeringRules`, `.deviceBusy`, `.notPermitted`.
-    package init(interfaces: [String]) throws(MigrationError) {
+    public init(interfaces: [String]) throws(MigrationError) {
         guard !interfaces.isEmpty, interfaces.allSatisfy(FlowSteering.isName), Set(interfaces).count == interfaces.count
         else { throw MigrationError(.steeringRules, "interface names") }
         self.interfaces = interfaces
@@ -46,7 +46,7 @@ package final class FlowSteering {
     }
 
     /// As `init(interfaces:)` with one.
-    package convenience init(interface: String) throws(MigrationError) {
+    public convenience init(interface: String) throws(MigrationError) {
         try self.init(interfaces: [interface])
     }
 
@@ -57,7 +57,7 @@ package final class FlowSteering {
 
     /// Removes everything that any process has installed in this network namespace: held flows go back to this host's
     /// sockets, moved flows are no longer forwarded. Succeeds if there is nothing.
-    package static func cleanUp() throws(MigrationError) {
+    public static func cleanUp() throws(MigrationError) {
         try NFTables().run("add table netdev \(table)\ndelete table netdev \(table)\n")
     }
 
@@ -82,7 +82,7 @@ package final class FlowSteering {
     }
 
     /// Forwards the flows' packets to the new owner's host, as soon as they are not held.
-    package func steer(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
+    public func steer(_ flows: [Flow], to host: NextHop) throws(MigrationError) {
         var batch = SetElementBatch(table: FlowSteering.table)
         batch.remove(flows.filter { moved[$0] != nil }, from: .moved)
         for family in IPAddress.Family.allCases {
@@ -101,7 +101,7 @@ package final class FlowSteering {
     func isForwarded(_ flow: Flow) -> Bool { steersNewcomers || moved[flow] != nil }
 
     /// Ends the forwarding of flows that have come back, or ended.
-    package func forget(_ flows: [Flow]) throws(MigrationError) {
+    public func forget(_ flows: [Flow]) throws(MigrationError) {
         let flows = flows.filter(isForwarded)
         var batch = SetElementBatch(table: FlowSteering.table)
         batch.remove(flows.filter { moved[$0] != nil }, from: .moved)

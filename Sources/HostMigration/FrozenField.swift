@@ -17,10 +17,11 @@ enum FrozenField: UInt8, CaseIterable {
     case linger = 15
     case timeouts = 16
     case isNonBlocking = 17
+    case companion = 18
 
     /// A field with this bit may be skipped by a reader that does not know it; any other must be refused.
     static let ignorable: UInt8 = 0x80
 
     /// Whether every encoding has the field.
-    var isRequired: Bool { self != .linger }
+    var isRequired: Bool { self != .linger && self != .companion }
 }

@@ -1,7 +1,7 @@
 import BatonCore
 
 extension FrozenSocket {
-    /// The most bytes of each queue that a reader accepts; above what Linux lets a socket hold by default.
+    /// The most bytes of each queue, and of what accompanies them, that a reader accepts; above what Linux lets a socket hold by default.
     static let queueLimit = 1 << 28
 
     /// Reads what `encoded()` wrote. Accepts exactly one spelling of each value.
@@ -64,7 +64,7 @@ private struct FrozenFields {
         guard unsent <= sendQueue.count else { throw bad(.unsentCount) }
         // The peer has acknowledged our FIN, and so every byte before it.
         guard state != .finWait2 || sendQueue.isEmpty else { throw bad(.sendQueue) }
-        return FrozenSocket(
+        var frozen = FrozenSocket(
             flow: flow, state: state,
             negotiated: try read(.negotiated) { NegotiatedOptions(&$0) },
             window: try read(.window) { SocketWindow(&$0) },
@@ -73,7 +73,14 @@ private struct FrozenFields {
             sendSequence: try read(.sendSequence) { $0.uint32() },
             sendQueue: ByteQueue(copying: sendQueue), unsentCount: unsent,
             receiveSequence: try read(.receiveSequence) { $0.uint32() },
-            receiveQueue: ByteQueue(copying: receiveQueue), socketFamily: family, standstill: nil)
+            receiveQueue: ByteQueue(copying: receiveQueue), socketFamily: family, standstill: nil, companion: nil)
+        if values[.companion] != nil {
+            let companion = try bytes(.companion)
+            // None at all is the one spelling of nothing.
+            guard !companion.isEmpty else { throw bad(.companion) }
+            frozen.companion = SecretBytes(copying: companion.bytes)
+        }
+        return frozen
     }
 
     private func options(_ family: IPAddress.Family) throws(MigrationError) -> SocketOptions {

@@ -14,7 +14,7 @@ extension FrozenSocket {
 
     borrowing func encode(into output: inout ByteQueue) {
         // Once, for the queues are large.
-        output.append(minimum: sendQueue.count + receiveQueue.count + 512) { _ in 0 }
+        output.append(minimum: sendQueue.count + receiveQueue.count + companionCount + 512) { _ in 0 }
         output.append(FrozenSocket.magic)
         output.append([FrozenSocket.version])
         output.append(.family, [socketFamily.rawValue])
@@ -37,6 +37,18 @@ extension FrozenSocket {
         timeouts.append(bigEndian: options.sendTimeout)
         output.append(.timeouts, timeouts)
         output.append(.isNonBlocking, [options.isNonBlocking ? 1 : 0])
+        guard companionCount > 0 else { return }
+        switch companion {
+        case .some(let companion): companion.withUnsafeBytes { output.append(.companion, raw: $0) }
+        case .none: break
+        }
+    }
+
+    var companionCount: Int {
+        switch companion {
+        case .some(let companion): companion.count
+        case .none: 0
+        }
     }
 }
 
@@ -57,8 +69,12 @@ extension ByteQueue {
     }
 
     fileprivate mutating func append(_ field: FrozenField, queue: borrowing ByteQueue) {
-        appendHeader(field, queue.count)
-        queue.withBytes { append($0) }
+        queue.withBytes { append(field, raw: $0) }
+    }
+
+    fileprivate mutating func append(_ field: FrozenField, raw: UnsafeRawBufferPointer) {
+        appendHeader(field, raw.count)
+        append(raw)
     }
 
     private mutating func appendHeader(_ field: FrozenField, _ count: Int) {

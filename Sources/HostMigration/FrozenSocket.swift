@@ -5,7 +5,7 @@ package import BatonCore
 /// It is a value: what was read from a socket in repair, and what a socket on another host is restored from. It does
 /// not know of TLS; its queues hold bytes as they are on the wire, in plaintext if the application speaks plaintext,
 /// and are zeroed with it. Congestion window, round-trip time, out-of-order queue and the peer's last timestamp have
-/// no interface in the kernel and start anew.
+/// no interface in the kernel and start anew. Bytes of the application's can accompany it.
 package struct FrozenSocket: ~Copyable, Sendable {
     /// Both ends.
     package let flow: Flow
@@ -41,6 +41,10 @@ package struct FrozenSocket: ~Copyable, Sendable {
 
     /// The reading at the end of freezing, on the host where that happened.
     let standstill: Standstill?
+
+    /// What the application has sent along: the state that belongs to the connection and that no kernel knows. Never empty.
+    // Written out, because `?` would give it a value before there are the others.
+    package var companion: Optional<SecretBytes>
 
     /// Sequence number that follows the last byte received, before any FIN.
     var receiveEnd: UInt32 { receiveSequence &+ UInt32(truncatingIfNeeded: receiveQueue.count) }

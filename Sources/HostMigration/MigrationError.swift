@@ -1,7 +1,7 @@
 /// Why a connection did not move. Wherever one is thrown before the commit, the connection goes on where it is.
-package struct MigrationError: Error, Sendable, Equatable {
+public struct MigrationError: Error, Sendable, Equatable {
     /// What went wrong; stable across releases, also on the wire.
-    package enum Code: UInt8, Sendable, CaseIterable {
+    public enum Code: UInt8, Sendable, CaseIterable {
         // What cannot move.
         case notTCP = 1
         case multipath = 2
@@ -21,10 +21,13 @@ package struct MigrationError: Error, Sendable, Equatable {
         case outOfRoom = 23
         case restoredDifferently = 24
         case addressNotPermitted = 25
+        case full = 26
+        case unreadableCompanion = 27
         // What arrived is not what this version writes.
         case malformed = 30
         case unsupportedVersion = 31
         case protocolViolation = 32
+        case unverified = 33
         // The link, the rules, the kernel.
         case linkEnded = 40
         case timedOut = 41
@@ -35,19 +38,20 @@ package struct MigrationError: Error, Sendable, Equatable {
         case notPermitted = 46
         case systemCall = 47
         case hookFailed = 48
+        case hostBusy = 49
     }
 
     /// What went wrong.
-    package let code: Code
+    public let code: Code
 
     /// What to add to the code's own explanation: the call that failed, the field that is wrong. Holds no payload.
-    package let detail: String
+    public let detail: String
 
     /// The error number of the failed call, 0 if none is behind this.
-    package let errno: Int32
+    public let errno: Int32
 
     /// An error; `detail` must hold no payload.
-    package init(_ code: Code, _ detail: String = "", errno: Int32 = 0) {
+    public init(_ code: Code, _ detail: String = "", errno: Int32 = 0) {
         self.code = code
         self.detail = detail
         self.errno = errno
@@ -56,14 +60,14 @@ package struct MigrationError: Error, Sendable, Equatable {
 
 extension MigrationError: CustomStringConvertible {
     /// One line that says what to do.
-    package var description: String {
+    public var description: String {
         detail.isEmpty ? code.explanation : "\(code.explanation) (\(detail))"
     }
 }
 
 extension MigrationError.Code {
     /// One sentence: what is wrong and what to do about it.
-    package var explanation: String {
+    public var explanation: String {
         switch self {
         case .notTCP: "only TCP sockets move; leave this one to its owner"
         case .multipath: "an MPTCP connection cannot move; listen with plain TCP to move its connections"
@@ -84,10 +88,16 @@ extension MigrationError.Code {
         case .addressInUse: "this host already has a connection with the same addresses and ports"
         case .timestampsOff: "the connection uses TCP timestamps; set net.ipv4.tcp_timestamps=1 here"
         case .outOfRoom: "the kernel has no memory for the connection's queues; raise net.ipv4.tcp_mem"
+        case .full: "the receiving host has as many connections as it takes; raise its limit"
+        case .unreadableCompanion:
+            "the receiving host's program cannot read the connection's state; run the same release on both"
         case .restoredDifferently: "the kernel restored the connection otherwise than it was frozen"
         case .malformed: "the message is damaged or not from Baton"
         case .unsupportedVersion: "the other host speaks another version; run the same release on both"
         case .protocolViolation: "the other host broke the protocol; run the same release on both"
+        case .unverified:
+            "the other host is not whom it should be; check the certificates, their names and the authority on both hosts"
+        case .hostBusy: "connections are leaving or arriving at the host already; try again when they have"
         case .linkEnded: "the link between the hosts ended"
         case .timedOut: "the other host did not answer in time"
         case .declined: "the other host declined the connection"

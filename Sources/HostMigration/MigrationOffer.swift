@@ -10,6 +10,7 @@ struct MigrationOffer: ~Copyable {
         body.append([MigrationMessage.Kind.offer.rawValue, MigrationMessage.version, 0, 0])
     }
 
+    /// Appends a connection, with what accompanies it.
     mutating func append(_ frozen: borrowing FrozenSocket) {
         let start = body.count
         body.append([0, 0, 0, 0])

@@ -1,10 +1,10 @@
-import BatonCore
+public import BatonCore
 internal import CLinuxSockets
 
 /// Moves batches of connections away from this host: performs what a `SocketMigration` asks for.
 ///
 /// Blocking, for a thread of its own. The sockets' owner must have stopped reading and writing them.
-package struct MigrationSource {
+public struct MigrationSource {
     private let steering: FlowSteering
     private let transport: any MigrationTransport
     private let host: NextHop
@@ -13,7 +13,7 @@ package struct MigrationSource {
 
     /// `host` is where the other end of `transport` lives. An answer that takes longer than `answerLimit`
     /// takes the batch back; it must stay well under `FlowSteering.holdSeconds`, which are counted by `now`.
-    package init(
+    public init(
         steering: FlowSteering, transport: any MigrationTransport, to host: NextHop,
         answerLimit: Duration = .seconds(5),
         now: @escaping () -> ContinuousClock.Instant = { .now }
@@ -25,17 +25,26 @@ package struct MigrationSource {
         self.now = now
     }
 
-    /// Moves the connections, and says of each, in the same order, what became of it. A descriptor whose connection
-    /// did not stay is closed. `groups` says which move together or not at all: those with equal elements. Let the
-    /// steering settle before the next batch.
-    package func move(_ sockets: [MovableSocket], groups: [Int]? = nil) -> [SocketMigration.Outcome] {
+    /// Moves the connections and waits for the end. A descriptor whose connection did not stay is closed. Let the
+    /// steering settle (`FlowSteering.settle`) before the next batch.
+    ///
+    /// - Parameters:
+    ///   - sockets: of one batch, at most 4,096. They all stand still together until it has moved, so few at a time are better.
+    ///   - groups: one number for each socket: those with equal ones move together or not at all. `nil`: each by itself.
+    ///   - companion: what is to accompany the socket at an index, at most 256 MiB; `nil` for none. It is asked when the sockets are
+    ///     frozen and the offer is made, and zeroed when that has been sent. The other host has it together with the socket, or
+    ///     neither.
+    /// - Returns: what became of each, in the same order.
+    public func move(
+        _ sockets: [MovableSocket], groups: [Int]? = nil, companion: @escaping (Int) -> SecretBytes? = { _ in nil }
+    ) -> [SocketMigration.Outcome] {
         guard !sockets.isEmpty else { return [] }
         guard sockets.count <= MigrationMessage.batchLimit else {
             let error = MigrationError(.outOfRoom, "more than \(MigrationMessage.batchLimit) connections in a batch")
             return sockets.map { _ in .stayed(error) }
         }
         var migration = SocketMigration(groups: groups ?? Array(sockets.indices))
-        var departure = Departure(sockets: sockets)
+        var departure = Departure(sockets: sockets, companion: companion)
         var event: SocketMigration.Event? = .begin
         while let current = event {
             event = perform(migration.handle(current), &departure)
@@ -76,7 +85,7 @@ package struct MigrationSource {
         case .freeze:
             return .frozen(refused: departure.freeze())
         case .offer(let members):
-            try transport.send(departure.offer(members))
+            try departure.offer(members).withBytes { (bytes) throws(MigrationError) in try transport.send(bytes.bytes) }
             guard case .answer(let declined) = try receive() else { throw MigrationError(.protocolViolation) }
             // The answer counts as the offer does: among those that were frozen.
             return .answered(declined: departure.members(declined))
@@ -122,6 +131,7 @@ package struct MigrationSource {
 /// A batch on its way out: what the machine's members stand for.
 private struct Departure: ~Copyable {
     let sockets: [MovableSocket]
+    private let companion: (Int) -> SecretBytes?
     var hold: FlowHold?
     private var frozen: [Int: FrozenBox] = [:]
     private var standstills: [Int: Standstill] = [:]
@@ -129,8 +139,9 @@ private struct Departure: ~Copyable {
     /// Members by their position in the offer.
     private var offered: [Int] = []
 
-    init(sockets: [MovableSocket]) {
+    init(sockets: [MovableSocket], companion: @escaping (Int) -> SecretBytes?) {
         self.sockets = sockets
+        self.companion = companion
     }
 
     mutating func freeze() -> [Int: MigrationError] {
@@ -148,10 +159,14 @@ private struct Departure: ~Copyable {
         return refused
     }
 
-    mutating func offer(_ members: Set<Int>) -> ByteQueue {
+    mutating func offer(_ members: Set<Int>) throws(MigrationError) -> ByteQueue {
         var offer = MigrationOffer()
         for member in members.sorted() {
-            guard let value = frozen[member]?.take() else { continue }
+            guard var value = frozen[member]?.take() else { continue }
+            value.companion = companion(member)
+            guard value.companionCount <= FrozenSocket.queueLimit else {
+                throw MigrationError(.outOfRoom, "more than 256 MiB accompany a connection")
+            }
             offer.append(value)
             offered.append(member)
         }

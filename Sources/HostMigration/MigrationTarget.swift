@@ -1,35 +1,48 @@
-import BatonCore
+package import BatonCore
 
 /// Receives batches of connections from another host: performs what a `SocketArrival` asks for.
 ///
 /// Blocking, for a thread of its own.
-package struct MigrationTarget {
+public struct MigrationTarget {
     private let transport: any MigrationTransport
     private let steering: FlowSteering?
-    private let refusal: (Flow) -> MigrationError.Code?
+    private let refusal: (Flow, RawSpan) -> MigrationError.Code?
 
     /// With `steering`, a flow that this host forwards to the other, because it had moved there or because the service
     /// address is here already, is held while it arrives and no longer forwarded when it has.
-    /// A connection for which `refusal` has a reason is declined before anything is done for it.
-    package init(
+    ///
+    /// - Parameters:
+    ///   - transport: the link. An offer comes as it is in the memory of the other host: it must be authenticated and secret.
+    ///   - steering: of this host, or `nil` if nothing is ever forwarded here.
+    ///   - refusal: gets each flow and what accompanies it (empty if nothing does), before anything is done for it. If it has a
+    ///     reason, the connection is declined, and goes on at the other host. What `receive` could not use has to be refused here:
+    ///     after the commit it would be lost.
+    public init(
         transport: any MigrationTransport, steering: FlowSteering? = nil,
-        refusal: @escaping (Flow) -> MigrationError.Code? = { _ in nil }
+        refusal: @escaping (Flow, RawSpan) -> MigrationError.Code? = { _, _ in nil }
     ) {
         self.transport = transport
         self.steering = steering
         self.refusal = refusal
     }
 
-    /// Waits for one batch and takes it. `adopt` gets each connection as soon as it is this host's; the descriptor is
-    /// its own. Let the steering settle before the next batch.
+    /// Waits for one batch and takes it. Let the steering settle (`FlowSteering.settle`) before the next one.
     ///
+    /// - Parameter adopt: gets each connection as soon as it is this host's: the descriptor, which is its own to close, the flow,
+    ///   and what accompanies it (empty if nothing does), which is zeroed when it returns.
     /// - Throws: why nothing came. The source owns the connections then, or they are in doubt, and none is left here.
-    package func receive(adopt: (Int32, Flow) -> Void) throws(MigrationError) {
+    public func receive(adopt: (Int32, Flow, RawSpan) -> Void) throws(MigrationError) {
+        try take(try transport.receive(within: nil), adopt: adopt)
+    }
+
+    /// As `receive`, of a batch whose offer has come already.
+    package func take(
+        _ offer: consuming SecretBytes, adopt: (Int32, Flow, RawSpan) -> Void
+    ) throws(MigrationError) {
         var arrival = SocketArrival()
-        var batch = Batch()
+        var batch = Batch(offer)
         var event: SocketArrival.Event
         do throws(MigrationError) {
-            batch.offer = try transport.receive(within: nil)
             event = .offered(count: try batch.count())
         } catch {
             event = .failed(error)
@@ -46,7 +59,7 @@ package struct MigrationTarget {
     }
 
     private func perform(
-        _ action: SocketArrival.Action, _ batch: inout Batch, _ adopt: (Int32, Flow) -> Void
+        _ action: SocketArrival.Action, _ batch: inout Batch, _ adopt: (Int32, Flow, RawSpan) -> Void
     ) -> SocketArrival.Event? {
         switch action {
         case .restore:
@@ -77,18 +90,19 @@ package struct MigrationTarget {
     }
 
     private func activate(
-        _ members: Set<Int>, _ batch: inout Batch, _ adopt: (Int32, Flow) -> Void
+        _ members: Set<Int>, _ batch: inout Batch, _ adopt: (Int32, Flow, RawSpan) -> Void
     ) -> Set<Int> {
         var lost: Set<Int> = []
         var flows: [Flow] = []
         for member in members.sorted() {
-            guard let socket = batch.thawed[member]?.take() else {
+            guard let thawed = batch.thawed[member], let socket = thawed.take() else {
                 lost.insert(member)
                 continue
             }
             let flow = socket.flow
             do throws(MigrationError) {
-                adopt(try socket.activate(), flow)
+                let descriptor = try socket.activate()
+                thawed.withCompanion { adopt(descriptor, flow, $0) }
                 flows.append(flow)
             } catch {
                 lost.insert(member)
@@ -102,13 +116,22 @@ package struct MigrationTarget {
 
 /// A batch on its way in.
 private struct Batch: ~Copyable {
-    var offer: ByteQueue?
-    var thawed: [Int: Thawed] = [:]
+    private var offer: SecretBytes?
+    private(set) var thawed: [Int: Thawed] = [:]
     private var hold: FlowHold?
+
+    init(_ offer: consuming SecretBytes) { self.offer = consume offer }
+
+    private borrowing func withOffer(_ body: (UnsafeRawBufferPointer) -> Void) {
+        switch offer {
+        case .some(let offer): offer.withUnsafeBytes(body)
+        case .none: break
+        }
+    }
 
     borrowing func count() throws(MigrationError) -> Int {
         var result: Result<Int, MigrationError> = .failure(MigrationError(.protocolViolation))
-        offer?.withBytes { bytes in
+        withOffer { bytes in
             result = Result { () throws(MigrationError) in try MigrationOffer.forEach(in: bytes) { _, _ in } }
         }
         return try result.get()
@@ -116,15 +139,15 @@ private struct Batch: ~Copyable {
 
     /// Restores every member; what is declined, with its reason.
     mutating func restore(
-        _ steering: FlowSteering?, _ refusal: (Flow) -> MigrationError.Code?
+        _ steering: FlowSteering?, _ refusal: (Flow, RawSpan) -> MigrationError.Code?
     ) -> [Int: MigrationError] {
         var declined: [Int: MigrationError] = [:]
         var frozen: [Int: Frozen] = [:]
-        offer?.withBytes { bytes in
+        withOffer { bytes in
             _ = try? MigrationOffer.forEach(in: bytes) { member, encoded in
                 do throws(MigrationError) {
                     let value = Frozen(try FrozenSocket.decode(encoded))
-                    if let code = refusal(value.flow) { throw MigrationError(code) }
+                    if let code = value.withCompanion({ refusal(value.flow, $0) }) { throw MigrationError(code) }
                     frozen[member] = value
                 } catch {
                     declined[member] = error
@@ -140,9 +163,10 @@ private struct Batch: ~Copyable {
         }
         let settings = TCPSettings()
         for (member, box) in frozen {
-            guard let socket = box.take() else { continue }
+            guard var socket = box.take() else { continue }
             do throws(MigrationError) {
-                thawed[member] = Thawed(try ThawedSocket(restoring: socket, settings: settings))
+                let companion = socket.companion.take()
+                thawed[member] = Thawed(try ThawedSocket(restoring: socket, settings: settings), companion)
             } catch {
                 declined[member] = error
             }
@@ -181,17 +205,38 @@ private final class Frozen {
     }
 
     func take() -> FrozenSocket? { socket.take() }
+
+    func withCompanion<R>(_ body: (RawSpan) -> R) -> R {
+        switch socket {
+        case .some(let socket): socket.companion.withSpan(body)
+        case .none: Optional<SecretBytes>.none.withSpan(body)
+        }
+    }
+}
+
+extension Optional<SecretBytes> {
+    /// Lends the bytes; none if there are none.
+    fileprivate borrowing func withSpan<R>(_ body: (RawSpan) -> R) -> R {
+        switch self {
+        case .some(let bytes): bytes.withUnsafeBytes { body($0.bytes) }
+        case .none: body(UnsafeRawBufferPointer(start: nil, count: 0).bytes)
+        }
+    }
 }
 
 /// As `Frozen`.
 private final class Thawed {
     private var socket: ThawedSocket?
+    private let companion: SecretBytes?
     private let probe: PeerProbe
 
-    init(_ socket: consuming ThawedSocket) {
+    init(_ socket: consuming ThawedSocket, _ companion: consuming SecretBytes?) {
         probe = socket.probe
         self.socket = consume socket
+        self.companion = consume companion
     }
+
+    func withCompanion<R>(_ body: (RawSpan) -> R) -> R { companion.withSpan(body) }
 
     func take() -> ThawedSocket? { socket.take() }
     func drop() { socket = nil }

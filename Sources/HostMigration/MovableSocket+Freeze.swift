@@ -101,7 +101,7 @@ extension MovableSocket {
             sendSequence: sendNext &- UInt32(written.count) &- (state.hasLocalFIN ? 1 : 0),
             sendQueue: written, unsentCount: unsent,
             receiveSequence: receiveNext &- UInt32(received.count) &- (state.hasRemoteFIN ? 1 : 0),
-            receiveQueue: received, socketFamily: socketFamily, standstill: after)
+            receiveQueue: received, socketFamily: socketFamily, standstill: after, companion: nil)
     }
 
     /// In repair TCP_MAXSEG is what the peer announced in its SYN.

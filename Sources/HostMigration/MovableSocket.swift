@@ -1,4 +1,4 @@
-import BatonCore
+internal import BatonCore
 internal import CLinuxSockets
 import Libc
 
@@ -6,11 +6,11 @@ import Libc
 ///
 /// Examining asks for everything that does not change while packets flow: it is done before the flow is held, so that
 /// it costs the peer nothing. The descriptor remains the caller's until `closeSilently()`.
-package struct MovableSocket: Sendable {
+public struct MovableSocket: Sendable {
     /// The socket.
-    package let descriptor: Int32
+    public let descriptor: Int32
     /// Both ends of its connection.
-    package let flow: Flow
+    public let flow: Flow
     /// Its options, as they were when it was examined.
     package let options: SocketOptions
 
@@ -18,7 +18,7 @@ package struct MovableSocket: Sendable {
     let socketFamily: IPAddress.Family
 
     /// Throws the reason if the connection cannot move; it is not touched then.
-    package init(examining descriptor: Int32) throws(MigrationError) {
+    public init(examining descriptor: Int32) throws(MigrationError) {
         try MovableSocket.requireTCP(descriptor)
         let local = try Endpoint.read(.local, of: descriptor)
         let state = try TCPState(of: descriptor)

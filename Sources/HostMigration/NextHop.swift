@@ -1,14 +1,14 @@
-package import BatonCore
+public import BatonCore
 
 /// Where packets of a moved connection are forwarded to: the new host's own addresses on the interface's link.
-package struct NextHop: Sendable, Hashable {
+public struct NextHop: Sendable, Hashable {
     /// For IPv4 flows.
-    package var ipv4: IPAddress?
+    public var ipv4: IPAddress?
     /// For IPv6 flows.
-    package var ipv6: IPAddress?
+    public var ipv6: IPAddress?
 
     /// Takes one address of each family, or either.
-    package init(_ addresses: IPAddress...) {
+    public init(_ addresses: IPAddress...) {
         ipv4 = addresses.first { $0.family == .ipv4 }
         ipv6 = addresses.first { $0.family == .ipv6 }
     }

@@ -15,12 +15,12 @@
 ///
 /// Members can form groups, as the two connections of a proxied session do: they move together or not at all. One that
 /// cannot move keeps its partners here.
-package struct SocketMigration: Sendable {
+public struct SocketMigration: Sendable {
     /// Position of a connection in the batch.
     package typealias Member = Int
 
     /// What became of a connection.
-    package enum Outcome: Sendable, Equatable {
+    public enum Outcome: Sendable, Equatable {
         /// The other host owns it and has said so.
         case moved
         /// It goes on here.

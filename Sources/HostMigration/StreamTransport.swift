@@ -1,17 +1,17 @@
-package import BatonCore
-import Libc
+public import BatonCore
+internal import Libc
 
 /// Messages over a connected stream socket: each with its length, 32 bits big-endian, before it.
 ///
 /// It protects nothing. It serves between processes of one host, and beneath TLS.
-package final class StreamTransport: MigrationTransport {
+public final class StreamTransport: MigrationTransport {
     private let descriptor: Descriptor
     private let limit: Int
     private let sendLimit: Duration
 
-    /// Takes the descriptor over and makes it non-blocking. A message longer than `limit` bytes is refused, and a
-    /// message that the other side does not take within `sendLimit` ends the link.
-    package init(owning descriptor: Int32, limit: Int = 1 << 30, sendLimit: Duration = .seconds(5)) {
+    /// Takes the connected descriptor over and makes it non-blocking. A message longer than `limit` bytes (1 GiB unless
+    /// set) is refused, and a message that the other side does not take within `sendLimit` ends the link.
+    public init(owning descriptor: Int32, limit: Int = 1 << 30, sendLimit: Duration = .seconds(5)) {
         self.descriptor = Descriptor(owning: descriptor)
         self.limit = limit
         self.sendLimit = sendLimit
@@ -20,17 +20,22 @@ package final class StreamTransport: MigrationTransport {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
     }
 
-    package func send(_ message: borrowing ByteQueue) throws(MigrationError) {
-        let length = UInt32(clamping: message.count).bigEndian
+    /// Sends one message; see `MigrationTransport`.
+    public func send(_ message: RawSpan) throws(MigrationError) {
+        guard message.byteCount <= limit else {
+            throw MigrationError(.outOfRoom, "message of \(message.byteCount) bytes")
+        }
+        let length = UInt32(clamping: message.byteCount).bigEndian
         let deadline = Deadline.after(sendLimit)
         // One segment for a small message: the other host wakes once.
         try withUnsafeBytes(of: length) { bytes throws(MigrationError) in
-            try write(bytes, more: message.count > 0, deadline)
+            try write(bytes, more: message.byteCount > 0, deadline)
         }
-        try message.withBytes { bytes throws(MigrationError) in try write(bytes, more: false, deadline) }
+        try message.withUnsafeBytes { bytes throws(MigrationError) in try write(bytes, more: false, deadline) }
     }
 
-    package func receive(within time: Duration?) throws(MigrationError) -> ByteQueue {
+    /// Receives the next message; see `MigrationTransport`.
+    public func receive(within time: Duration?) throws(MigrationError) -> SecretBytes {
         let deadline = time.map(Deadline.after) ?? .never
         var length: UInt32 = 0
         try withUnsafeMutableBytes(of: &length) { bytes throws(MigrationError) in try read(bytes, deadline) }
@@ -45,7 +50,7 @@ package final class StreamTransport: MigrationTransport {
                 return part
             }
         }
-        return message
+        return message.withBytes { SecretBytes(copying: $0.bytes) }
     }
 
     private func write(

@@ -48,7 +48,7 @@ package final class Mover: @unchecked Sendable {
             var arrived: [Flow: Int32] = [:]
             let transport = StreamTransport(owning: far)
             let endpoint = MigrationTarget(transport: transport, steering: steering(target))
-            try? endpoint.receive { arrived[$1] = $0 }
+            try? endpoint.receive { descriptor, flow, _ in arrived[flow] = descriptor }
             try? steering(target).settle()
             return arrived
         }

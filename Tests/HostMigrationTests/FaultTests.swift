@@ -33,7 +33,7 @@ extension LabTests {
         func addressMissing() async throws {
             let (near, far) = try Mover.link()
             let target = Lab.shared.start(in: .backend) {
-                try? MigrationTarget(transport: StreamTransport(owning: far)).receive { _, _ in
+                try? MigrationTarget(transport: StreamTransport(owning: far)).receive { _, _, _ in
                     Issue.record("a connection arrived")
                 }
             }

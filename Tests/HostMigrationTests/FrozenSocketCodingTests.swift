@@ -23,10 +23,33 @@ struct FrozenSocketCodingTests {
 
     @Test("is written as the golden bytes, which were made from the format's description by other means")
     func golden() throws {
+        #expect(try sample(.ipv4) == golden("ipv4"))
+        #expect(try sample(.ipv4, companion: Array("a parcel".utf8)) == golden("ipv4-companion"))
+    }
+
+    private func golden(_ name: String) throws -> [UInt8] {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "../../Fuzz/corpus/frozensocket")
-        let golden = try Data(contentsOf: folder.appending(path: "ipv4"))
-        #expect(sample(.ipv4) == Array(golden))
+        return Array(try Data(contentsOf: folder.appending(path: name)))
+    }
+
+    @Test("brings what accompanies it")
+    func companion() throws {
+        let companion = (0..<5_000).map { UInt8(truncatingIfNeeded: $0) }
+        let bytes = sample(.ipv6, companion: companion)
+        var again = try decode(bytes)
+        #expect(again.encoded().withUnsafeBytes { Array($0) } == bytes)
+        var brought: [UInt8] = []
+        if let taken = again.companion.take() { brought = taken.withUnsafeBytes { Array($0) } }
+        #expect(brought == companion)
+        // Without it the encoding is the one of a release that knows no companion.
+        #expect(again.encoded().withUnsafeBytes { Array($0) } == sample(.ipv6))
+    }
+
+    @Test("is written without an empty companion, and refused with one")
+    func emptyCompanion() {
+        #expect(sample(.ipv4, companion: []) == sample(.ipv4))
+        #expect(throws: MigrationError(.malformed, "companion")) { try decode(sample(.ipv4) + [18, 0, 0, 0, 0]) }
     }
 
     @Test("cut anywhere is refused", arguments: [IPAddress.Family.ipv4, .ipv6])
@@ -35,16 +58,22 @@ struct FrozenSocketCodingTests {
         for length in 0..<bytes.count {
             #expect(throws: MigrationError.self, "\(length)") { try decode(Array(bytes.prefix(length))) }
         }
+        let accompanied = sample(family, companion: [1, 2, 3])
+        for length in bytes.count + 1..<accompanied.count {
+            #expect(throws: MigrationError.self, "\(length)") { try decode(Array(accompanied.prefix(length))) }
+        }
     }
 
     @Test("with any bit changed is refused or another valid value, and never traps")
     func mutation() {
-        let bytes = sample(.ipv6)
+        let bytes = sample(.ipv6, companion: [1, 2, 3])
         for index in bytes.indices {
             for bit in 0..<8 {
                 var damaged = bytes
                 damaged[index] ^= 1 << bit
                 guard let value = try? decode(damaged) else { continue }
+                // With its highest bit the companion's tag is that of a field which may be ignored, and is left out.
+                if damaged[index] == 18 | 0x80, index == bytes.count - 8 { continue }
                 // One spelling of each value: what is accepted is written the same way again.
                 #expect(value.encoded().withUnsafeBytes { Array($0) } == damaged)
             }
@@ -105,17 +134,19 @@ struct FrozenSocketCodingTests {
             remote: Endpoint(IPAddress(remote)!, port: 50_000))!
     }
 
-    private func sample(_ family: IPAddress.Family, state: TCPState = .established) -> [UInt8] {
-        sample(flow(family), state)
+    private func sample(
+        _ family: IPAddress.Family, state: TCPState = .established, companion: [UInt8]? = nil
+    ) -> [UInt8] {
+        sample(flow(family), state, companion)
     }
 
-    private func sample(_ flow: Flow, _ state: TCPState) -> [UInt8] {
+    private func sample(_ flow: Flow, _ state: TCPState, _ companion: [UInt8]? = nil) -> [UInt8] {
         var options = SocketOptions()
         options.values = [.noDelay: 1, .receiveBuffer: 131072, .priority: 0]
         options.congestionControl = "cubic"
         options.linger = 5
         options.isNonBlocking = true
-        let frozen = FrozenSocket(
+        var frozen = FrozenSocket(
             flow: flow, state: state,
             negotiated: NegotiatedOptions(
                 mss: 1460, usesSACK: true, usesTimestamps: true, sendScale: 7, receiveScale: 14),
@@ -123,7 +154,8 @@ struct FrozenSocketCodingTests {
                 lastUpdate: 1, send: 65535, largestSend: 65535, receive: 1000, lastAdvertised: 0xFFFF_FFF0),
             options: options, timestamp: 42, sendSequence: 0xFFFF_FFFE, sendQueue: queue([1, 2, 3, 4, 5]),
             unsentCount: 2, receiveSequence: 7, receiveQueue: queue([9, 8, 7]), socketFamily: flow.family,
-            standstill: nil)
+            standstill: nil, companion: nil)
+        if let companion { frozen.companion = SecretBytes(copying: companion.span.bytes) }
         return frozen.encoded().withUnsafeBytes { Array($0) }
     }
 

@@ -35,7 +35,7 @@ enum PauseBench {
         let (near, far) = try Mover.link()
         let target = Lab.shared.start(in: .b) {
             let arrivals = MigrationTarget(transport: StreamTransport(owning: far), steering: mover.steering(.b))
-            try arrivals.receive { descriptor, _ in
+            try arrivals.receive { descriptor, _, _ in
                 try? echo(descriptor, half)
                 close(descriptor)
             }

@@ -216,11 +216,13 @@ package final class NetworkServer {
         let steering = try openSteering()
         // The kernel does not ask of every kind of socket whether its address is here.
         let carried = Set(InterfaceAddress.all().map(\.address))
-        let target = MigrationTarget(transport: transport, steering: steering) { flow in
+        let target = MigrationTarget(transport: transport, steering: steering) { flow, companion in
+            // Parcels travel beside the sockets here; what came with one would be lost.
+            if companion.byteCount > 0 { return .unreadableCompanion }
             if !policy.permits(flow) { return .addressNotPermitted }
             return carried.contains(flow.local.address) ? nil : .addressNotLocal
         }
-        try target.receive { [self] socket, flow in
+        try target.receive { [self] socket, flow, _ in
             // If nobody is there to take it any more, it is closed, and its peer is told by a reset.
             do throws(MigrationError) {
                 try reply(.arrived(flow), [socket])
