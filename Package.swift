@@ -20,6 +20,7 @@ let package = Package(
         .library(name: "Baton", targets: ["TLSRecords", "TLSHandshake", "Handoff"]),
         .library(name: "BatonNIO", targets: ["BatonNIO"]),
         .library(name: "HostMigration", targets: ["HostMigration"]),
+        .library(name: "BatonHosts", targets: ["BatonHosts"]),
         .library(name: "BatonC", type: .dynamic, targets: ["BatonC"]),
         .executable(name: "baton", targets: ["baton"]),
     ],
@@ -48,11 +49,15 @@ let package = Package(
         .target(name: "Libc", swiftSettings: settings),
         .target(name: "BatonCore", dependencies: ["Libc"], swiftSettings: settings),
         .target(
-            name: "TLSRecords", dependencies: ["BatonCore", "Libc", "COpenSSL", "COpenSSLStart"], swiftSettings: settings),
+            name: "TLSRecords", dependencies: ["BatonCore", "Libc", "COpenSSL", "COpenSSLStart"],
+            swiftSettings: settings),
         .target(name: "CSessionArena"),
         .target(
-            name: "SessionEngine", dependencies: ["BatonCore", "Libc", "TLSRecords", "CSessionArena"], swiftSettings: settings),
-        .target(name: "TLSHandshake", dependencies: ["BatonCore", "Libc", "COpenSSL", "TLSRecords"], swiftSettings: settings),
+            name: "SessionEngine", dependencies: ["BatonCore", "Libc", "TLSRecords", "CSessionArena"],
+            swiftSettings: settings),
+        .target(
+            name: "TLSHandshake", dependencies: ["BatonCore", "Libc", "COpenSSL", "TLSRecords"], swiftSettings: settings
+        ),
         .target(
             name: "SelfSigned",
             dependencies: [
@@ -62,7 +67,9 @@ let package = Package(
                 .product(name: "SwiftASN1", package: "swift-asn1", condition: daemon),
             ],
             swiftSettings: settings),
-        .target(name: "Handoff", dependencies: ["BatonCore", "Libc", "TLSRecords", "CLinuxSockets"], swiftSettings: settings),
+        .target(
+            name: "Handoff", dependencies: ["BatonCore", "Libc", "TLSRecords", "CLinuxSockets"], swiftSettings: settings
+        ),
         .target(name: "CBaton", dependencies: ["COpenSSL"]),
         .target(
             name: "BatonC",
@@ -70,7 +77,8 @@ let package = Package(
             swiftSettings: settings),
         .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
         .target(
-            name: "HostMigration", dependencies: ["BatonCore", "Libc", "CLinuxSockets", "CNFTables"], swiftSettings: settings),
+            name: "HostMigration", dependencies: ["BatonCore", "Libc", "CLinuxSockets", "CNFTables"],
+            swiftSettings: settings),
         .target(
             name: "BatonNIO",
             dependencies: [
@@ -81,6 +89,17 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "BatonHosts",
+            dependencies: [
+                "BatonCore", "Libc", "TLSRecords", "TLSHandshake", "Handoff", "BatonNIO", "HostMigration",
+                "CLinuxSockets",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -111,7 +130,8 @@ let package = Package(
         .executableTarget(
             name: "baton",
             dependencies: [
-                "BatonCore", "Libc", "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer", "SelfSigned",
+                "BatonCore", "Libc", "TLSRecords", "TLSHandshake", "Handoff", "BatonConfiguration", "BatonServer",
+                "SelfSigned",
                 "CLinuxSockets",
                 .product(name: "Crypto", package: "swift-crypto", condition: daemon),
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: daemon),
@@ -173,6 +193,14 @@ let package = Package(
             ],
             path: "Examples/HTTP2", exclude: ["README.md"], swiftSettings: settings),
         .executableTarget(
+            name: "TwoHosts",
+            dependencies: [
+                "BatonHosts", "TLSHandshake",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            path: "Examples/TwoHosts", exclude: ["README.md"], swiftSettings: settings),
+        .executableTarget(
             name: "EitherRole",
             dependencies: [
                 "BatonNIO", "TLSHandshake", "TLSRecords",
@@ -200,7 +228,8 @@ let package = Package(
             name: "ExampleTests",
             dependencies: [
                 "PollLoop", "Worker", "Chat", "HTTP2", "Rendezvous", "DeviceLink", "Fountain", "EitherRole",
-                "StartTLS", "OneServer", "StockPeers", "SelfSigned", "TLSRecords",
+                "StartTLS", "OneServer", "TwoHosts", "BatonHosts", "TLSHandshake", "HostLab", "HostMigration",
+                "StockPeers", "SelfSigned", "TLSRecords",
             ],
             swiftSettings: settings),
         .testTarget(name: "BatonCoreTests", dependencies: ["BatonCore"], swiftSettings: settings),
@@ -244,6 +273,10 @@ let package = Package(
                 "BatonCore", "baton", "BatonConfiguration", "BatonServer", "HostMigration", "HostLab", "StockPeers",
                 "SelfSigned",
             ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "BatonHostsTests",
+            dependencies: ["BatonHosts", "HostMigration", "TLSHandshake", "SelfSigned", "StockPeers"],
             swiftSettings: settings),
         .testTarget(
             name: "BatonConfigurationTests",

@@ -74,6 +74,12 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     /// Whether the connection is not to be offered to a successor: it was declined, or the application wants it to end here.
     public var staysHere = false
 
+    /// Whether the host that connections are moving to did not take it, so that it is not offered once more at once.
+    package var wasRefused = false
+
+    /// Whether it may be taken out by those who move all connections of a registry.
+    var isOffered: Bool { !staysHere && !wasRefused }
+
     /// A connection without TLS, for now or for good.
     public convenience init(plain options: ConnectionOptions = .init(), metadata: ParcelMetadata = .init()) {
         self.init(ProtocolLayer(), options: options, metadata: metadata)

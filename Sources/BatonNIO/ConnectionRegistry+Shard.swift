@@ -42,7 +42,18 @@ extension ConnectionRegistry {
         /// A connection that came from another owner is active here.
         func notePause(since moment: UInt64) { tally.countPause(MonotonicTime.now, since: moment) }
 
-        var unreadyCount: Int { handlers.values.count { !$0.staysHere && $0.isUnready } }
+        var unreadyCount: Int { handlers.values.count { $0.isOffered && $0.isUnready } }
+
+        /// The sockets.
+        var descriptors: [CInt] {
+            handlers.values.compactMap { handler in
+                handler.context.flatMap { try? handler.descriptor($0) }
+            }
+        }
+
+        func forgetRefusals() {
+            for handler in handlers.values { handler.wasRefused = false }
+        }
 
         func summaries() -> [ConnectionSummary] {
             handlers.map { id, handler in
@@ -59,7 +70,7 @@ extension ConnectionRegistry {
             collected = []
             for handler in Array(handlers.values) {
                 guard taken.count < limit else { break }
-                guard !handler.staysHere, handler.layer.phase == .plain || handler.layer.phase == .established else {
+                guard handler.isOffered, handler.layer.phase == .plain || handler.layer.phase == .established else {
                     continue
                 }
                 guard !handler.isUnready else {
@@ -78,7 +89,7 @@ extension ConnectionRegistry {
 
         /// A connection that is always in use is let go for moments only.
         func becameIdle(_ handler: ConnectionHandler) {
-            guard isCollecting, !handler.staysHere, let parcel = try? handler.detach() else { return }
+            guard isCollecting, handler.isOffered, let parcel = try? handler.detach() else { return }
             collected.append(DetachedConnection(parcel))
         }
 

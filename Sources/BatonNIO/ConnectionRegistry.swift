@@ -7,7 +7,7 @@ internal import Synchronization
 public final class ConnectionRegistry: Sendable {
     private let shards: [NIOLoopBound<Shard>]
     private let indices: [ObjectIdentifier: Int]
-    let tally: Tally
+    package let tally: Tally
 
     /// A registry for the connections of `group`'s event loops.
     ///
@@ -64,7 +64,7 @@ public final class ConnectionRegistry: Sendable {
     /// Takes up to `limit` connections out of their channels, to be offered to another process. Those in their handshake,
     /// those that cannot be moved and those that stay (`ConnectionHandler.staysHere`) are left alone. Those that are held are
     /// taken out as soon as they are let go, and are returned by the next call, or by `stopCollecting`.
-    func detach(limit: Int, on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
+    package func detach(limit: Int, on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
         let share = max(1, limit / max(1, shards.count))
         return EventLoopFuture.whenAllSucceed(visit { $0.detach(limit: share) }, on: eventLoop).map {
             $0.flatMap { $0 }
@@ -72,13 +72,27 @@ public final class ConnectionRegistry: Sendable {
     }
 
     /// The connections that were let go since the last `detach`. No more are taken out by themselves.
-    func stopCollecting(on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
+    package func stopCollecting(on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
         EventLoopFuture.whenAllSucceed(visit { $0.stopCollecting() }, on: eventLoop).map { $0.flatMap { $0 } }
     }
 
     /// How many cannot be moved yet, because they are in their handshake or held.
-    func unready(on eventLoop: any EventLoop) -> EventLoopFuture<Int> {
+    package func unready(on eventLoop: any EventLoop) -> EventLoopFuture<Int> {
         EventLoopFuture.whenAllSucceed(visit { $0.unreadyCount }, on: eventLoop).map { $0.reduce(0, +) }
+    }
+
+    /// What `body` says of the socket of each connection; it is called on the connections' loops.
+    package func collect<T: Sendable>(
+        on eventLoop: any EventLoop, _ body: @escaping @Sendable (CInt) -> T?
+    ) -> EventLoopFuture<[T]> {
+        EventLoopFuture.whenAllSucceed(visit { $0.descriptors.compactMap(body) }, on: eventLoop).map {
+            $0.flatMap { $0 }
+        }
+    }
+
+    /// Connections that came back are offered again from here on.
+    package func forgetRefusals(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        EventLoopFuture.andAllComplete(visit { $0.forgetRefusals() }, on: eventLoop)
     }
 
     /// Waits until there is no connection any more.
@@ -99,7 +113,7 @@ public final class ConnectionRegistry: Sendable {
     }
 
     /// Counts read by any thread.
-    final class Tally: Sendable {
+    package final class Tally: Sendable {
         let connections = Atomic<Int>(0)
         let movesIn = Atomic<Int>(0)
         let movesOut = Atomic<Int>(0)
@@ -123,7 +137,7 @@ public final class ConnectionRegistry: Sendable {
             metrics?.movesIn.increment()
         }
 
-        func countMoveOut(after duration: Duration) {
+        package func countMoveOut(after duration: Duration) {
             movesOut.wrappingAdd(1, ordering: .relaxed)
             metrics?.movesOut.increment()
             let (seconds, attoseconds) = duration.components
@@ -136,7 +150,7 @@ public final class ConnectionRegistry: Sendable {
             metrics?.pause.recordNanoseconds(Int64(clamping: now - moment))
         }
 
-        func countMoveFailed() {
+        package func countMoveFailed() {
             movesFailed.wrappingAdd(1, ordering: .relaxed)
             metrics?.movesFailed.increment()
         }

@@ -1,6 +1,6 @@
 public import Handoff
 public import Logging
-internal import NIOCore
+package import NIOCore
 internal import NIOPosix
 public import ServiceLifecycle
 
@@ -74,9 +74,9 @@ extension ParcelReceiver.Trouble {
 }
 
 extension ConnectionBootstrap {
-    /// Attaches a connection that another process has handed over.
+    /// Attaches a connection that another process or host has handed over.
     @discardableResult
-    func take(_ parcel: consuming Parcel, logger: Logger) -> EventLoopFuture<any Channel> {
+    package func take(_ parcel: consuming Parcel, logger: Logger) -> EventLoopFuture<any Channel> {
         parcel.metadata.moves &+= 1
         registry?.tally.countMoveIn()
         let attached = attach(parcel, on: group.next())

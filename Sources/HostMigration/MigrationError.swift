@@ -83,7 +83,7 @@ extension MigrationError.Code {
                 + " interface that is steered"
         case .partnerStayed: "the other connection of the session cannot move, so this one stays with it"
         case .addressNotPermitted:
-            "the receiving host may not restore connections on this local address; add it to its migration.addresses"
+            "the receiving host may not restore connections on this local address; add it to its service addresses (migration.addresses)"
         case .addressNotLocal: "this host does not carry the connection's local address; add it to an interface"
         case .addressInUse: "this host already has a connection with the same addresses and ports"
         case .timestampsOff: "the connection uses TCP timestamps; set net.ipv4.tcp_timestamps=1 here"
