@@ -38,8 +38,13 @@ final class DeviceSession: ChannelInboundHandler {
         self.context = context
         // It has moved here, with what it was sent.
         if let device = state.device {
-            desk.enter(self, as: device)
-            deliver()
+            // One that has come here before it is the newer.
+            if desk.isHere(device) {
+                replace()
+            } else {
+                desk.enter(self, as: device)
+                deliver()
+            }
         }
         context.fireChannelActive()
     }

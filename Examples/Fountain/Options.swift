@@ -14,8 +14,8 @@ struct Options {
         }
         for name in ["file", "control"] where values[name] == nil { Self.explain("--\(name) is missing") }
         guard UInt16(self["port"]) != nil else { Self.explain("--port is a number to 65535") }
-        guard let rate = Int(self["rate"]), rate >= 10_000 else {
-            Self.explain("--rate is at least 10000 bytes a second")
+        guard let rate = Int(self["rate"]), 10_000...10_000_000_000 ~= rate else {
+            Self.explain("--rate is 10000 to 10000000000 bytes a second")
         }
     }
 

@@ -59,8 +59,8 @@ struct Session: Codable {
         window = min(window + 1, Self.largestWindow)
         let span = highest - judgedHighest
         guard span >= UInt32(Self.smallestWindow) * 2 else { return }
-        let come = received - min(received, judgedReceived)
-        if come * 5 < span * 3 { window = max(window / 2, Self.smallestWindow) }
+        let come = UInt64(received - min(received, judgedReceived))
+        if come * 5 < UInt64(span) * 3 { window = max(window / 2, Self.smallestWindow) }
         (judgedHighest, judgedReceived) = (highest, received)
     }
 
@@ -75,7 +75,7 @@ struct Session: Codable {
     /// The next packet, if there may be one now.
     mutating func packet(of generationCount: Int, rate: Int, size: Int, now: UInt64) -> Packet? {
         guard isConfirmed, next < .max, let generation = nextGeneration(of: generationCount) else { return nil }
-        refill(rate: rate, now: now)
+        refill(rate: rate, most: max(rate / 50, 2 * size), now: now)
         guard allowance >= size else { return nil }
         if Int(next) - Int(highest) >= window {
             guard now > max(heard, probed) + Self.probeTime else { return nil }
@@ -88,9 +88,9 @@ struct Session: Codable {
         return Packet(number: next, generation: generation, seed: seed)
     }
 
-    private mutating func refill(rate: Int, now: UInt64) {
+    private mutating func refill(rate: Int, most: Int, now: UInt64) {
         let passed = min(now - min(now, allowedAt), 20_000_000)
-        allowance = min(allowance + Int(passed) * rate / 1_000_000_000, rate / 50)
+        allowance = min(allowance + Int(passed) * rate / 1_000_000_000, most)
         allowedAt = now
     }
 

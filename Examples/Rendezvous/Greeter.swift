@@ -10,16 +10,27 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
     private let cluster: Cluster
     private let neighbours: Neighbours
     private let meetings: Meetings
+    private let duty: Duty
     /// Whether another front has sent the connection here.
     private let isRouted: Bool
     private var bytes: [UInt8] = []
+    private var limit: Scheduled<Void>?
 
-    init(_ cluster: Cluster, _ neighbours: Neighbours, _ meetings: Meetings, isRouted: Bool) {
+    init(_ cluster: Cluster, _ neighbours: Neighbours, _ meetings: Meetings, _ duty: Duty, isRouted: Bool) {
         self.cluster = cluster
         self.neighbours = neighbours
         self.meetings = meetings
+        self.duty = duty
         self.isRouted = isRouted
     }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        // Who takes longer for a request's head wants something else.
+        let channel = context.channel
+        limit = context.eventLoop.scheduleTask(in: .seconds(20)) { channel.close(promise: nil) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { limit?.cancel() }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         bytes += unwrapInboundIn(data).readableBytesView
@@ -27,7 +38,10 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
             guard let head = try RequestHead(bytes) else { return }
             let (token, wish) = try Wish.read(head)
             let owner = cluster.owner(of: token)
-            if owner == cluster.front {
+            if owner == cluster.front, isRouted, duty.isEnding {
+                // The successor listens there soon.
+                try send(context, to: owner)
+            } else if owner == cluster.front {
                 try seat(context, token, wish, head)
             } else if isRouted {
                 throw Refusal.misdirected("the fronts do not agree on who they are; start all with the same --fronts")
@@ -36,6 +50,7 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
             }
         } catch let refusal as Refusal {
             bytes = []
+            limit?.cancel()
             refusal.answer(context)
         } catch {
             context.close(promise: nil)

@@ -8,14 +8,33 @@ actor Neighbours {
     private let cluster: Cluster
     private var bootstrap: ConnectionBootstrap?
     private var senders: [String: HandoffSender] = [:]
+    /// Connections on their way, which are in no channel.
+    private var deliveries = 0
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     init(_ cluster: Cluster) { self.cluster = cluster }
 
     /// What nobody takes is served by this bootstrap again.
     func serve(_ bootstrap: ConnectionBootstrap) { self.bootstrap = bootstrap }
 
-    /// Hands a connection to a front. One that does not take it in time leaves it with us: `Arrival.returned`.
+    /// Hands a connection to a front. One that does not take it in time leaves it with us: `Seat.stranded`.
     func deliver(_ connection: DetachedConnection, to front: String, on loop: any EventLoop) async {
+        deliveries += 1
+        await tryToDeliver(connection, to: front, on: loop)
+        deliveries -= 1
+        if deliveries == 0 {
+            for continuation in waiting { continuation.resume() }
+            waiting = []
+        }
+    }
+
+    /// Waits until every connection has got to its front, or has come back.
+    func finish() async {
+        guard deliveries > 0 else { return }
+        await withCheckedContinuation { waiting.append($0) }
+    }
+
+    private func tryToDeliver(_ connection: DetachedConnection, to front: String, on loop: any EventLoop) async {
         var connection = connection
         let end = ContinuousClock.now + Self.patience
         while ContinuousClock.now < end {
@@ -31,7 +50,7 @@ actor Neighbours {
             try? await Task.sleep(for: .milliseconds(50))
         }
         guard let bootstrap, let parcel = connection.take() else { return }
-        let arrival = Arrival.returned(applicationState: parcel.applicationState)
+        let arrival = Arrival.returned(applicationState: (try? Seat.stranded.encoded()) ?? [])
         _ = try? await bootstrap.attach(parcel, on: loop, arrival: arrival).get()
     }
 

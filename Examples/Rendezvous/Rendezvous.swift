@@ -27,8 +27,10 @@ struct Rendezvous {
         let registry = ConnectionRegistry(group: group)
         let meetings = try await loop.submit { NIOLoopBound(Meetings(loop), eventLoop: loop) }.get()
         let neighbours = Neighbours(cluster)
+        let duty = Duty()
         var bootstrap = ConnectionBootstrap(group: group, registry: registry) { channel, arrival in
-            try Seat.place(channel, arrival, cluster: cluster, neighbours: neighbours, meetings: meetings.value)
+            let greeter = { Greeter(cluster, neighbours, meetings.value, duty, isRouted: $0) }
+            try Seat.place(channel, arrival, meetings.value, greeter)
         }
         // A peer whose machine has gone is noticed within a minute, also while nothing is sent.
         bootstrap.socketOptions.keepAliveIdle = 30
@@ -38,20 +40,22 @@ struct Rendezvous {
         let succession = try await Succession.start(
             at: cluster.successionPath, bootstrap: bootstrap, registry: registry,
             listeners: [.init("rendezvous", host: "127.0.0.1", port: options.port, .tls(context))])
+        duty.begin(succession)
         if let taken = succession.taken {
             print("front \(cluster.front) took over \(taken.connectionCount) connections, process \(getpid())")
         } else {
             print("front \(cluster.front) listens at port \(succession.listeners.first?.address?.port ?? 0)")
         }
         let arrivals = Task { [bootstrap] in
-            // While its listener is on its way to a successor this process takes nothing that it could not hand on.
-            try await HandoffService.waitingForPath(cluster.handoffPath(of: cluster.front), bootstrap) {
-                succession.listeners.contains { $0.channel.isActive }
-            }
+            let path = cluster.handoffPath(of: cluster.front)
+            try await HandoffService.waitingForPath(path, bootstrap) { !duty.isEnding }
         }
         try await succession.run()
         arrivals.cancel()
         _ = await arrivals.result
+        // What is on its way to another front is in nobody's registry.
+        await neighbours.finish()
+        await registry.whenEmpty(within: .seconds(5))
         print("front \(cluster.front) has handed on \(registry.movesOut) connections and ends, process \(getpid())")
     }
 }

@@ -7,6 +7,8 @@ import NIOWebSocket
 enum Seat: Codable {
     /// Sent by another front, its request yet to be read here.
     case routed
+    /// Back from its way to another front, which did not take it.
+    case stranded
     case uploader(Uploader.State)
     case downloader(Downloader.State)
     case watcher(token: String)
@@ -14,23 +16,26 @@ enum Seat: Codable {
     func encoded() throws -> [UInt8] { Array(try JSONEncoder().encode(self)) }
 
     /// Puts the handlers into the channel of a connection that is new, or that has come from another process.
+    ///
+    /// - Parameter greeter: makes the handler of a connection whose request is yet to be read, and was sent here by another front
+    ///   or not.
     static func place(
-        _ channel: any Channel, _ arrival: Arrival, cluster: Cluster, neighbours: Neighbours, meetings: Meetings
+        _ channel: any Channel, _ arrival: Arrival, _ meetings: Meetings, _ greeter: (Bool) -> Greeter
     ) throws {
         let pipeline = channel.pipeline.syncOperations
-        switch (try arrival.state(Seat.self), arrival) {
-        case (.routed, .returned):
+        switch try arrival.state(Seat.self) {
+        case .stranded:
             try pipeline.addHandler(Refuser(.unavailable("the front that owns this token does not answer; try again")))
-        case (nil, _): try pipeline.addHandler(Greeter(cluster, neighbours, meetings, isRouted: false))
-        case (.routed, _):
+        case nil: try pipeline.addHandler(greeter(false))
+        case .routed:
             // Should it move on before its request is complete, it is routed still.
             try pipeline.connectionHandler().provideState { Seat.routed }
-            try pipeline.addHandler(Greeter(cluster, neighbours, meetings, isRouted: true))
-        case (.uploader(let state), _):
+            try pipeline.addHandler(greeter(true))
+        case .uploader(let state):
             try pipeline.addHandler(Uploader(state, try meetings.exchange(state.token), ByteBuffer()))
-        case (.downloader(let state), _):
+        case .downloader(let state):
             try pipeline.addHandler(Downloader(state, try meetings.exchange(state.token)))
-        case (.watcher(let token), _):
+        case .watcher(let token):
             try pipeline.addHandler(WebSocketFrameEncoder())
             try pipeline.addHandler(MovableDecoderHandler(WebSocketFrameDecoder()))
             try pipeline.addHandler(Watcher(token, try meetings.exchange(token), hasMoved: true))

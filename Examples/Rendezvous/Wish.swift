@@ -28,7 +28,7 @@ enum Wish {
         switch (head["content-length"], head["transfer-encoding"]?.lowercased()) {
         case (nil, "chunked"): return .upload(.chunked, total: nil, waitsForContinue: waits)
         case (let length?, nil):
-            guard let count = Int(length), count >= 0, !length.hasPrefix("+") else {
+            guard let count = Int(length), length.allSatisfy({ $0.isASCII && $0.isNumber }) else {
                 throw .badRequest("Content-Length is no number")
             }
             return .upload(.counted(count), total: count, waitsForContinue: waits)
