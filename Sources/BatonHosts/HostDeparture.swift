@@ -45,6 +45,8 @@ public struct HostDeparture: Sendable {
     private let answerLimit: Duration
     private let logger: Logger
 
+    /// Prepares it; nothing happens before `move(to:)`.
+    ///
     /// - Parameters:
     ///   - bootstrap: with a registry, whose connections are to move; it attaches again what stays.
     ///   - batchLimit: how many connections stand still together, 1 to 32. More at a time are faster in all, and pause for longer each.
