@@ -6,7 +6,7 @@
 #
 # It reads what `swift build` has made.
 set -euo pipefail
-modules=(TLSRecords TLSHandshake Handoff BatonNIO)
+modules=(TLSRecords TLSHandshake Handoff HostMigration BatonNIO BatonHosts)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 maps=()

@@ -1,7 +1,7 @@
 internal import BatonCore
 internal import CBaton
-internal import Libc
 internal import Handoff
+internal import Libc
 internal import Synchronization
 internal import TLSRecords
 

@@ -1,6 +1,6 @@
 internal import BatonCore
-internal import Libc
 public import Handoff
+internal import Libc
 public import NIOCore
 internal import NIOPosix
 internal import TLSHandshake

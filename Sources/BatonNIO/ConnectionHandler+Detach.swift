@@ -1,7 +1,7 @@
 internal import BatonCore
 internal import CLinuxSockets
-internal import Libc
 public import Handoff
+internal import Libc
 internal import NIOCore
 internal import TLSRecords
 

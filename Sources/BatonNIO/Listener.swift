@@ -1,5 +1,5 @@
-internal import Libc
 public import Handoff
+internal import Libc
 public import NIOCore
 
 /// A listening socket in a channel, which can be handed on like a connection: clients that connect meanwhile wait in its

@@ -1,5 +1,5 @@
-internal import Libc
 public import Handoff
+internal import Libc
 public import Logging
 internal import NIOCore
 internal import NIOPosix

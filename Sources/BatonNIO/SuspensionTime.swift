@@ -1,6 +1,6 @@
 internal import BatonCore
-internal import Libc
 internal import Handoff
+internal import Libc
 
 /// When a connection was taken out of its channel, as its next owner is told: CLOCK_MONOTONIC in nanoseconds, which counts for
 /// processes of one machine, and the machine's boot, by which the next owner knows whether it is on the same one.

@@ -4,5 +4,5 @@
 #elseif canImport(Musl)
     @_exported public import Musl
 #else
-    #error("Baton runs on Linux: it needs SO_PASSCRED, pidfds, memfds and SIOCOUTQ, for which this system has no counterpart")
+    #error("Baton runs on Linux: SO_PASSCRED, pidfds, memfds and SIOCOUTQ have no counterpart on this system")
 #endif

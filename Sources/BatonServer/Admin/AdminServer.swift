@@ -1,5 +1,5 @@
-internal import Libc
 internal import HummingbirdCore
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix

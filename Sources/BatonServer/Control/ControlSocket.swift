@@ -1,8 +1,8 @@
 internal import CLinuxSockets
 // `stat` belongs to whichever C module was loaded first.
 internal import CoreFoundation
-internal import Libc
 internal import Handoff
+internal import Libc
 
 /// The socket of `baton status` and the like, and the lock that tells a live server from a stale path. Both are handed
 /// on in an upgrade, so the path answers at every moment.

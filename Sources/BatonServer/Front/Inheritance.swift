@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import Foundation
-internal import Libc
 internal import Handoff
+internal import Libc
 
 /// What a server leaves to its successor: the control socket, the listening sockets, ticket keys and counts. It travels
 /// as a parcel, sealed, whose sockets stand in the order of the names.

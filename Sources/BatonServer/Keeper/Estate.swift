@@ -1,5 +1,5 @@
-internal import Libc
 internal import HostMigration
+internal import Libc
 
 /// What a worker's relays leave behind: the memory that they are in, and a duplicate of each one's sockets. The keeper neither
 /// maps the one nor reads the other.

@@ -8,7 +8,9 @@ extension Keeper {
     /// Starts a front of the service's program.
     func startFront(_ role: KeptFront.Role) {
         guard exitStatus == nil else { return }
-        guard let link = try? UnixSocket.pair(SocketKind.sequencedPackets) else { return frontFailed(SystemCode(errno).text) }
+        guard let link = try? UnixSocket.pair(SocketKind.sequencedPackets) else {
+            return frontFailed(SystemCode(errno).text)
+        }
         defer { close(link.1) }
         let input = role == .first ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_RDWR | O_CLOEXEC)
         guard input >= 0 else {

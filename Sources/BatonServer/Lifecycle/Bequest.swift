@@ -1,5 +1,5 @@
-internal import Libc
 internal import Handoff
+internal import Libc
 internal import Logging
 internal import Synchronization
 

@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Libc
 internal import Handoff
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import SessionEngine

@@ -1,6 +1,6 @@
 internal import BatonCore
-internal import Libc
 internal import Handoff
+internal import Libc
 internal import Logging
 
 /// Upgrades of this server, one at a time. Used on the front's loop only.

@@ -1,6 +1,6 @@
 internal import BatonCore
-internal import Libc
 internal import HostMigration
+internal import Libc
 internal import TLSRecords
 
 /// Passes the stream between the privileged processes of two hosts through the link, while a batch is under way. Its local

@@ -1,9 +1,9 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Libc
 internal import Handoff
 internal import HostMigration
+internal import Libc
 internal import TLSRecords
 
 /// One drain, at the host that connections leave: the link to the peer, and what has become of them so far. This process

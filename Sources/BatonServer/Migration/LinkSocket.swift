@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
-internal import Libc
 internal import HostMigration
+internal import Libc
 
 /// TCP sockets between hosts.
 enum LinkSocket {

@@ -3,9 +3,9 @@ internal import BatonCore
 internal import BatonNIO
 internal import CLinuxSockets
 internal import Dispatch
-internal import Libc
 internal import Handoff
 internal import HostMigration
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import Synchronization

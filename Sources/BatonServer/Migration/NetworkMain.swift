@@ -1,8 +1,8 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import CLinuxSockets
-internal import Libc
 internal import HostMigration
+internal import Libc
 
 /// The two processes that have privileges while connections can move between hosts: `baton serve-privilege`, which a server
 /// starts before it gives its own up, and `baton serve-network`, which the keeper starts.

@@ -1,6 +1,6 @@
 internal import BatonCore
-internal import Libc
 internal import HostMigration
+internal import Libc
 internal import TLSHandshake
 internal import TLSRecords
 

@@ -1,6 +1,6 @@
 internal import CLinuxSockets
-internal import Libc
 internal import HostMigration
+internal import Libc
 
 /// The process that starts the privileged one at a front's word, and starts it again when it has died. It is made before the
 /// server gives up its privileges, lives as long as a front of the line does, and what it starts follows from its own

@@ -1,7 +1,7 @@
 internal import BatonConfiguration
 internal import CLinuxSockets
-internal import Libc
 internal import HostMigration
+internal import Libc
 internal import Synchronization
 
 /// A front's link to the keeper of the privileged process. The keeper was started when the server still had its

@@ -1,6 +1,6 @@
 internal import BatonConfiguration
-internal import Libc
 internal import Handoff
+internal import Libc
 internal import SessionEngine
 internal import Synchronization
 

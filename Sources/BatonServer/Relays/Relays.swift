@@ -1,9 +1,9 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Libc
 internal import Handoff
 internal import HostMigration
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import SessionEngine

@@ -1,8 +1,8 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
-internal import Libc
 internal import Handoff
+internal import Libc
 internal import Logging
 internal import NIOCore
 internal import NIOPosix

@@ -1,7 +1,7 @@
 import ArgumentParser
 import BatonCore
-import Libc
 import Handoff
+import Libc
 import TLSHandshake
 import TLSRecords
 

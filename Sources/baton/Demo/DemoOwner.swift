@@ -1,5 +1,5 @@
-import Libc
 import Handoff
+import Libc
 
 /// One of the processes that take turns at owning the demo's connection: takes it where it listens, runs it until the
 /// next move is due, and hands it on.

@@ -1,6 +1,6 @@
 import BatonCore
-import Libc
 import Handoff
+import Libc
 import TLSRecords
 
 /// A session of the demo while this process owns it: TLS with the client, plain bytes with the backend, over
