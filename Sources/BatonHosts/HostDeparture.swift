@@ -143,16 +143,15 @@ public struct HostDeparture: Sendable {
         try? await threads.runIfActive { session.beginSweep() }
         try? await registry.forgetRefusals(on: loop).get()
         while await isUsable(session, threads) {
-            guard let batch = try? await registry.detach(limit: batchLimit, on: loop).get() else { break }
-            if batch.isEmpty {
-                let unready = (try? await registry.unready(on: loop).get()) ?? 0
+            guard let found = try? await registry.detach(limit: batchLimit, on: loop).get() else { break }
+            if found.connections.isEmpty {
                 let end = limit ?? clock.now + patience
                 limit = end
-                if unready == 0 || clock.now >= end || Task.isCancelled { break }
+                if found.unready == 0 || clock.now >= end || Task.isCancelled { break }
                 try? await Task.sleep(for: .milliseconds(5))
                 continue
             }
-            await move(batch, session, threads)
+            await move(found.connections, session, threads)
         }
         let late = (try? await registry.stopCollecting(on: loop).get()) ?? []
         if !late.isEmpty { await move(late, session, threads) }

@@ -52,7 +52,9 @@ extension ConnectionHandler {
     var isUnready: Bool {
         switch layer.phase {
         case .handshaking: true
-        case .plain, .established: ending.isMovable && (isBusy || inbound.returnedCount > Parcel.mostUnread)
+        case .plain, .established:
+            // One that has just come may not be in its channel yet.
+            ending.isMovable && (!isActive || isBusy || inbound.returnedCount > Parcel.mostUnread)
         case .failed, .detached, .closed: false
         }
     }

@@ -42,8 +42,6 @@ extension ConnectionRegistry {
         /// A connection that came from another owner is active here.
         func notePause(since moment: UInt64) { tally.countPause(MonotonicTime.now, since: moment) }
 
-        var unreadyCount: Int { handlers.values.count { $0.isOffered && $0.isUnready } }
-
         /// The sockets.
         var descriptors: [CInt] {
             handlers.values.compactMap { handler in
@@ -64,7 +62,7 @@ extension ConnectionRegistry {
             }
         }
 
-        func detach(limit: Int) -> [DetachedConnection] {
+        func detach(limit: Int) -> Detachment {
             isCollecting = true
             var taken = collected
             collected = []
@@ -84,7 +82,7 @@ extension ConnectionRegistry {
                     handler.staysHere = !handler.isUnready
                 }
             }
-            return taken
+            return Detachment(connections: taken, unready: handlers.values.count { $0.isOffered && $0.isUnready })
         }
 
         /// A connection that is always in use is let go for moments only.

@@ -64,21 +64,26 @@ public final class ConnectionRegistry: Sendable {
     /// Takes up to `limit` connections out of their channels, to be offered to another process. Those in their handshake,
     /// those that cannot be moved and those that stay (`ConnectionHandler.staysHere`) are left alone. Those that are held are
     /// taken out as soon as they are let go, and are returned by the next call, or by `stopCollecting`.
-    package func detach(limit: Int, on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
+    package func detach(limit: Int, on eventLoop: any EventLoop) -> EventLoopFuture<Detachment> {
         let share = max(1, limit / max(1, shards.count))
         return EventLoopFuture.whenAllSucceed(visit { $0.detach(limit: share) }, on: eventLoop).map {
-            $0.flatMap { $0 }
+            $0.reduce(into: Detachment()) { whole, part in
+                whole.connections += part.connections
+                whole.unready += part.unready
+            }
         }
+    }
+
+    /// What was found at one moment of each event loop, so that a connection is in one of both.
+    package struct Detachment: Sendable {
+        package var connections: [DetachedConnection] = []
+        /// How many cannot be moved yet, because they are in their handshake, held, or not in their channel yet.
+        package var unready = 0
     }
 
     /// The connections that were let go since the last `detach`. No more are taken out by themselves.
     package func stopCollecting(on eventLoop: any EventLoop) -> EventLoopFuture<[DetachedConnection]> {
         EventLoopFuture.whenAllSucceed(visit { $0.stopCollecting() }, on: eventLoop).map { $0.flatMap { $0 } }
-    }
-
-    /// How many cannot be moved yet, because they are in their handshake or held.
-    package func unready(on eventLoop: any EventLoop) -> EventLoopFuture<Int> {
-        EventLoopFuture.whenAllSucceed(visit { $0.unreadyCount }, on: eventLoop).map { $0.reduce(0, +) }
     }
 
     /// What `body` says of the socket of each connection; it is called on the connections' loops.

@@ -278,19 +278,18 @@ public final class SuccessionService: Service {
         let clock = ContinuousClock()
         var limit: ContinuousClock.Instant?
         while sender.isOpen {
-            guard let batch = try? await registry.detach(limit: Self.batchLimit, on: loop).get() else {
+            guard let found = try? await registry.detach(limit: Self.batchLimit, on: loop).get() else {
                 return false
             }
-            if batch.isEmpty {
-                let unready = (try? await registry.unready(on: loop).get()) ?? 0
+            if found.connections.isEmpty {
                 let end = limit ?? clock.now + patience
                 limit = end
-                if unready == 0 || clock.now >= end || Task.isCancelled { return true }
+                if found.unready == 0 || clock.now >= end || Task.isCancelled { return true }
                 try? await Task.sleep(for: .milliseconds(5))
                 continue
             }
             // A successor that does not answer would be asked for ever.
-            guard await handOn(batch, sender) else { return false }
+            guard await handOn(found.connections, sender) else { return false }
         }
         return false
     }

@@ -58,6 +58,28 @@ struct RendezvousTests {
         try watcher.expect(#"{"bytes":700000,"event":"done"}"#)
     }
 
+    @Test("whoever comes during deploys of both fronts meets whom it wants to meet")
+    func comesDuringDeploys() throws {
+        var (a, b) = (try peers.front("a"), try peers.front("b"))
+        let content = String(repeating: "What comes during a deploy comes whole. ", count: 5_000)
+        let path = try peers.files.write(content, "sent")
+        for round in 1...3 {
+            let tokens = (1...8).map { "round\(round)-\($0)" }
+            let uploads = try tokens.map { try peers.curl(["-T", path, "https://127.0.0.1:\(a.port)/\($0)"]) }
+            a.process = try peers.deploy("a", replacing: a.process)
+            let downloads = try tokens.map { token in
+                try peers.curl(["https://127.0.0.1:\(b.port)/\(token)", "-o", peers.files.path(token)])
+            }
+            b.process = try peers.deploy("b", replacing: b.process)
+            for upload in uploads { try upload.expect("are at the other side") }
+            for (token, download) in zip(tokens, downloads) {
+                try download.expect(nil)
+                #expect(download.status == 0, "\(download.text)")
+                #expect(try String(contentsOfFile: peers.files.path(token), encoding: .utf8) == content)
+            }
+        }
+    }
+
     @Test("an uploader that dies resets the download, and who watches is told")
     func deadUploader() throws {
         let (a, b) = (try peers.front("a"), try peers.front("b"))
