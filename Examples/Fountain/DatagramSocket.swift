@@ -7,6 +7,12 @@ struct DatagramSocket {
     struct Peer: Codable, Hashable {
         fileprivate let address: UInt32
         fileprivate let port: UInt16
+
+        /// All of it in one number.
+        var word: UInt64 { UInt64(address) << 16 | UInt64(port) }
+
+        /// Whether the other is at the same address, at whatever port.
+        func isBeside(_ other: Peer) -> Bool { address == other.address }
     }
 
     struct Failure: Error {

@@ -26,18 +26,18 @@ struct Fountain {
         let file = try SourceFile(options["file"])
         var sender: Sender
         if let (socket, state) = try Handover.take(at: options["control"], of: file) {
-            sender = Sender(file, socket, state.sessions, rate: options.rate)
+            sender = Sender(file, socket, state.sessions, state.cookies, rate: options.rate)
             print("process \(getpid()) goes on at port \(socket.port) with \(state.sessions.count) sessions")
         } else {
             let socket = try DatagramSocket(port: options.port)
-            sender = Sender(file, socket, [:], rate: options.rate)
+            sender = Sender(file, socket, rate: options.rate)
             print("process \(getpid()) sends at port \(socket.port), \(file.generations.count) generations")
         }
         let listener = try Handover.listen(at: options["control"])
         while true {
             try sender.run(until: listener.descriptor)
             // Nothing is read or written from here on, unless the successor does not take it.
-            if Handover.give(sender.socket, .init(sender.sessions, of: file), to: listener) { break }
+            if try Handover.give(sender, of: file, to: listener) { break }
         }
         print("process \(getpid()) has handed on \(sender.sessions.count) sessions and ends")
     }

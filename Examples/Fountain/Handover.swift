@@ -7,12 +7,8 @@ import Handoff
 enum Handover {
     struct State: Codable {
         let sessions: [SessionKey: Session]
+        let cookies: Cookies
         fileprivate let fingerprint: UInt64
-
-        init(_ sessions: [SessionKey: Session], of file: SourceFile) {
-            self.sessions = sessions
-            fingerprint = file.fingerprint
-        }
     }
 
     /// The reason of a successor that has another file.
@@ -43,10 +39,14 @@ enum Handover {
     /// Gives them to a successor.
     ///
     /// - Returns: whether they are the successor's. If not, this process goes on with them.
-    static func give(_ socket: DatagramSocket, _ state: State, to listener: borrowing HandoffListener) -> Bool {
+    /// - Throws: `InDoubt`.
+    static func give(_ sender: Sender, of file: SourceFile, to listener: borrowing HandoffListener) throws -> Bool {
+        let state = State(sessions: sender.sessions, cookies: sender.cookies, fingerprint: file.fingerprint)
         do {
             guard let successor = try listener.acceptWaiting() else { return false }
-            return try give(socket, Array(JSONEncoder().encode(state)), to: successor)
+            return try give(sender.socket, Array(JSONEncoder().encode(state)), to: successor)
+        } catch let doubt as InDoubt {
+            throw doubt
         } catch {
             print("process \(getpid()) goes on: \(error)")
             return false
@@ -62,13 +62,16 @@ enum Handover {
         var channel = OwnerChannel(successor)
         let parcel = Parcel(sockets: DescriptorSet(owning: copy), applicationState: state)
         let outcome = channel.offer(ParcelBatch(parcel), deadline: .after(.seconds(5)))
-        guard outcome.settlement.handedOverCount == 1 else {
+        switch outcome.settlement.fates.first {
+        case .handedOver:
+            close(socket.descriptor)
+            return true
+        case .closed: throw InDoubt()
+        default:
             print(
                 "process \(getpid()) goes on: the successor has not taken the sessions (\(outcome.settlement.ending))")
             return false
         }
-        close(socket.descriptor)
-        return true
     }
 
     /// Listens for a successor. The path is the process's before this one until that has ended.
@@ -88,6 +91,11 @@ enum Handover {
         guard parcel.sockets.count == 1 else { return nil }
         return try? JSONDecoder().decode(State.self, from: Data(parcel.applicationState))
     }
+}
+
+/// The successor could not be told to let go of the sessions, and may go on with them. So this process must not.
+struct InDoubt: Error, CustomStringConvertible {
+    var description: String { "process \(getpid()) ends: the successor does not answer, and may have the sessions" }
 }
 
 /// The process that was to be replaced goes on.

@@ -16,6 +16,9 @@ enum Message {
         /// All generations before this one are decoded, and of those behind it (bit 0: the next) these are.
         let base: UInt32
         let decoded: UInt64
+
+        /// The receiver has got nothing yet: the one that answers an offer.
+        var isFirst: Bool { (highest, received, base, decoded) == (0, 0, 0, 0) }
     }
 
     static let requestSize = 64

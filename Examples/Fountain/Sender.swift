@@ -3,22 +3,28 @@ import Glibc
 /// The event loop: one socket, a session for each peer.
 struct Sender {
     private static let mostSessions = 1_000
+    /// So that one machine does not take the places of all, nor many times `--rate`.
+    private static let mostOfOneAddress = 64
     /// Milliseconds between two looks at the sessions, if nothing comes.
     private static let tick: CInt = 5
     /// Packets to one peer at a time.
     private static let burst = 16
 
     private(set) var sessions: [SessionKey: Session]
+    let cookies: Cookies
     let socket: DatagramSocket
     private let file: SourceFile
     private let rate: Int
     private var buffer = [UInt8](repeating: 0, count: 2_048)
-    private var random = SystemRandomNumberGenerator()
 
-    init(_ file: SourceFile, _ socket: DatagramSocket, _ sessions: [SessionKey: Session], rate: Int) {
+    init(
+        _ file: SourceFile, _ socket: DatagramSocket, _ sessions: [SessionKey: Session] = [:],
+        _ cookies: Cookies = Cookies(), rate: Int
+    ) {
         self.file = file
         self.socket = socket
         self.sessions = sessions
+        self.cookies = cookies
         self.rate = rate
     }
 
@@ -48,18 +54,25 @@ struct Sender {
         switch message {
         case .request(let number):
             let key = SessionKey(peer: peer, number: number)
-            if sessions[key] == nil {
-                guard sessions.count < Self.mostSessions else { return }
-                sessions[key] = Session(cookie: random.next(), now: now)
-            }
-            guard let session = sessions[key], !session.isConfirmed else { return }
-            socket.send(Message.offer(number, cookie: session.cookie, length: file.length), to: peer)
+            guard sessions[key] == nil else { return }
+            let cookie = cookies.cookie(for: key, now: now)
+            socket.send(Message.offer(number, cookie: cookie, length: file.length), to: peer)
         case .report(let number, let report):
-            sessions[SessionKey(peer: peer, number: number)]?.note(report, now: now)
+            let key = SessionKey(peer: peer, number: number)
+            if sessions[key] == nil, report.isFirst, hasRoom(for: peer),
+                cookies.isGood(report.cookie, for: key, now: now)
+            {
+                sessions[key] = Session(cookie: report.cookie, now: now)
+            }
+            sessions[key]?.note(report, now: now)
         case .stop(let number, let cookie):
             let key = SessionKey(peer: peer, number: number)
             if sessions[key]?.cookie == cookie { sessions[key] = nil }
         }
+    }
+
+    private func hasRoom(for peer: DatagramSocket.Peer) -> Bool {
+        sessions.count < Self.mostSessions && sessions.keys.count { $0.peer.isBeside(peer) } < Self.mostOfOneAddress
     }
 
     private mutating func pump(_ key: SessionKey, _ now: UInt64) {

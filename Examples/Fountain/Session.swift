@@ -12,11 +12,9 @@ struct Session: Codable {
     /// Nanoseconds after which a silent peer gets a probe, and after which it is forgotten.
     private static let probeTime: UInt64 = 100_000_000
     private static let silenceLimit: UInt64 = 30_000_000_000
-    /// A peer that has not shown that it is where it says it is is forgotten soon.
-    private static let unconfirmedLimit: UInt64 = 5_000_000_000
 
+    /// By which the peer has shown that it is where it says it is.
     let cookie: UInt64
-    private(set) var isConfirmed = false
     private var heard: UInt64
     private var probed: UInt64
 
@@ -33,7 +31,9 @@ struct Session: Codable {
 
     private var window = Session.smallestWindow
     private var (judgedHighest, judgedReceived): (UInt32, UInt32) = (0, 0)
+    /// Bytes that may be sent now, and billionths of one more.
     private var allowance = 0
+    private var fraction = 0
     private var allowedAt: UInt64
 
     init(cookie: UInt64, now: UInt64) {
@@ -41,14 +41,13 @@ struct Session: Codable {
         (heard, probed, allowedAt) = (now, now, now)
     }
 
-    func isOver(now: UInt64) -> Bool { now > heard + (isConfirmed ? Self.silenceLimit : Self.unconfirmedLimit) }
+    func isOver(now: UInt64) -> Bool { now > heard + Self.silenceLimit }
 
     // MARK: Reports
 
     mutating func note(_ report: Message.Report, now: UInt64) {
         // A report may be late, come twice, or lie: it never counts for more than was sent.
         guard report.cookie == cookie, report.highest < max(next, 1), report.received <= next else { return }
-        isConfirmed = true
         heard = now
         if report.base > base || report.base == base {
             (base, decoded) = (report.base, report.base > base ? report.decoded : decoded | report.decoded)
@@ -74,7 +73,7 @@ struct Session: Codable {
 
     /// The next packet, if there may be one now.
     mutating func packet(of generationCount: Int, rate: Int, size: Int, now: UInt64) -> Packet? {
-        guard isConfirmed, next < .max, let generation = nextGeneration(of: generationCount) else { return nil }
+        guard next < .max, let generation = nextGeneration(of: generationCount) else { return nil }
         refill(rate: rate, most: max(rate / 50, 2 * size), now: now)
         guard allowance >= size else { return nil }
         if Int(next) - Int(highest) >= window {
@@ -90,7 +89,9 @@ struct Session: Codable {
 
     private mutating func refill(rate: Int, most: Int, now: UInt64) {
         let passed = min(now - min(now, allowedAt), 20_000_000)
-        allowance = min(allowance + Int(passed) * rate / 1_000_000_000, most)
+        let (whole, rest) = (Int(passed) * rate + fraction).quotientAndRemainder(dividingBy: 1_000_000_000)
+        fraction = rest
+        allowance = min(allowance + whole, most)
         allowedAt = now
     }
 

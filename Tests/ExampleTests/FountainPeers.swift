@@ -42,6 +42,40 @@ struct FountainPeers {
         try PeerProcess(["python3", "-c", Self.silence, "\(port)", isConfirming ? "confirm" : "ask"])
     }
 
+    /// Asks with so many session numbers, one after the other, and has an offer for each when it says `ASKED`. If it confirms, it
+    /// says `SERVED` when so many of its sessions have got a packet, and is heard of until its end.
+    func crowd(_ port: Int, count: Int, served: Int) throws -> PeerProcess {
+        try PeerProcess(["python3", "-c", Self.crowding, "\(port)", "\(count)", "\(served)"])
+    }
+
+    private static let crowding = """
+        import select, socket, struct, sys
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        u.connect(('127.0.0.1', int(sys.argv[1])))
+        count, wanted = int(sys.argv[2]), int(sys.argv[3])
+        served, cookies = set(), {}
+        def say(kind, number, rest): u.send(b'FTN1' + struct.pack('>BQ', kind, number) + rest)
+        def hear():
+            if not select.select([u], [], [], 0.2)[0]: return False
+            datagram = u.recv(2048)
+            kind, number = struct.unpack('>BQ', datagram[4:13])
+            if kind == 2: cookies[number] = datagram[13:21]
+            if kind == 3: served.add(number)
+            return True
+        for number in range(count):
+            while number not in cookies:
+                say(1, number, bytes(51))
+                while hear() and number not in cookies: pass
+            if wanted: say(4, number, cookies[number] + bytes(20))
+        print('ASKED', flush=True)
+        while len(served) < wanted:
+            if not hear():
+                for number in cookies: say(4, number, cookies[number] + bytes(20))
+        print('SERVED', flush=True)
+        while not select.select([sys.stdin], [], [], 1)[0] and wanted:
+            for number in served: say(4, number, cookies[number] + bytes(20))
+        """
+
     private static let making = """
         import hashlib, random, sys
         content = random.Random(int(sys.argv[3])).randbytes(int(sys.argv[2]))
@@ -123,6 +157,8 @@ struct FountainPeers {
                     while paused < pauses and len(decoded) * (pauses + 1) >= count * (paused + 1):
                         paused += 1
                         print('PART', paused, flush=True)
+                        # It is there, and wants nothing new.
+                        while not select.select([sys.stdin], [], [], 1)[0]: report()
                         sys.stdin.readline()
                         report()
             if received % 8 == 0: report()

@@ -41,6 +41,33 @@ struct FountainTests {
         #expect(sender.isRunning)
     }
 
+    @Test("nothing is remembered of who does not show that it is where it says; one address has 64 sessions at most")
+    func places() throws {
+        let digest = try peers.write("file", count: 300_000, seed: 6)
+        var sender = try peers.start("file")
+        let port = try sender.number(behind: "sends at port ")
+        let receiver = try peers.receiver(port, lossPercent: 0, seed: 1, pauses: 1)
+        try receiver.expect("PART 1\n")
+        let unproven = try peers.crowd(port, count: 1_500, served: 0)
+        try unproven.expect("ASKED")
+        sender = try peers.deploy("file", replacing: sender, sessions: 1)
+        // The receiver has one of the 64.
+        let proven = try peers.crowd(port, count: 80, served: 63)
+        try proven.expect("SERVED")
+        sender = try peers.deploy("file", replacing: sender, sessions: 64)
+        try receiver.send("go\n")
+        try receiver.expect("DONE \(digest) TWICE 0\n")
+    }
+
+    @Test("the lowest rate sends")
+    func lowestRate() throws {
+        let digest = try peers.write("file", count: 20_000, seed: 7)
+        let sender = try peers.start("file", rate: 10_000)
+        let receiver = try peers.receiver(
+            try sender.number(behind: "sends at port "), lossPercent: 0, seed: 1, pauses: 0)
+        try receiver.expect("DONE \(digest) TWICE 0\n")
+    }
+
     @Test("a successor with another file takes nothing, and the old process goes on")
     func otherFile() throws {
         let digest = try peers.write("file", count: 300_000, seed: 3)
