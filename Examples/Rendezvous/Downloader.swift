@@ -17,12 +17,13 @@ final class Downloader: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private(set) var state: State
-    private let exchange: Exchange
+    private let meetings: Meetings
+    private var exchange: Exchange?
     private var context: ChannelHandlerContext?
 
-    init(_ state: State, _ exchange: Exchange) {
+    init(_ state: State, _ meetings: Meetings) {
         self.state = state
-        self.exchange = exchange
+        self.meetings = meetings
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -39,6 +40,8 @@ final class Downloader: ChannelInboundHandler {
         self.context = context
         do {
             try context.pipeline.syncOperations.connectionHandler().provideState { Seat.downloader(self.state) }
+            let exchange = try meetings.exchange(state.token)
+            self.exchange = exchange
             try exchange.take(self)
         } catch let refusal as Refusal {
             end(refusal)
@@ -88,7 +91,7 @@ final class Downloader: ChannelInboundHandler {
         written.futureResult.assumeIsolated().whenSuccess { [self] in
             guard let context = self.context else { return }
             self.context = nil
-            exchange.downloaded(state.count)
+            exchange?.downloaded(state.count)
             context.close(promise: nil)
         }
     }
@@ -96,14 +99,15 @@ final class Downloader: ChannelInboundHandler {
     private func write(_ text: String) { context?.write(wrapOutboundOut(ByteBuffer(string: text)), promise: nil) }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { exchange.becameWritable() }
+        if context.channel.isWritable { exchange?.becameWritable() }
         context.fireChannelWritabilityChanged()
     }
 
     // MARK: The end
 
-    /// Answers that there is no transfer. Nothing of it has been sent.
+    /// Answers that there is no transfer, if nothing of it has been sent.
     func end(_ refusal: Refusal) {
+        guard !state.hasMet else { return breakOff() }
         guard let context else { return }
         self.context = nil
         refusal.answer(context)
@@ -120,8 +124,8 @@ final class Downloader: ChannelInboundHandler {
         switch event {
         case ConnectionEvent.detached:
             self.context = nil
-            exchange.left(self)
-        case ChannelEvent.inputClosed: exchange.lost(self)
+            exchange?.left(self)
+        case ChannelEvent.inputClosed: exchange?.lost(self)
         default: break
         }
         context.fireUserInboundEventTriggered(event)
@@ -129,7 +133,7 @@ final class Downloader: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         self.context = nil
-        exchange.lost(self)
+        exchange?.lost(self)
         context.fireChannelInactive()
     }
 

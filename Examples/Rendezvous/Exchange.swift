@@ -12,7 +12,7 @@ final class Exchange {
     private static let rejoinTime = TimeAmount.seconds(30)
 
     private let eventLoop: any EventLoop
-    private let isEmpty: () -> Void
+    private let isEmpty: (Exchange) -> Void
     private var uploader: Uploader?
     private var downloader: Downloader?
     private var watchers: [ObjectIdentifier: Watcher] = [:]
@@ -20,8 +20,9 @@ final class Exchange {
     private var limit: Scheduled<Void>?
     /// How the last transfer ended here; kept for a while for watchers that are still on their way from another process.
     private var outcome: Notice?
+    private var forgetting: Scheduled<Void>?
 
-    init(_ eventLoop: any EventLoop, isEmpty: @escaping () -> Void) {
+    init(_ eventLoop: any EventLoop, isEmpty: @escaping (Exchange) -> Void) {
         self.eventLoop = eventLoop
         self.isEmpty = isEmpty
     }
@@ -32,6 +33,11 @@ final class Exchange {
         if comer.state.hasMet, comer.state.body.isEnded, outcome?.event == Notice.done(0).event {
             // The downloader was quicker, and had everything.
             return comer.succeed()
+        }
+        if !hasMet, !comer.state.hasMet, let older = uploader {
+            // One that waits is not read, so nobody knows whether its client is still there.
+            uploader = nil
+            older.end(.conflict("another upload has come with this token"))
         }
         try makeRoom(hasMet: comer.state.hasMet, isTaken: uploader != nil)
         uploader = comer
@@ -61,11 +67,14 @@ final class Exchange {
         if hasMet { self.hasMet = true } else { tell(notice) }
         if let downloader, downloader.state.isEnded {
             limit?.cancel()
+            uploader?.stay()
             downloader.confirm()
         } else if let uploader, let downloader {
             limit?.cancel()
             if !self.hasMet {
                 self.hasMet = true
+                // This is another transfer than the one that ended.
+                forget()
                 tell(.met)
                 downloader.meet(total: uploader.state.total)
                 uploader.meet()
@@ -101,7 +110,13 @@ final class Exchange {
         for watcher in watchers.values { watcher.tellProgress(count, of: total) }
     }
 
-    func uploadEnded() { downloader?.finish() }
+    /// Everything has been passed on. The uploader does not move before its downloader: it would wait in the new process for one
+    /// that has ended in the old.
+    func uploadEnded() {
+        guard let downloader else { return }
+        uploader?.stay()
+        downloader.finish()
+    }
 
     /// The downloader takes more again.
     func becameWritable() { uploader?.proceed() }
@@ -120,12 +135,18 @@ final class Exchange {
     func left(_ comer: Uploader) {
         guard uploader === comer else { return }
         uploader = nil
-        removeIfEmpty()
+        leave()
     }
 
     func left(_ comer: Downloader) {
         guard downloader === comer else { return }
         downloader = nil
+        uploader?.mayMove()
+        leave()
+    }
+
+    private func leave() {
+        if uploader == nil, downloader == nil { hasMet = false }
         removeIfEmpty()
     }
 
@@ -163,18 +184,24 @@ final class Exchange {
 
     private func settle(_ notice: Notice) {
         limit?.cancel()
+        forget()
         outcome = notice
         tell(notice)
-        limit = eventLoop.assumeIsolated().scheduleTask(in: Self.rejoinTime) { [self] in
+        forgetting = eventLoop.assumeIsolated().scheduleTask(in: Self.rejoinTime) { [self] in
             outcome = nil
             removeIfEmpty()
         }
     }
 
+    private func forget() {
+        forgetting?.cancel()
+        outcome = nil
+    }
+
     private func removeIfEmpty() {
         guard uploader == nil, downloader == nil, watchers.isEmpty, outcome == nil else { return }
         limit?.cancel()
-        isEmpty()
+        isEmpty(self)
     }
 
     // MARK: Watching

@@ -14,6 +14,8 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
     /// Whether another front has sent the connection here.
     private let isRouted: Bool
     private var bytes: [UInt8] = []
+    /// So many of them do not hold the head's end.
+    private var searchedCount = 0
     private var limit: Scheduled<Void>?
 
     init(_ cluster: Cluster, _ neighbours: Neighbours, _ meetings: Meetings, _ duty: Duty, isRouted: Bool) {
@@ -35,10 +37,13 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         bytes += unwrapInboundIn(data).readableBytesView
         do {
-            guard let head = try RequestHead(bytes) else { return }
+            guard let head = try RequestHead(bytes, searched: searchedCount) else {
+                searchedCount = bytes.count
+                return
+            }
             let (token, wish) = try Wish.read(head)
             let owner = cluster.owner(of: token)
-            if owner == cluster.front, isRouted, duty.isEnding {
+            if owner == cluster.front, duty.isEnding {
                 // The successor listens there soon.
                 try send(context, to: owner)
             } else if owner == cluster.front {
@@ -61,6 +66,8 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ConnectionEvent.suspending = event, !bytes.isEmpty {
             try? context.pipeline.syncOperations.connectionHandler().unread(ByteBuffer(bytes: bytes))
+            // Should the connection stay, they come again.
+            (bytes, searchedCount) = ([], 0)
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -68,23 +75,20 @@ final class Greeter: ChannelInboundHandler, RemovableChannelHandler {
     private func send(_ context: ChannelHandlerContext, to owner: String) throws {
         let state = try Seat.routed.encoded()
         let parcel = try context.pipeline.syncOperations.connectionHandler().detach(applicationState: state)
-        let box = DetachedConnection(parcel)
-        let loop = context.eventLoop
-        Task { [neighbours] in await neighbours.deliver(box, to: owner, on: loop) }
+        neighbours.deliver(DetachedConnection(parcel), to: owner, on: context.eventLoop)
     }
 
     private func seat(_ context: ChannelHandlerContext, _ token: String, _ wish: Wish, _ head: RequestHead) throws {
         let pipeline = context.pipeline.syncOperations
-        let exchange = try meetings.exchange(token)
         let rest = ByteBuffer(bytes: bytes[head.byteCount...])
         switch wish {
         case .upload(let body, let total, let waits):
             let state = Uploader.State(token: token, body: body, total: total, waitsForContinue: waits)
-            try pipeline.addHandler(Uploader(state, exchange, rest))
+            try pipeline.addHandler(Uploader(state, meetings, rest))
         case .download:
-            try pipeline.addHandler(Downloader(Downloader.State(token: token), exchange))
+            try pipeline.addHandler(Downloader(Downloader.State(token: token), meetings))
         case .events:
-            try Watcher.upgrade(context.channel, token, exchange)
+            try Watcher.upgrade(context.channel, token, meetings)
             let first = ByteBuffer(bytes: bytes)
             bytes = []
             context.fireChannelRead(wrapInboundOut(first))

@@ -1,6 +1,7 @@
 import BatonNIO
 import NIOCore
 import NIOPosix
+import Synchronization
 
 /// The other fronts: hands connections to them, and tries again while one of them is being deployed.
 actor Neighbours {
@@ -9,8 +10,7 @@ actor Neighbours {
     private var bootstrap: ConnectionBootstrap?
     private var senders: [String: HandoffSender] = [:]
     /// Connections on their way, which are in no channel.
-    private var deliveries = 0
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private let deliveries = Atomic<Int>(0)
 
     init(_ cluster: Cluster) { self.cluster = cluster }
 
@@ -18,20 +18,18 @@ actor Neighbours {
     func serve(_ bootstrap: ConnectionBootstrap) { self.bootstrap = bootstrap }
 
     /// Hands a connection to a front. One that does not take it in time leaves it with us: `Seat.stranded`.
-    func deliver(_ connection: DetachedConnection, to front: String, on loop: any EventLoop) async {
-        deliveries += 1
-        await tryToDeliver(connection, to: front, on: loop)
-        deliveries -= 1
-        if deliveries == 0 {
-            for continuation in waiting { continuation.resume() }
-            waiting = []
+    /// It is counted before this returns, so that the process does not end between the two.
+    nonisolated func deliver(_ connection: DetachedConnection, to front: String, on loop: any EventLoop) {
+        deliveries.add(1, ordering: .sequentiallyConsistent)
+        Task {
+            await tryToDeliver(connection, to: front, on: loop)
+            deliveries.subtract(1, ordering: .sequentiallyConsistent)
         }
     }
 
     /// Waits until every connection has got to its front, or has come back.
     func finish() async {
-        guard deliveries > 0 else { return }
-        await withCheckedContinuation { waiting.append($0) }
+        while deliveries.load(ordering: .sequentiallyConsistent) > 0 { try? await Task.sleep(for: .milliseconds(20)) }
     }
 
     private func tryToDeliver(_ connection: DetachedConnection, to front: String, on loop: any EventLoop) async {

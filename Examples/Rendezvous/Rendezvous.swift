@@ -25,7 +25,9 @@ struct Rendezvous {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let registry = ConnectionRegistry(group: group)
-        let meetings = try await loop.submit { NIOLoopBound(Meetings(loop), eventLoop: loop) }.get()
+        let meetings = try await loop.submit {
+            NIOLoopBound(Meetings(loop, most: options.tokens), eventLoop: loop)
+        }.get()
         let neighbours = Neighbours(cluster)
         let duty = Duty()
         var bootstrap = ConnectionBootstrap(group: group, registry: registry) { channel, arrival in
@@ -37,18 +39,22 @@ struct Rendezvous {
         bootstrap.socketOptions.userTimeout = 60_000
         await neighbours.serve(bootstrap)
 
-        let succession = try await Succession.start(
-            at: cluster.successionPath, bootstrap: bootstrap, registry: registry,
-            listeners: [.init("rendezvous", host: "127.0.0.1", port: options.port, .tls(context))])
-        duty.begin(succession)
+        let starting = Task { [bootstrap] in
+            let succession = try await Succession.start(
+                at: cluster.successionPath, bootstrap: bootstrap, registry: registry,
+                listeners: [.init("rendezvous", host: "127.0.0.1", port: options.port, .tls(context))])
+            duty.begin(succession)
+            return succession
+        }
+        // It begins before the succession is through: that may wait for a connection that cannot be moved yet.
+        let arrivals = Task { [bootstrap] in
+            try await takeArrivals(at: cluster.handoffPath(of: cluster.front), bootstrap, duty, starting)
+        }
+        let succession = try await starting.value
         if let taken = succession.taken {
             print("front \(cluster.front) took over \(taken.connectionCount) connections, process \(getpid())")
         } else {
             print("front \(cluster.front) listens at port \(succession.listeners.first?.address?.port ?? 0)")
-        }
-        let arrivals = Task { [bootstrap] in
-            let path = cluster.handoffPath(of: cluster.front)
-            try await HandoffService.waitingForPath(path, bootstrap) { !duty.isEnding }
         }
         try await succession.run()
         arrivals.cancel()
@@ -58,20 +64,24 @@ struct Rendezvous {
         await registry.whenEmpty(within: .seconds(5))
         print("front \(cluster.front) has handed on \(registry.movesOut) connections and ends, process \(getpid())")
     }
-}
 
-extension HandoffService {
-    /// Takes what the other fronts hand over. The path is the process's before this one until that has ended.
-    fileprivate static func waitingForPath(
-        _ path: String, _ bootstrap: ConnectionBootstrap, isServing: @escaping @Sendable () -> Bool
+    /// Takes what the other fronts hand over, as long as this process has the listener. Then the path is the successor's; should that
+    /// fail, it is this process's again.
+    private static func takeArrivals(
+        at path: String, _ bootstrap: ConnectionBootstrap, _ duty: Duty, _ starting: Task<Succession, any Error>
     ) async throws {
         while !Task.isCancelled {
             do {
                 let service = try HandoffService(at: path, bootstrap: bootstrap) { _ in
-                    isServing() ? .accept : .decline(.leaving)
+                    duty.isEnding ? .decline(.leaving) : .accept
                 }
                 print("takes connections from other fronts, process \(getpid())")
-                return try await service.run()
+                let serving = Task { try await service.run() }
+                let listener = try await starting.value.listeners.first { $0.channel.isActive }
+                try await listener?.channel.closeFuture.get()
+                serving.cancel()
+                try await serving.value
+                while duty.isEnding { try await Task.sleep(for: .milliseconds(20)) }
             } catch let error as HandoffError where error.code == .pathInUse {
                 try await Task.sleep(for: .milliseconds(20))
             }

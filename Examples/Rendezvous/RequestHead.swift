@@ -8,10 +8,12 @@ struct RequestHead {
     let byteCount: Int
     private var fields: [String: String] = [:]
 
+    /// - Parameter searched: how many of the bytes have been looked at in vain.
     /// - Returns: `nil` if `bytes` do not hold all of it.
     /// - Throws: `Refusal` if it is none, or too long.
-    init?(_ bytes: [UInt8]) throws(Refusal) {
-        guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else {
+    init?(_ bytes: [UInt8], searched: Int) throws(Refusal) {
+        // The last three of them may be the beginning of the empty line.
+        guard let end = bytes[max(0, searched - 3)...].firstRange(of: Array("\r\n\r\n".utf8)) else {
             guard bytes.count <= Self.longest else { throw .badRequest("the request's head is too long") }
             return nil
         }

@@ -32,13 +32,13 @@ enum Seat: Codable {
             try pipeline.connectionHandler().provideState { Seat.routed }
             try pipeline.addHandler(greeter(true))
         case .uploader(let state):
-            try pipeline.addHandler(Uploader(state, try meetings.exchange(state.token), ByteBuffer()))
+            try pipeline.addHandler(Uploader(state, meetings, ByteBuffer()))
         case .downloader(let state):
-            try pipeline.addHandler(Downloader(state, try meetings.exchange(state.token)))
+            try pipeline.addHandler(Downloader(state, meetings))
         case .watcher(let token):
             try pipeline.addHandler(WebSocketFrameEncoder())
             try pipeline.addHandler(MovableDecoderHandler(WebSocketFrameDecoder()))
-            try pipeline.addHandler(Watcher(token, try meetings.exchange(token), hasMoved: true))
+            try pipeline.addHandler(Watcher(token, meetings, hasMoved: true))
         }
     }
 }

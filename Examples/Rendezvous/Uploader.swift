@@ -16,15 +16,17 @@ final class Uploader: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private(set) var state: State
-    private let exchange: Exchange
+    private let meetings: Meetings
+    private var exchange: Exchange?
     /// Read and not yet passed on: at most what one read gives.
     private var waiting: ByteBuffer
     private var context: ChannelHandlerContext?
     private var isPassing = false
+    private var hold: ConnectionHold?
 
-    init(_ state: State, _ exchange: Exchange, _ waiting: ByteBuffer) {
+    init(_ state: State, _ meetings: Meetings, _ waiting: ByteBuffer) {
         self.state = state
-        self.exchange = exchange
+        self.meetings = meetings
         self.waiting = waiting
     }
 
@@ -43,6 +45,8 @@ final class Uploader: ChannelInboundHandler {
         do {
             try context.channel.syncOptions?.setOption(.autoRead, value: false)
             try context.pipeline.syncOperations.connectionHandler().provideState { Seat.uploader(self.state) }
+            let exchange = try meetings.exchange(state.token)
+            self.exchange = exchange
             try exchange.take(self)
         } catch let refusal as Refusal {
             end(refusal)
@@ -60,6 +64,8 @@ final class Uploader: ChannelInboundHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil)
     }
 
+    private var isWritable: Bool { exchange?.isWritable == true }
+
     /// Passes on what there is, as long as the downloader takes it, and asks for more.
     func proceed() {
         guard !isPassing else { return }
@@ -67,16 +73,19 @@ final class Uploader: ChannelInboundHandler {
         defer { isPassing = false }
         do {
             repeat {
-                while exchange.isWritable, !state.body.isEnded, let piece = try state.body.next(&waiting) {
+                while isWritable, !state.body.isEnded, let piece = try state.body.next(&waiting) {
                     state.count += piece.readableBytes
-                    exchange.pass(piece, count: state.count, total: state.total)
+                    exchange?.pass(piece, count: state.count, total: state.total)
                 }
-                if state.body.isEnded { return exchange.uploadEnded() }
+                if state.body.isEnded {
+                    exchange?.uploadEnded()
+                    return
+                }
                 // What waits in the connection comes within this call.
-                if exchange.isWritable, waiting.readableBytes == 0 { context?.read() }
-            } while exchange.isWritable && waiting.readableBytes > 0
+                if isWritable, waiting.readableBytes == 0 { context?.read() }
+            } while isWritable && waiting.readableBytes > 0
         } catch {
-            exchange.lost(self)
+            exchange?.lost(self)
             end(error)
         }
     }
@@ -105,7 +114,18 @@ final class Uploader: ChannelInboundHandler {
 
     private func leave() -> ChannelHandlerContext? {
         defer { context = nil }
+        mayMove()
         return context
+    }
+
+    /// Does not move to another process for the time being.
+    func stay() {
+        if hold == nil { hold = try? context?.pipeline.syncOperations.connectionHandler().hold() }
+    }
+
+    func mayMove() {
+        hold?.release()
+        hold = nil
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -113,17 +133,19 @@ final class Uploader: ChannelInboundHandler {
         case ConnectionEvent.suspending:
             if waiting.readableBytes > 0 {
                 try? context.pipeline.syncOperations.connectionHandler().unread(waiting)
+                // Should the connection stay, they come again.
+                waiting.clear()
             }
-        case ConnectionEvent.detached: exchange.left(self)
-        case ChannelEvent.inputClosed: exchange.lost(self)
+        case ConnectionEvent.detached: exchange?.left(self)
+        case ChannelEvent.inputClosed: exchange?.lost(self)
         default: break
         }
         context.fireUserInboundEventTriggered(event)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        exchange.lost(self)
-        self.context = nil
+        exchange?.lost(self)
+        _ = leave()
         context.fireChannelInactive()
     }
 

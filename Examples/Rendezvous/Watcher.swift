@@ -10,22 +10,25 @@ final class Watcher: ChannelInboundHandler {
 
     /// Bytes between two notices of progress.
     private static let step = 1 << 20
+    private static let tryAgainLater: UInt16 = 1_013
 
     private let token: String
-    private let exchange: Exchange
+    private let meetings: Meetings
+    private var exchange: Exchange?
     private let hasMoved: Bool
     private var context: ChannelHandlerContext?
     private var toldCount = 0
 
-    init(_ token: String, _ exchange: Exchange, hasMoved: Bool) {
+    init(_ token: String, _ meetings: Meetings, hasMoved: Bool) {
         self.token = token
-        self.exchange = exchange
+        self.meetings = meetings
         self.hasMoved = hasMoved
     }
 
     /// Prepares a channel whose request for an upgrade is yet to be read by NIO.
-    static func upgrade(_ channel: any Channel, _ token: String, _ exchange: Exchange) throws {
-        let watcher = NIOLoopBound(Watcher(token, exchange, hasMoved: false), eventLoop: channel.eventLoop)
+    static func upgrade(_ channel: any Channel, _ token: String, _ meetings: Meetings) throws {
+        let watcher = NIOLoopBound(Watcher(token, meetings, hasMoved: false), eventLoop: channel.eventLoop)
+        let limit = NIOLoopBound(UpgradeLimit(), eventLoop: channel.eventLoop)
         let upgrader = NIOWebSocketServerUpgrader(
             shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture([:]) },
             upgradePipelineHandler: { channel, _ in
@@ -33,11 +36,13 @@ final class Watcher: ChannelInboundHandler {
                     let pipeline = channel.pipeline.syncOperations
                     let isReplaced = try pipeline.makeDecoderMovable(WebSocketFrameDecoder())
                     try pipeline.addHandler(watcher.value)
+                    pipeline.removeHandler(limit.value, promise: nil)
                     return isReplaced
                 }.flatMap { $0 }
             })
         try channel.pipeline.syncOperations.addMovableHTTPServerHandlers(
             upgrade: (upgraders: [upgrader], completionHandler: { _ in }))
+        try channel.pipeline.syncOperations.addHandler(limit.value)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -53,13 +58,20 @@ final class Watcher: ChannelInboundHandler {
         guard self.context == nil else { return }
         self.context = context
         let token = token
-        try? context.pipeline.syncOperations.connectionHandler().provideState { Seat.watcher(token: token) }
-        exchange.add(self, hasMoved: hasMoved)
+        do {
+            try context.pipeline.syncOperations.connectionHandler().provideState { Seat.watcher(token: token) }
+            exchange = try meetings.exchange(token)
+            exchange?.add(self, hasMoved: hasMoved)
+        } catch {
+            write(.connectionClose, ByteBuffer(integer: Self.tryAgainLater))
+            context.close(promise: nil)
+        }
     }
 
     // MARK: Telling
 
     func tell(_ notice: Notice) {
+        if notice.event == Notice.met.event { toldCount = 0 }
         guard let context else { return }
         // Who does not read must not make us remember.
         guard context.channel.isWritable else {
@@ -106,8 +118,26 @@ final class Watcher: ChannelInboundHandler {
     private func leave() {
         guard context != nil else { return }
         context = nil
-        exchange.remove(self)
+        exchange?.remove(self)
     }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}
+
+/// Stands behind NIO's handlers of HTTP until there is a WebSocket. What they do not upgrade in time ends.
+private final class UpgradeLimit: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    private var limit: Scheduled<Void>?
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let channel = context.channel
+        limit = context.eventLoop.scheduleTask(in: .seconds(10)) { channel.close(promise: nil) }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { limit?.cancel() }
+
+    /// The request has come through, so it is no upgrade.
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { context.close(promise: nil) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }

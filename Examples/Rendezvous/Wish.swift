@@ -15,9 +15,13 @@ enum Wish {
         case ("PUT", 1): return (token, try upload(head))
         case ("GET", 1): return (token, .download)
         case ("GET", _):
-            guard head["upgrade"]?.lowercased() == "websocket", head["sec-websocket-key"] != nil,
+            guard head["upgrade"]?.lowercased() == "websocket", let key = head["sec-websocket-key"],
                 head["sec-websocket-version"] == "13"
             else { throw .upgradeRequired("events are told by WebSocket (RFC 6455)") }
+            // Two keys are longer: RequestHead joins them.
+            guard key.utf8.count == 24, head["content-length"] == nil, head["transfer-encoding"] == nil else {
+                throw .badRequest("a WebSocket's request has one key of 16 bytes, and no body")
+            }
             return (token, .events)
         default: throw .methodNotAllowed("use PUT or GET")
         }

@@ -14,15 +14,16 @@ struct RendezvousPeers {
     }
 
     /// Starts a front, or its successor.
-    func start(_ name: String, port: Int = 0) throws -> PeerProcess {
+    func start(_ name: String, port: Int = 0, tokens: Int = 10_000) throws -> PeerProcess {
         try PeerProcess(
             ["stdbuf", "-oL", try BuiltProgram.path("Rendezvous"), "--front", name, "--fronts", "a,b"]
-                + ["--cluster", files.path("cluster"), "--port", "\(port)", "--cert", certificate, "--key", key])
+                + ["--cluster", files.path("cluster"), "--port", "\(port)", "--cert", certificate, "--key", key]
+                + ["--tokens", "\(tokens)"])
     }
 
     /// Starts a front, which takes connections of the other when this returns.
-    func front(_ name: String) throws -> (process: PeerProcess, port: Int) {
-        let front = try start(name)
+    func front(_ name: String, tokens: Int = 10_000) throws -> (process: PeerProcess, port: Int) {
+        let front = try start(name, tokens: tokens)
         let port = try front.number(behind: "listens at port ")
         try front.expect("takes connections from other fronts")
         return (front, port)
@@ -54,6 +55,18 @@ struct RendezvousPeers {
         try PeerProcess(["python3", "-c", Self.connecting + Self.downloading, "\(port)", token])
     }
 
+    /// Sends these bytes, and prints the answer's first line.
+    func client(_ port: Int, sending bytes: String) throws -> PeerProcess {
+        try PeerProcess(["python3", "-c", Self.connecting + Self.asking, "\(port)", bytes])
+    }
+
+    /// Connects, and does not begin its handshake.
+    func stuck(_ port: Int) throws -> PeerProcess {
+        let connecting = "import socket, sys\ns = socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
+        return try PeerProcess(
+            ["python3", "-c", connecting + "\nprint('CONNECTED', flush=True)\nsys.stdin.readline()", "\(port)"])
+    }
+
     /// Prints what it is told by WebSocket.
     func watcher(_ port: Int, _ token: String) throws -> PeerProcess {
         try PeerProcess(["python3", "-c", WebSocketModule.importing + Self.watching, "\(port)", token])
@@ -69,6 +82,11 @@ struct RendezvousPeers {
         t = context.wrap_socket(s)
         digest = hashlib.sha256()
 
+        """
+
+    private static let asking = """
+        t.sendall(sys.argv[2].encode())
+        print('ANSWER', t.makefile('rb').readline().decode(), flush=True)
         """
 
     private static let uploading = """

@@ -178,6 +178,128 @@ struct RendezvousTests {
         try astray.expect("the front that owns this token does not answer; try again\n503")
     }
 
+    @Test("a request that becomes no WebSocket is answered, and keeps no token")
+    func failedUpgrades() throws {
+        // By the rule all tokens of this test are a's.
+        let a = try peers.front("a", tokens: 1)
+        let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        let fields =
+            "Host: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\(key)"
+        for (token, field) in [
+            ("first", key), ("second", "Content-Length: 9"), ("fourth", "Transfer-Encoding: chunked"),
+            ("fifth", "A b: c"),
+        ] {
+            let client = try peers.client(
+                a.port, sending: "GET /\(token)/events HTTP/1.1\r\n\(fields)\r\n\(field)\r\n\r\n")
+            try client.expect("ANSWER HTTP/1.1 400 Bad Request")
+        }
+        let watcher = try peers.watcher(a.port, "first")
+        try watcher.expect(#""event":"state""#)
+        // There is no room for a second token.
+        try peers.curl(["https://127.0.0.1:\(a.port)/second"]).expect("too many tokens are in use; try again later")
+        try peers.watcher(a.port, "second").expect("1013")
+    }
+
+    @Test("half a minute after its transfer a token is free, whoever has come with it meanwhile")
+    func forgets() throws {
+        let a = try peers.front("a", tokens: 1)
+        let text = try peers.files.write("What it was about.", "text")
+        let upload = try peers.curl(["-T", text, "https://127.0.0.1:\(a.port)/first"])
+        try peers.curl(["https://127.0.0.1:\(a.port)/first"]).expect("What it was about.")
+        try upload.expect("are at the other side")
+        let watcher = try peers.watcher(a.port, "first")
+        try watcher.expect(#""event":"state""#)
+        let downloader = try peers.downloader(a.port, "first")
+        try watcher.expect(#"{"event":"came","side":"downloader"}"#)
+        kill(downloader.processID, SIGKILL)
+        try watcher.expect(#"{"event":"left","side":"downloader"}"#)
+        kill(watcher.processID, SIGKILL)
+        let again = ["--retry", "100", "--retry-delay", "1", "https://127.0.0.1:\(a.port)/second"]
+        let other = try peers.curl(["-T", text] + again)
+        try peers.curl(again).expect("What it was about.")
+        try other.expect("are at the other side")
+    }
+
+    @Test("an uploader that waits gives way to a newer one; progress is told of each transfer")
+    func newerUploader() throws {
+        let a = try peers.front("a")
+        let path = try peers.files.write(String(repeating: "What one sends the other gets. ", count: 60_000), "sent")
+        let watcher = try peers.watcher(a.port, "first")
+        try watcher.expect(#""event":"state""#)
+        let came = #"{"event":"came","side":"uploader"}"#
+        let first = try peers.uploader(a.port, "first", total: 10)
+        try watcher.expect(came, count: 1)
+        let second = try peers.uploader(a.port, "first", total: 10)
+        try watcher.expect(came, count: 2)
+        try first.send("answer\n")
+        try first.expect("ANSWER HTTP/1.1 409 Conflict")
+        // Nothing is read of one that waits, so its end is not seen.
+        kill(second.processID, SIGKILL)
+        for round in 1...2 {
+            let upload = try peers.curl(["-T", path, "https://127.0.0.1:\(a.port)/first"])
+            try watcher.expect(came, count: 2 + round)
+            let download = try peers.curl(
+                ["https://127.0.0.1:\(a.port)/first", "-o", peers.files.path("received")])
+            try upload.expect("1860000 bytes are at the other side")
+            try download.expect(nil)
+            #expect(download.status == 0)
+            try watcher.expect(#""event":"progress""#, count: round)
+            try watcher.expect(#"{"bytes":1860000,"event":"done"}"#, count: round)
+        }
+    }
+
+    @Test("a transfer whose reader reads nothing lives through deploys when everything has been sent")
+    func slowReader() throws {
+        let a = try peers.front("a")
+        var b = try peers.front("b")
+        // By the rule the token is b's.
+        let uploader = try peers.uploader(a.port, "third", total: 3_000_000)
+        let downloader = try peers.downloader(a.port, "third")
+        try downloader.send("head\n")
+        try downloader.expect("LENGTH 3000000")
+        try uploader.send("send 3000000\nanswer\n")
+        for _ in 1...3 { b.process = try peers.deploy("b", replacing: b.process) }
+        try downloader.send("all\n")
+        try uploader.expect("ANSWER HTTP/1.1 200 OK ")
+        let sent = try uploader.output(behind: "ANSWER HTTP/1.1 200 OK ", count: 64)
+        #expect(try downloader.output(behind: "RECEIVED ", count: 64) == sent)
+    }
+
+    @Test("a front that is deployed while its neighbour stands still ends when what was on its way has been answered")
+    func stoppedNeighbour() throws {
+        var a = try peers.front("a")
+        let b = try peers.front("b")
+        kill(b.process.processID, SIGSTOP)
+        let clients = try (1...3).map { _ in
+            try peers.curl(["-v", "-w", "%{http_code}\n", "https://127.0.0.1:\(a.port)/third"])
+        }
+        for client in clients { try client.expect("> GET /third") }
+        a.process = try peers.deploy("a", replacing: a.process)
+        for client in clients {
+            try client.expect("the front that owns this token does not answer; try again\n")
+            try client.expect("503\n")
+        }
+    }
+
+    @Test("a connection that cannot move holds up nobody who comes from another front")
+    func stuckConnection() throws {
+        let (a, b) = (try peers.front("a"), try peers.front("b"))
+        let stuck = try peers.stuck(a.port)
+        try stuck.expect("CONNECTED")
+        let new = try peers.start("a")
+        try new.expect("takes connections from other fronts")
+        #expect(!new.text.contains("took over"), "the old process has not waited for the connection")
+        let text = try peers.files.write("What it was about.", "text")
+        let upload = try peers.curl(["-T", text, "https://127.0.0.1:\(b.port)/first"])
+        try peers.curl(["https://127.0.0.1:\(b.port)/first"]).expect("What it was about.")
+        try upload.expect("are at the other side")
+        kill(stuck.processID, SIGKILL)
+        try new.expect("took over")
+        try a.process.expect("has handed on")
+        try a.process.expect(nil)
+        #expect(a.process.status == 0)
+    }
+
     /// The most memory that a process has had at a time, in bytes.
     private func mostResident(_ process: PeerProcess) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(process.processID)/status", encoding: .utf8)
