@@ -448,7 +448,9 @@ final class Worker: @unchecked Sendable {
         let number = lost.values.reduce(0, +)
         if hasDied { report.inherited += count }
         report.lost.add(lost)
-        reportSoon()
+        // At once: whoever has just upgraded the server looks what has become of its connections.
+        report.connections = connectionCount
+        sendReport()
         let reasons = lost.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         log.log(
             level: number > 0 ? .error : .notice,
