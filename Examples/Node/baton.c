@@ -10,6 +10,7 @@
 #include <node_api.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -205,6 +206,26 @@ static napi_value outgoing_count(napi_env env, napi_callback_info info) {
     return held ? number(env, (double)baton_outgoing_count(held->connection)) : NULL;
 }
 
+// finish(connection): sends a FIN behind what was flushed.
+static napi_value finish(napi_env env, napi_callback_info info) {
+    napi_value arguments[MOST_ARGUMENTS];
+    arguments_of(env, info, arguments);
+    connection *held = connection_of(env, arguments[0]);
+    if (held) shutdown(held->socket, SHUT_WR);
+    return NULL;
+}
+
+// discard(connection): throws away what the peer sends; whether it may send more.
+static napi_value discard(napi_env env, napi_callback_info info) {
+    napi_value arguments[MOST_ARGUMENTS];
+    char bytes[65536];
+    arguments_of(env, info, arguments);
+    connection *held = connection_of(env, arguments[0]);
+    if (!held) return NULL;
+    ssize_t count = recv(held->socket, bytes, sizeof bytes, MSG_DONTWAIT);
+    return boolean(env, count > 0 || (count < 0 && (errno == EAGAIN || errno == EINTR)));
+}
+
 // descriptor(connection or inbox)
 static napi_value descriptor(napi_env env, napi_callback_info info) {
     napi_value arguments[MOST_ARGUMENTS];
@@ -304,7 +325,7 @@ static int item_of(napi_env env, napi_value array, uint32_t index, baton_item *i
 }
 
 // offer(path, items, timeout in milliseconds): hands suspended connections to the process that listens there, and waits for it.
-// {fates, reason}: the fate of each, and why not all have been handed over.
+// {fates, reason, wasAsked}: the fate of each, why not all have been handed over, and whether there was anybody to ask.
 static napi_value offer(napi_env env, napi_callback_info info) {
     napi_value arguments[MOST_ARGUMENTS];
     char path[108];
@@ -327,6 +348,7 @@ static napi_value offer(napi_env env, napi_callback_info info) {
     }
     baton_sender *sender = count ? baton_sender_connect(path, (uint64_t)timeout, &error) : NULL;
     if (sender) baton_offer(sender, items, count, (uint64_t)timeout, &error);
+    int was_asked = sender != NULL;
     baton_sender_free(sender);
     napi_value result = NULL, fates = NULL, reason = null(env);
     napi_create_object(env, &result);
@@ -339,6 +361,7 @@ static napi_value offer(napi_env env, napi_callback_info info) {
     if (error.code != BATON_OK) napi_create_string_utf8(env, error.message, NAPI_AUTO_LENGTH, &reason);
     set(env, result, "fates", fates);
     set(env, result, "reason", reason);
+    set(env, result, "wasAsked", boolean(env, was_asked));
     free(items);
     return result;
 }
@@ -424,9 +447,10 @@ static napi_value unwatch(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
     const struct { const char *name; napi_callback body; } functions[] = {
         {"fill", fill}, {"flush", flush}, {"read", read_plaintext}, {"write", write_plaintext}, {"close", close_output},
-        {"suspend", suspend}, {"resume", resume}, {"outgoingCount", outgoing_count}, {"descriptor", descriptor},
-        {"free", let_go}, {"listen", listen_at}, {"take", take}, {"stop", stop}, {"offer", offer}, {"watch", watch},
-        {"rewatch", rewatch}, {"unwatch", unwatch},
+        {"finish", finish}, {"discard", discard}, {"suspend", suspend}, {"resume", resume},
+        {"outgoingCount", outgoing_count}, {"descriptor", descriptor}, {"free", let_go},
+        {"listen", listen_at}, {"take", take}, {"stop", stop}, {"offer", offer}, {"watch", watch}, {"rewatch", rewatch},
+        {"unwatch", unwatch},
     };
     for (size_t index = 0; index < sizeof functions / sizeof *functions; index++) {
         napi_value function;

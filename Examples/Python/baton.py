@@ -4,11 +4,11 @@ BATON_LIBRARY names the library's file; otherwise the loader finds libbaton.so w
 """
 import ctypes
 import os
+import socket
 from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 OK, WAIT, END = 0, 1, 2
 HANDED_OVER, RETURNED, CLOSED = 1, 2, 3
-MOST_ITEMS = 16384
 
 
 class _Error(ctypes.Structure):
@@ -73,13 +73,14 @@ class Connection:
 
     def __init__(self, handle, descriptor):
         self._handle, self.descriptor = handle, descriptor
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(False)
         self._buffer = ctypes.create_string_buffer(16384)
-        os.set_blocking(descriptor, False)
 
     def free(self):
         """Lets go of it here. The peer is told nothing but the end of the socket, if this is the last process that has it."""
         _library.baton_connection_free(self._handle)
-        os.close(self.descriptor)
+        self._socket.close()
         self._handle = None
 
     def fill(self):
@@ -107,6 +108,22 @@ class Connection:
     def flush(self):
         """Writes what is outgoing; False: the socket takes no more for now."""
         return _call('flush', self._handle, self.descriptor) == OK
+
+    def finish(self):
+        """Sends a FIN behind what was flushed."""
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # The peer is gone.
+
+    def discard(self):
+        """Throws away what the peer sends; False: it sends nothing more."""
+        try:
+            return bool(self._socket.recv(65536))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
     def suspend(self):
         _call('suspend', self._handle)
@@ -139,27 +156,23 @@ class Inbox:
         _library.baton_inbox_free(self._handle)
 
 
-def offer(path, connections, timeout=10):
-    """Hands suspended connections, each with its state, to the process that listens at `path`. Returns the fate of each, and why
-    not all have been handed over."""
-    if not connections:
-        return [], None
+def offer(path, connections, timeout):
+    """Offers suspended connections, each with its state, to the process that listens at `path`, within so many seconds. Returns the
+    fate of each, why not all have been handed over, and whether there was anybody to ask."""
+    milliseconds = int(1000 * timeout)
     try:
-        sender = _call('sender_connect', os.fsencode(path), 1000 * timeout)
+        sender = _call('sender_connect', os.fsencode(path), milliseconds)
     except Error as error:
-        return [RETURNED] * len(connections), str(error)
-    fates, reason = [], None
-    for start in range(0, len(connections), MOST_ITEMS):
-        some = connections[start:start + MOST_ITEMS]
-        items = (_Item * len(some))()
-        for item, (connection, state) in zip(items, some):
-            item.connection, item.socket = connection._handle, connection.descriptor
-            item.state, item.state_count = ctypes.cast(c_char_p(state), c_void_p), len(state)
-        try:
-            _call('offer', sender, items, len(some), 1000 * timeout)
-        except Error as error:
-            reason = reason or str(error)
-        # What has met no fate is the caller's still.
-        fates += [item.fate or RETURNED for item in items]
+        return [RETURNED] * len(connections), str(error), False
+    items = (_Item * len(connections))()
+    for item, (connection, state) in zip(items, connections):
+        item.connection, item.socket = connection._handle, connection.descriptor
+        item.state, item.state_count = ctypes.cast(c_char_p(state), c_void_p), len(state)
+    reason = None
+    try:
+        _call('offer', sender, items, len(connections), milliseconds)
+    except Error as error:
+        reason = str(error)
     _library.baton_sender_free(sender)
-    return fates, reason
+    # What has met no fate is the caller's still.
+    return [item.fate or RETURNED for item in items], reason, True

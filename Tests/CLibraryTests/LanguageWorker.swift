@@ -10,8 +10,12 @@ enum WorkerLanguage: String, CaseIterable {
     /// - Parameters:
     ///   - path: where it takes them.
     ///   - other: where it hands them on when it ends.
-    func start(at path: String, other: String, in files: TemporaryFiles) throws -> PeerProcess {
-        let worker = try PeerProcess(unmasked + (try command(in: files)) + [path, other])
+    ///   - descriptors: how many it may have.
+    func start(
+        at path: String, other: String, descriptors: Int? = nil, in files: TemporaryFiles
+    ) throws -> PeerProcess {
+        let limited = descriptors.map { ["bash", "-c", "ulimit -n \($0); exec \"$@\"", "_"] } ?? []
+        let worker = try PeerProcess(unmasked + limited + (try command(in: files)) + [path, other])
         try worker.expect("waits for connections at \(path)\n")
         return worker
     }

@@ -79,7 +79,8 @@ struct LanguageWorkerTests {
         const assert = require('node:assert');
         const inbox = baton.listen(process.argv[1]);
         const wrong = [undefined, null, 1, 'x', {}, [], Buffer.alloc(8), new Map()];
-        for (const name of ['fill', 'flush', 'read', 'write', 'close', 'suspend', 'resume', 'outgoingCount']) {
+        const ofConnections = ['fill', 'flush', 'read', 'write', 'close', 'finish', 'discard', 'suspend', 'resume'];
+        for (const name of [...ofConnections, 'outgoingCount']) {
             for (const value of [...wrong, inbox]) assert.throws(() => baton[name](value, Buffer.from('x')), TypeError, name);
         }
         for (const name of ['take', 'stop', 'free', 'descriptor', 'rewatch', 'unwatch']) {
