@@ -6,8 +6,9 @@ import NIOCore
 /// store now and then, beside what is told here at once.
 final class Desk {
     private static let period = TimeAmount.milliseconds(500)
-    /// How often a device may ask: a crowd of triggers must not become a crowd of handshakes' worth of work.
-    private static let pulls = (burst: 10, interval: TimeAmount.seconds(5))
+    /// How often a device may come: a crowd of triggers, or a device that has gone wild, must not become a crowd of changes to the
+    /// store. Its handshakes are made by then.
+    private static let visits = (burst: 10, interval: TimeAmount.seconds(5))
 
     let store: Store
     private let eventLoop: any EventLoop
@@ -50,9 +51,9 @@ final class Desk {
         awaited.insert(device)
     }
 
-    /// Whether the device may ask now.
-    func mayPull(_ device: String) -> Bool {
-        limits[device, default: RateLimit(burst: Self.pulls.burst, interval: Self.pulls.interval)].take()
+    /// Whether the device may come now.
+    func mayCome(_ device: String) -> Bool {
+        limits[device, default: RateLimit(burst: Self.visits.burst, interval: Self.visits.interval)].take()
     }
 
     /// The device has done these.
@@ -78,8 +79,8 @@ final class Desk {
     func isHere(_ device: String) -> Bool { devices[device] != nil }
 
     private func trigger(_ device: String) {
-        let mailbox = store[device]
-        guard !mailbox.pending.isEmpty, let address = mailbox.triggerAddress else { return }
+        guard let mailbox = try? store.mailbox(device), !mailbox.pending.isEmpty, let address = mailbox.triggerAddress
+        else { return }
         triggers.send(device, to: address)
     }
 }

@@ -23,6 +23,7 @@ final class DeviceSession: ChannelInboundHandler {
 
     /// After which a command is sent again.
     private static let patience = TimeAmount.seconds(2)
+    private static let longestResult = 1_024
 
     private(set) var state: State
     private let desk: Desk
@@ -52,19 +53,22 @@ final class DeviceSession: ChannelInboundHandler {
     // MARK: Lines
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // Lines behind the one that has ended the session may have come with it.
+        guard self.context != nil else { return }
         let words = unwrapInboundIn(data).split(separator: " ", maxSplits: 2).map(String.init)
         switch (words.first, words.dropFirst().first.flatMap { UInt64($0) }, state.device) {
         case ("HELLO", let last?, nil) where words.count == 2: greet(context, last, triggerPort: nil)
         case ("PULL", let last?, nil) where words.count == 3 && UInt16(words[2]) != nil:
             greet(context, last, triggerPort: UInt16(words[2]))
-        case ("DONE", let id?, let device?): done(device, id, words.count == 3 ? words[2] : "")
+        case ("DONE", let id?, let device?): done(device, id, words.count == 3 ? Self.printable(words[2]) : "")
         default: refuse("say HELLO LAST or PULL LAST PORT first, and then DONE ID RESULT")
         }
     }
 
     private func greet(_ context: ChannelHandlerContext, _ last: UInt64, triggerPort: UInt16?) {
         guard let device = identity(context) else { return refuse("the certificate's subject must be CN=NAME alone") }
-        if triggerPort != nil, !desk.mayPull(device) { return refuse("too often; come again in a few seconds") }
+        guard last <= Mailbox.greatestLast else { return refuse("no command has an id as great as that") }
+        guard desk.mayCome(device) else { return refuse("too often; come again in a few seconds") }
         do {
             let done = try desk.store.update(device) { mailbox in
                 if let triggerPort {
@@ -80,7 +84,7 @@ final class DeviceSession: ChannelInboundHandler {
             desk.enter(self, as: device)
             deliver()
         } catch {
-            refuse("the store cannot be written")
+            refuse("the store cannot be read or written")
         }
     }
 
@@ -92,22 +96,42 @@ final class DeviceSession: ChannelInboundHandler {
         return Store.isName(name) ? name : nil
     }
 
+    /// What an operator's terminal may be shown: no control characters, nor those that change the direction of text.
+    private static func printable(_ text: String) -> String {
+        let scalars = text.unicodeScalars.prefix(longestResult).map { scalar -> Unicode.Scalar in
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: "?"
+            default: scalar
+            }
+        }
+        return String(String.UnicodeScalarView(scalars))
+    }
+
     private func done(_ device: String, _ id: UInt64, _ result: String) {
         do {
             let isFirst = try desk.store.update(device) { $0.acknowledge(id, result) }
             if isFirst { desk.acknowledged(device, [.init(id: id, text: result)]) }
             deliver()
         } catch {
-            refuse("the store cannot be written")
+            refuse("the store cannot be read or written")
         }
     }
 
     // MARK: Commands
 
+    /// The commands that wait for a device that is here.
+    private var pending: [Mailbox.Command]? {
+        guard let device = state.device, context != nil else { return nil }
+        do { return try desk.store.mailbox(device).pending } catch {
+            refuse("the store cannot be read or written")
+            return nil
+        }
+    }
+
     /// Sends the first command that is not done, if it has not been sent on this connection.
     private func deliver() {
-        guard let device = state.device, context != nil else { return }
-        guard let command = desk.store[device].pending.first else {
+        guard let pending else { return }
+        guard let command = pending.first else {
             if state.isPull { end("END") }
             return
         }
@@ -126,7 +150,7 @@ final class DeviceSession: ChannelInboundHandler {
     /// Now and then: sends again what has not been answered.
     func tick() {
         deliver()
-        guard let device = state.device, let command = desk.store[device].pending.first else { return }
+        guard let command = pending?.first else { return }
         if .now() - sentAt > Self.patience { send(command) }
     }
 

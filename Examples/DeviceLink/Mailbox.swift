@@ -18,6 +18,8 @@ struct Mailbox: Codable, Equatable {
     }
 
     static let mostPending = 100
+    /// What a device may say that it did last. A greater number would leave no ids to count on with.
+    static let greatestLast: UInt64 = 1 << 60
     private static let mostResults = 32
 
     private(set) var pending: [Command] = []
@@ -48,10 +50,16 @@ struct Mailbox: Codable, Equatable {
 
     /// The device says what it did last: what it has done and could not say. Its result is lost with the connection.
     ///
-    /// - Returns: what is known to be done by it.
+    /// A device that is ahead of the mailbox shows that this one is an old copy. The ids go on behind the device's, since it does
+    /// nothing for one that it has had; what has become of those that wait only the operator can find out.
+    ///
+    /// - Parameter id: at most `greatestLast`.
+    /// - Returns: what is ended by it.
     mutating func acknowledge(through id: UInt64) -> [Result] {
-        let done = pending.filter { $0.id <= id }.map { Result(id: $0.id, text: "done before") }
-        for result in done { _ = acknowledge(result.id, result.text) }
-        return done
+        let text = id <= lastID ? "done before" : "unknown, for the device has had commands that the store has lost"
+        let ended = pending.filter { $0.id <= id }.map { Result(id: $0.id, text: text) }
+        for result in ended { _ = acknowledge(result.id, result.text) }
+        lastID = max(lastID, min(id, Self.greatestLast))
+        return ended
     }
 }

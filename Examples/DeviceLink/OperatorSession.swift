@@ -63,16 +63,17 @@ final class OperatorSession: ChannelInboundHandler {
             write("QUEUED \(device) \(id)")
             desk.wake(device)
         } catch {
-            write("ERROR the store cannot be written")
+            write("ERROR the store cannot be read or written")
         }
     }
 
     private func tellStatus() {
-        for device in desk.store.devices {
+        let lines = desk.store.devices.map { device in
             let place = desk.isHere(device) ? "here" : "away"
-            write("DEVICE \(device) \(place), \(desk.store[device].pending.count) waiting")
+            let count = try? desk.store.mailbox(device).pending.count
+            return "DEVICE \(device) \(place), \(count.map { "\($0) waiting" } ?? "its mailbox cannot be read")"
         }
-        write("OK")
+        write((lines + ["OK"]).joined(separator: "\n"))
     }
 
     /// A device has done something.
@@ -86,8 +87,11 @@ final class OperatorSession: ChannelInboundHandler {
     /// Now and then: looks for ends that another process has noted.
     func tick() {
         for ticket in state.waiting {
-            if let result = desk.store[ticket.device].results.first(where: { $0.id == ticket.id }) {
+            guard let mailbox = try? desk.store.mailbox(ticket.device) else { continue }
+            if let result = mailbox.results.first(where: { $0.id == ticket.id }) {
                 tell(ticket.device, result)
+            } else if !mailbox.pending.contains(where: { $0.id == ticket.id }) {
+                tell(ticket.device, .init(id: ticket.id, text: "its result is not kept any more"))
             }
         }
     }

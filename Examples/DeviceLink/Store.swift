@@ -12,6 +12,7 @@ final class Store {
     }
 
     private let directory: String
+    private let folder: CInt
     private let lock: CInt
     private var known: [String: (stamp: Stamp, mailbox: Mailbox)] = [:]
 
@@ -19,11 +20,21 @@ final class Store {
         self.directory = directory
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        folder = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard folder >= 0 else { throw Self.failure }
         lock = open("\(directory)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard lock >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        guard lock >= 0 else {
+            close(folder)
+            throw Self.failure
+        }
     }
 
-    deinit { close(lock) }
+    deinit {
+        close(lock)
+        close(folder)
+    }
+
+    private static var failure: POSIXError { POSIXError(.init(rawValue: errno) ?? .EIO) }
 
     /// A name that is also a file's.
     static func isName(_ text: String) -> Bool {
@@ -38,21 +49,22 @@ final class Store {
     }
 
     /// A device's mailbox as it is now. It is read again only when it has changed.
-    subscript(device: String) -> Mailbox {
-        guard let stamp = stamp(device) else { return Mailbox() }
+    ///
+    /// - Throws: if there is one and it cannot be read: to take it for an empty one would lose what is in it at the next change.
+    func mailbox(_ device: String) throws -> Mailbox {
+        guard let stamp = try stamp(device) else { return Mailbox() }
         if let (seen, mailbox) = known[device], seen == stamp { return mailbox }
-        guard let data = FileManager.default.contents(atPath: path(device)),
-            let mailbox = try? JSONDecoder().decode(Mailbox.self, from: data)
-        else { return Mailbox() }
+        let data = try Data(contentsOf: URL(fileURLWithPath: path(device)))
+        let mailbox = try JSONDecoder().decode(Mailbox.self, from: data)
         known[device] = (stamp, mailbox)
         return mailbox
     }
 
     /// Changes a mailbox. When it returns the change is on the disk.
     func update<R>(_ device: String, _ change: (inout Mailbox) -> R) throws -> R {
-        guard flock(lock, LOCK_EX) == 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        guard flock(lock, LOCK_EX) == 0 else { throw Self.failure }
         defer { flock(lock, LOCK_UN) }
-        let before = self[device]
+        let before = try mailbox(device)
         var mailbox = before
         let result = change(&mailbox)
         guard mailbox != before else { return result }
@@ -62,18 +74,22 @@ final class Store {
 
     private func write(_ bytes: [UInt8], _ path: String) throws {
         let file = open(path + ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+        guard file >= 0 else { throw Self.failure }
         defer { close(file) }
+        // The new name is on the disk when its folder is.
         guard Glibc.write(file, bytes, bytes.count) == bytes.count, fdatasync(file) == 0,
-            rename(path + ".new", path) == 0
-        else { throw POSIXError(.init(rawValue: errno) ?? .EIO) }
+            rename(path + ".new", path) == 0, fsync(folder) == 0
+        else { throw Self.failure }
     }
 
     private func path(_ device: String) -> String { "\(directory)/\(device).json" }
 
-    private func stamp(_ device: String) -> Stamp? {
+    private func stamp(_ device: String) throws -> Stamp? {
         var facts = stat()
-        guard stat(path(device), &facts) == 0 else { return nil }
+        guard stat(path(device), &facts) == 0 else {
+            guard errno == ENOENT else { throw Self.failure }
+            return nil
+        }
         return Stamp(
             inode: UInt64(facts.st_ino), size: Int64(facts.st_size), seconds: facts.st_mtim.tv_sec,
             nanoseconds: facts.st_mtim.tv_nsec)

@@ -8,19 +8,21 @@ final class Triggers {
     private static let longest = TimeAmount.seconds(60)
 
     private let channel: any Channel
-    private var schedule: [String: (interval: TimeAmount, next: NIODeadline)] = [:]
+    /// When a device was told last, and how long it is not told again.
+    private var told: [String: (at: NIODeadline, interval: TimeAmount)] = [:]
 
     init(_ channel: any Channel) { self.channel = channel }
 
     /// Sends one, unless the last was sent a moment ago.
     func send(_ device: String, to address: Mailbox.TriggerAddress, now: NIODeadline = .now()) {
-        let (interval, next) = schedule[device] ?? (Self.shortest, now)
-        guard now >= next, let peer = try? SocketAddress(ipAddress: address.host, port: address.port) else { return }
-        schedule[device] = (min(interval + interval, Self.longest), now + interval)
+        let last = told[device]
+        if let last, now < last.at + last.interval { return }
+        guard let peer = try? SocketAddress(ipAddress: address.host, port: address.port) else { return }
+        told[device] = (now, last.map { min($0.interval + $0.interval, Self.longest) } ?? Self.shortest)
         let datagram = AddressedEnvelope(remoteAddress: peer, data: ByteBuffer(string: device + "\n"))
         channel.writeAndFlush(datagram, promise: nil)
     }
 
-    /// The device has come: what is new is told at once, but not faster than a datagram in each interval.
-    func came(_ device: String) { schedule[device]?.interval = Self.shortest }
+    /// The device has come: what is new is told at once, but not within the shortest interval from the last datagram.
+    func came(_ device: String) { told[device]?.interval = Self.shortest }
 }
