@@ -1,5 +1,6 @@
 import BatonNIO
 import NIOCore
+import NIOPosix
 
 /// The process that knows no TLS: hands connections to the worker, and goes on with those that come back.
 actor Parent {
@@ -14,6 +15,8 @@ actor Parent {
 
     nonisolated var bootstrap: ConnectionBootstrap {
         ConnectionBootstrap(group: group) { channel, arrival in
+            // A client that does not read its answers is not read either.
+            try channel.pipeline.syncOperations.addHandler(BackPressureHandler())
             try channel.pipeline.syncOperations.addHandler(GreetingHandler(self, arrival))
         }
     }
@@ -26,9 +29,16 @@ actor Parent {
     }
 
     private func offer(_ connection: DetachedConnection) async -> HandoffSender.Fate {
-        // A worker that has gone may have been replaced by another.
-        if sender?.isOpen != true { sender = try? HandoffSender(to: path) }
-        guard let sender else { return .returned(connection, nil) }
+        guard let sender = await openSender() else { return .returned(connection, nil) }
         return await sender.offer(connection)
+    }
+
+    /// A worker that has gone may have been replaced by another.
+    private func openSender() async -> HandoffSender? {
+        if let sender, sender.isOpen { return sender }
+        let path = path
+        // It waits for the other process, so not on a thread that others need.
+        sender = try? await NIOThreadPool.singleton.runIfActive { try HandoffSender(to: path) }
+        return sender
     }
 }

@@ -33,6 +33,8 @@ struct StartTLS {
                 .init(certificateChain: .file(certificate), privateKey: .file(key))
             ]))
         let bootstrap = ConnectionBootstrap(group: MultiThreadedEventLoopGroup.singleton) { channel, _ in
+            // A client that does not read its answers is not read either.
+            try channel.pipeline.syncOperations.addHandler(BackPressureHandler())
             try channel.pipeline.syncOperations.addHandler(MailHandler(context))
         }
         let service = try HandoffService(at: path, bootstrap: bootstrap)

@@ -76,6 +76,30 @@ struct StartTLSTests {
         withExtendedLifetime(worker) {}
     }
 
+    @Test(
+        "a line ends with CR LF alone, and so does a message")
+    func smuggling() throws {
+        let worker = try worker()
+        let client = try PeerProcess(
+            ["python3", "-c", Self.smuggler, "\(port)", try Credentials.shared.rootsFile(in: files)])
+        try client.expect("ONE MESSAGE, THEN b'2.0.0 Ok'\n")
+        try worker.expect("process \(worker.processID) has a message of 21 bytes\n")
+    }
+
+    @Test(
+        "who sends commands and reads no answers is not read for ever, in either process", arguments: ["clear", "TLS"])
+    func doesNotRead(_ layer: String) throws {
+        let worker = try worker()
+        let deaf = try PeerProcess(["python3", "-c", Self.deaf, "\(port)", layer])
+        try deaf.expect("FULL\n")
+        let other = try PeerProcess(
+            ["python3", "-c", Self.sender, "\(port)", try Credentials.shared.rootsFile(in: files)])
+        try other.expect("SENT\n")
+        try deaf.send("\n")
+        try deaf.expect("GOES ON\n")
+        #expect(worker.isRunning)
+    }
+
     @Test("wrong arguments and a path that is in use are refused in one line")
     func wrongArguments() throws {
         let wrong = try PeerProcess(program + ["worker"])
@@ -89,6 +113,54 @@ struct StartTLSTests {
         #expect(second.text.split(separator: "\n").count == 1)
         withExtendedLifetime(first) {}
     }
+
+    private static let smuggler = #"""
+        import smtplib, ssl, sys
+        with smtplib.SMTP('127.0.0.1', int(sys.argv[1]), timeout=60) as s:
+            s.starttls(context=ssl.create_default_context(cafile=sys.argv[2]))
+            s.ehlo()
+            s.mail('a@example.com')
+            s.rcpt('b@example.com')
+            s.docmd('DATA')
+            s.send(b'one\n.\nMAIL FROM:<x>\r\n.\r\n')
+            s.getreply()
+            print('ONE MESSAGE, THEN', s.noop()[1], flush=True)
+        """#
+
+    // At most 16 MiB: whoever goes on reading has more than twice as much in its memory.
+    private static let deaf = #"""
+        import select, socket, ssl, sys
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        s.settimeout(60)
+        s.connect(('127.0.0.1', int(sys.argv[1])))
+        s.recv(100)
+        if sys.argv[2] == 'TLS':
+            s.sendall(b'STARTTLS\r\n')
+            s.recv(100)
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            s = context.wrap_socket(s)
+        s.setblocking(False)
+        # Six bytes to send, fourteen to read.
+        commands, most, sent = b'NOOP\r\n' * 1000, 16 << 20, 0
+        while sent < most and select.select([], [s], [], 3)[1]:
+            try: sent += s.send(commands[sent % 6:])
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError): pass
+        print('FULL' if sent < most else 'NEVER FULL', flush=True)
+        sys.stdin.readline()
+        # When it reads again the server reads again, too, and takes more.
+        answers, answer = b'', b'250 2.0.0 Ok\r\n'
+        while True:
+            readable, writable, _ = select.select([s], [s], [], 60)
+            if writable or not readable: break
+            try: more = s.recv(65536)
+            except ssl.SSLWantReadError: continue
+            if not more: break
+            answers += more
+        is_right = answers == (answer * (len(answers) // 14 + 1))[:len(answers)]
+        print('GOES ON' if writable and is_right else 'DOES NOT GO ON', flush=True)
+        """#
 
     private static let sender = """
         import smtplib, ssl, sys
