@@ -35,6 +35,8 @@ struct HTTP2 {
                     }
                 }
             }
+            // A client that does not read its answers is not read either: here the connection, below each stream.
+            try channel.pipeline.syncOperations.addHandler(BackPressureHandler())
             try channel.pipeline.syncOperations.addHandler(choice)
         }
         let succession = try await Succession.start(
@@ -63,6 +65,7 @@ struct HTTP2 {
             streamDelegate: closing.http2StreamDelegate
         ) { stream in
             stream.eventLoop.makeCompletedFuture {
+                try stream.pipeline.syncOperations.addHandler(BackPressureHandler())
                 try stream.pipeline.syncOperations.addHandler(HTTP2FramePayloadToHTTP1ServerCodec())
                 try stream.pipeline.syncOperations.addHandler(Pages("HTTP/2", bound.value))
             }

@@ -92,6 +92,72 @@ struct HTTP2Tests {
         try newcomer.expect("process \(new), HTTP/2, request 2, /again")
     }
 
+    @Test("HEAD is answered without a body, and a GET's body is not sent back", arguments: ["--http2", "--http1.1"])
+    func withoutBody(version: String) throws {
+        let server = try Server()
+        let url = "https://localhost:\(server.port)"
+        let options = [
+            version, "-sS", "--cacert", try Credentials.shared.rootsFile(in: server.files), "--max-time", "60",
+        ]
+        let heads = try PeerProcess(
+            ["curl", "--head", "-w", "connects %{num_connects}\n"] + options + ["\(url)/one", "\(url)/two"])
+        try heads.expect(nil)
+        #expect(heads.status == 0)
+        #expect(heads.text.contains("connects 1") && heads.text.contains("connects 0"), "\(heads.text)")
+        #expect(heads.text.contains("content-length: ") && !heads.text.contains("process"), "\(heads.text)")
+        let get = try PeerProcess(["curl", "-X", "GET", "-d", "a body"] + options + ["\(url)/three", "\(url)/four"])
+        try get.expect(nil)
+        #expect(get.status == 0)
+        #expect(get.text.contains(", request 2, /four\n") && !get.text.contains("a body"), "\(get.text)")
+    }
+
+    @Test("who sends a body and reads nothing is not read for ever, and then gets all of it", arguments: ["2", "1.1"])
+    func doesNotRead(version: String) throws {
+        let server = try Server()
+        let roots = try Credentials.shared.rootsFile(in: server.files)
+        let deaf = try PeerProcess(["node", "-e", Self.deaf, "\(server.port)", roots, version])
+        try deaf.expect("full\n")
+        let other = try PeerProcess(
+            ["curl", "-sS", "--cacert", roots, "--max-time", "60", "https://localhost:\(server.port)/other"])
+        try other.expect(", request 1, /other\n")
+        try deaf.send("read\n")
+        try deaf.expect("all came back\n")
+    }
+
+    /// Node's client that does not read what it gets, until it is told. It sends at most 64 MiB: a server that goes on reading has all
+    /// of that in its memory.
+    private static let deaf = """
+        const [port, roots, version] = process.argv.slice(1)
+        const ca = require('fs').readFileSync(roots)
+        const url = `https://localhost:${port}`
+        const request = version == '2'
+            ? require('http2').connect(url, { ca }).request({ ':path': '/echo', ':method': 'POST' })
+            : require('https').request(url + '/echo', { ca, method: 'POST' })
+        const answer = version == '2' ? Promise.resolve(request) : new Promise(done => request.on('response', done))
+        const piece = Buffer.alloc(65536, 'z')
+        let sent = 0, isFull = false
+        function send() {
+            while (!isFull && sent < 1024) {
+                sent += 1
+                if (request.write(piece)) continue
+                // What is not taken for so long is not taken before the answer is read.
+                const timer = setTimeout(() => { isFull = true; console.log('full') }, 3000)
+                request.once('drain', () => { clearTimeout(timer); send() })
+                return
+            }
+            if (!isFull) console.log('never full')
+        }
+        request.on('error', error => console.log('error', error))
+        send()
+        process.stdin.once('data', async () => {
+            let count = 0
+            const reading = await answer
+            reading.on('data', bytes => { for (const byte of bytes) if (byte == 122) count += 1 })
+            reading.on('end', () => { console.log(count == sent * 65536 ? 'all came back' : `${count}`); process.exit() })
+            request.end()
+        })
+        """
+
     /// Node's client: it does what the lines of its input say, and says what comes of it.
     private static let client = """
         const http2 = require('http2')

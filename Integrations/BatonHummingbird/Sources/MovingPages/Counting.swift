@@ -23,6 +23,8 @@ final class Counting: ChannelInboundHandler {
             initializer: { channel, arrival, _ in
                 let counting = Counting(try arrival.state() ?? 0)
                 try channel.pipeline.syncOperations.connectionHandler().provideState { counting.count }
+                // A client that does not read its answers is not read either.
+                try channel.pipeline.syncOperations.addHandler(BackPressureHandler())
                 try channel.pipeline.syncOperations.addHandler(counting)
             })
     }
