@@ -5,6 +5,9 @@ internal import TLSRecords
 enum CertificateVerification {
     /// For `SSL_CTX_set_cert_verify_callback`: whether the handshake goes on.
     static func verify(_ context: OpaquePointer) -> Bool {
+        // Whatever looked at the certificate, the application too, may have left errors behind, and the library takes those of a
+        // handshake that waits for input for its own.
+        defer { ERR_clear_error() }
         let isVerified = ClientTrust.verify(context)
         guard let ssl = X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()),
             let session = LibrarySession.of(OpaquePointer(ssl))
@@ -17,7 +20,6 @@ enum CertificateVerification {
         }
         // Without a certificate there is nothing to decide.
         guard let certificate = X509_STORE_CTX_get0_cert(context) else { return isVerified }
-        ERR_clear_error()
         switch verifier(shown(certificate, in: context, verdict, session)) {
         case .accept: return true
         case .libraryVerdict: return isVerified

@@ -76,9 +76,10 @@ extension ClientHello {
             // Only host_name (0) is defined, and RFC 6066 section 3 allows one of each type.
             guard type == 0 else { continue }
             guard host == nil, isPrintableName(name) else { throw MalformedHello(field: "server_name") }
-            host = String(decoding: name, as: UTF8.self).lowercased()
+            host = CertificateNamePattern.normalise(String(decoding: name, as: UTF8.self))
         }
-        return host
+        // A lone dot is no name.
+        return host == "" ? nil : host
     }
 
     /// Names end up in logs and routes; whatever is no visible ASCII has no business there.

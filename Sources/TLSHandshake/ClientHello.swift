@@ -4,7 +4,7 @@
 public struct ClientHello: Sendable, Equatable {
     /// The client's random, 32 bytes. Key logs name a connection by it.
     public var random: [UInt8]
-    /// The host the client asks for (SNI, RFC 6066 section 3), in lower case.
+    /// The host the client asks for (SNI, RFC 6066 section 3), in lower case and without the root's dot.
     public var serverName: String?
     /// The application protocols offered, in the client's order (ALPN, RFC 7301).
     public var applicationProtocols: [String]
@@ -13,6 +13,9 @@ public struct ClientHello: Sendable, Equatable {
     public var versions: [UInt16]
     /// The suites offered, in the client's order, as numbers on the wire.
     public var suites: [UInt16]
+
+    /// Whether `second`, the answer to a HelloRetryRequest, asks for the same as this one (RFC 8446 section 4.1.2).
+    func isRepeated(by second: ClientHello) -> Bool { self == second }
 }
 
 /// Why bytes are not the beginning of a TLS connection.

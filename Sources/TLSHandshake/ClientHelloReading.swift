@@ -30,10 +30,11 @@ public enum ClientHelloReading: Sendable, Equatable {
         var reader = WireReader(bytes)
         var fragments: [UnsafeRawBufferPointer] = []
         var received = 0
+        var announced: Int?
         // Headers are walked first and nothing is copied until the message is whole, because the caller asks again with
         // every segment.
         // What follows the hello is none of its concern: early data (RFC 8446 section 4.2.10) may.
-        while received < ClientHelloReading.announced(in: fragments) ?? 4,
+        while received < announced ?? 4,
             let start = reader.bytes(RecordHeader.length), let header = RecordHeader(start)
         {
             guard header.type == ContentType.handshake.rawValue, header.length > 0 else {
@@ -51,9 +52,10 @@ public enum ClientHelloReading: Sendable, Equatable {
             let available = min(header.length, reader.remaining)
             if let part = reader.bytes(available), available > 0 { fragments.append(part) }
             received += available
+            if announced == nil { announced = ClientHelloReading.announced(in: fragments) }
             if available < header.length { break }
         }
-        if received < ClientHelloReading.announced(in: fragments) ?? 4 {
+        if received < announced ?? 4 {
             self = ClientHelloReading.check(fragments) ?? incomplete
         } else {
             self = ClientHelloReading.finish(fragments.flatMap { Array($0) }) ?? incomplete

@@ -76,6 +76,8 @@ final class ClientTrust: Sendable {
         guard X509_verify_cert(first) == 1 else {
             let error = X509_STORE_CTX_get_error(first)
             X509_STORE_CTX_set_error(context, error == X509_V_OK ? X509_V_ERR_UNSPECIFIED : error)
+            // Whoever decides in the library's place sees how far it came.
+            X509_STORE_CTX_set0_verified_chain(context, X509_STORE_CTX_get1_chain(first))
             return false
         }
         return X509_verify_cert(context) == 1

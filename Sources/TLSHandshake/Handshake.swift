@@ -44,6 +44,8 @@ public struct Handshake: ~Copyable, Sendable {
     private var asksForCertificate: Bool
     private var choice: ServerContextChoice?
     private var fedLength = 0
+    /// How much of what waits the observer has been shown, because there is no library yet that could be given it.
+    private var shownLength = 0
     private var hasStarted = false
     private var hasAnswered = false
     private var failure: HandshakeError?
@@ -158,21 +160,10 @@ public struct Handshake: ~Copyable, Sendable {
         }
         while info == nil, let header = try nextHeader() {
             let length = RecordHeader.length + header.length
-            // Until the server has answered, all of it is the ClientHello. Certificates may be longer.
-            let isHello = role == .server && !hasAnswered
-            let limit = isHello ? min(maximumLength, Self.longestClientHello) : maximumLength
-            guard fedLength + length <= limit else {
-                if isHello { appendAlert(.decodeError) }
-                throw fail(
-                    HandshakeError(
-                        .tooLong, alert: isHello ? .decodeError : nil,
-                        "the \(peerName) sends more than \(limit) bytes of handshake; it is refused"))
-            }
+            try checkLimit(fedLength + length)
             guard inbound.count >= length else { return .needsInput }
             fedLength += length
-            try show { (observer, bytes) throws(HandshakeObserverError) in
-                try observer.sawReceived(UnsafeRawBufferPointer(rebasing: bytes[..<length]).bytes)
-            }
+            if shownLength > 0 { shownLength -= length } else { try showRecord(at: 0, length) }
             let isWrong = inbound.withBytes {
                 RecordHeader.isWrongChangeCipherSpec(UnsafeRawBufferPointer(rebasing: $0[..<length]))
             }
@@ -187,52 +178,88 @@ public struct Handshake: ~Copyable, Sendable {
         return info == nil ? .needsInput : .established
     }
 
-    /// Chooses the context, if the ClientHello has come.
+    /// Chooses the context, if the ClientHello has come. Its records are looked at one by one, each once, and wait for the library that
+    /// comes with the context.
     ///
     /// - Returns: whether it has.
     private mutating func choose(by choice: ServerContextChoice) throws(HandshakeError) -> Bool {
-        switch inbound.withBytes({ ClientHelloReading($0.bytes) }) {
-        case .needMore:
-            guard inbound.count >= min(maximumLength, Self.longestClientHello) else { return false }
-            appendAlert(.decodeError)
+        while observer.clientHello == nil {
+            guard let header = try nextHeader(at: shownLength) else { return false }
+            let length = RecordHeader.length + header.length
+            try checkLimit(shownLength + length)
+            guard inbound.count >= shownLength + length else { return false }
+            guard header.type == ContentType.handshake.rawValue else {
+                throw refuse(.unexpectedMessage, "the client sent another record than its hello")
+            }
+            try showRecord(at: shownLength, length)
+            shownLength += length
+        }
+        guard let hello = observer.clientHello, let context = choice(hello) else {
+            appendAlert(.unrecognizedName)
+            let asked = observer.clientHello?.serverName.map { "asks for '\($0)'" } ?? "asks for no server name"
             throw fail(
                 HandshakeError(
-                    .tooLong, alert: .decodeError,
-                    "the client sends more than \(Self.longestClientHello) bytes of ClientHello; it is refused"))
-        case .notTLS(.malformedHello(let field)):
-            throw refuse(.decodeError, "the client's hello is malformed (\(field))")
-        case .notTLS(let kind): throw refuse(kind)
-        case .hello(let hello):
-            guard let context = choice(hello) else {
-                appendAlert(.unrecognizedName)
-                let asked = hello.serverName.map { "asks for '\($0)'" } ?? "asks for no server name"
-                throw fail(
-                    HandshakeError(
-                        .unrecognizedName, alert: .unrecognizedName,
-                        "the client \(asked), and this application has nothing for it"))
-            }
-            session = LibrarySession(context.library, server: context)
-            asksForCertificate = context.verifiesClients
-            guard let session else { throw fail(.outOfMemory) }
-            SSL_set_accept_state(session.ssl)
-            return true
+                    .unrecognizedName, alert: .unrecognizedName,
+                    "the client \(asked), and this application has nothing for it"))
         }
+        session = LibrarySession(context.library, server: context)
+        asksForCertificate = context.verifiesClients
+        guard let session else { throw fail(.outOfMemory) }
+        SSL_set_accept_state(session.ssl)
+        return true
+    }
+
+    /// Refuses a peer of which so many bytes are more than are taken.
+    private mutating func checkLimit(_ length: Int) throws(HandshakeError) {
+        // Until the server has answered, all of it is the ClientHello. Certificates may be longer.
+        let isHello = role == .server && !hasAnswered
+        let limit = isHello ? min(maximumLength, Self.longestClientHello) : maximumLength
+        guard length > limit else { return }
+        if isHello { appendAlert(.decodeError) }
+        throw fail(
+            HandshakeError(
+                .tooLong, alert: isHello ? .decodeError : nil,
+                "the \(peerName) sends more than \(limit) bytes of handshake; it is refused"))
     }
 
     /// The header of the next record, if enough has come to tell that there is one.
-    private mutating func nextHeader() throws(HandshakeError) -> RecordHeader? {
+    ///
+    /// - Parameter offset: how much of what waits stands before it.
+    private mutating func nextHeader(at offset: Int = 0) throws(HandshakeError) -> RecordHeader? {
         // A record that is only of the wrong type is the library's, which knows the alert for it.
-        if fedLength == 0, !inbound.withBytes({ RecordHeader.mayBegin($0) }),
+        if fedLength == 0, offset == 0, !inbound.withBytes({ RecordHeader.mayBegin($0) }),
             let kind = inbound.withBytes({ ClientHelloReading.notTLS(firstBytes: $0) })
         {
             throw refuse(kind)
         }
-        guard let header = inbound.withBytes({ RecordHeader($0) }) else { return nil }
-        guard let field = header.impossibleField else { return header }
+        let read = inbound.withBytes { RecordHeader(UnsafeRawBufferPointer(rebasing: $0[offset...])) }
+        guard let header = read else { return nil }
+        let field = header.impossibleField
+        guard role == .client || hasAnswered else {
+            // There may be no library yet to refuse it, and by the header alone the library does not always.
+            guard field == nil, header.length <= RecordHeader.longestPlaintext else { throw refuse(header) }
+            return header
+        }
+        guard let field else { return header }
         // The library knows the alert for it.
         _ = feed(min(inbound.count, RecordHeader.length + RecordHeader.longestFragment))
         try step()
         throw fail(HandshakeError(.protocolViolation, "the \(peerName) sent a record with an impossible \(field)"))
+    }
+
+    /// Refuses a record by its header, with the alert that the library has for it.
+    private mutating func refuse(_ header: RecordHeader) -> HandshakeError {
+        if ContentType(rawValue: header.type) == nil {
+            return refuse(.unexpectedMessage, "the client sent a record of an unknown type")
+        }
+        if header.version >> 8 != 3 {
+            appendAlert(.protocolVersion)
+            return fail(
+                HandshakeError(
+                    .unsupportedVersion, alert: .protocolVersion,
+                    "the client sent a record of another version; it is refused"))
+        }
+        return refuse(.recordOverflow, "the client sent a record that is too long")
     }
 
     private mutating func refuse(_ kind: NotTLS) -> HandshakeError {
@@ -271,6 +298,13 @@ public struct Handshake: ~Copyable, Sendable {
         let isTaken = inbound.withBytes { session.write(UnsafeRawBufferPointer(rebasing: $0[..<length])) }
         inbound.consume(length)
         return isTaken
+    }
+
+    /// Shows the observer the received record that begins at `offset`.
+    private mutating func showRecord(at offset: Int, _ length: Int) throws(HandshakeError) {
+        try show { (observer, bytes) throws(HandshakeObserverError) in
+            try observer.sawReceived(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + length]).bytes)
+        }
     }
 
     /// Lends the received bytes to the observer.

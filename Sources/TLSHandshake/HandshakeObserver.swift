@@ -29,10 +29,12 @@ public struct HandshakeObserver: ~Copyable, Sendable {
     /// Whether the version is known to be TLS 1.3; a HelloRetryRequest settles that before the ServerHello does.
     var isTLS13: Bool { hasRetried || info?.version == .tls13 }
 
+    /// The client's first hello, once it has been seen; its second differs in nothing that is read here.
+    private(set) var clientHello: ClientHello?
+
     private var hasRetried = false
     private var serverRandom: [UInt8] = []
     private var maximumFragmentLengthCode: UInt8?
-    private var serverName: String?
     private var client: ObservedDirection
     private var server: ObservedDirection
     /// TLS 1.3: the exporter secret. TLS 1.2: the master secret and both randoms.
@@ -107,9 +109,9 @@ public struct HandshakeObserver: ~Copyable, Sendable {
     ) throws(HandshakeObserverError) {
         for observation in observations {
             switch observation {
-            case .clientHello(let random, let name):
-                clientRandom = random
-                serverName = name
+            case .clientHello(let hello):
+                clientHello = hello
+                clientRandom = hello.random
             case .serverHello(let hello) where !hello.isHelloRetryRequest:
                 try settle(hello)
             case .serverHello: hasRetried = true
@@ -133,7 +135,7 @@ public struct HandshakeObserver: ~Copyable, Sendable {
         serverRandom = hello.random
         maximumFragmentLengthCode = hello.maximumFragmentLengthCode
         info = ConnectionInfo(
-            role: role, suite: suite, serverName: serverName,
+            role: role, suite: suite, serverName: clientHello?.serverName,
             usesExtendedMasterSecret: version == .tls12 && hello.usesExtendedMasterSecret)
         client.suite = suite
         server.suite = suite

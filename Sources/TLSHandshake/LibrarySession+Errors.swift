@@ -22,6 +22,11 @@ extension LibrarySession {
                 "the client \(asked ?? "asks for no server name, and one is required"); add a certificate, or let the "
                     + "client ask for another name")
         }
+        if hasChangedHello {
+            return HandshakeError(
+                .protocolViolation, alert: alertSent,
+                "the client asks for something else in its second hello than in its first (RFC 8446 section 4.1.2)")
+        }
         guard error.isSSL else {
             return HandshakeError(
                 .protocolViolation, alert: alertSent, "the \(peer) sent a handshake that fails: \(error.text)")

@@ -27,6 +27,7 @@ final class LibrarySession: @unchecked Sendable {
     /// A callback refused for a reason that the library's own error does not tell.
     var hadNoCommonProtocol = false
     var hadUnknownName = false
+    var hasChangedHello = false
     /// The certificate of an offered session is not trusted any more.
     var hasRefusedCertificate = false
     var alertSent: Alert?

@@ -5,7 +5,7 @@ internal import TLSRecords
 struct ObservedDirection: ~Copyable, Sendable {
     /// What a record told.
     enum Observation: Sendable {
-        case clientHello(random: [UInt8], serverName: String?)
+        case clientHello(ClientHello)
         case serverHello(ServerHello)
         case keyUpdate(requested: Bool)
     }
@@ -21,6 +21,10 @@ struct ObservedDirection: ~Copyable, Sendable {
     /// Plaintext handshake messages up to the hello.
     private var messages = ByteQueue()
     private var hasHello = false
+    /// A client's first hello, which its second repeats.
+    private var firstHello: ClientHello?
+    /// A client: nothing more of its plaintext is looked at.
+    private var hasSecondHello = false
     /// TLS 1.2: a ChangeCipherSpec has been seen, so every record from here on is protected.
     private var hasChangedCipher = false
     /// Protected records whose key has not been logged yet.
@@ -68,6 +72,8 @@ struct ObservedDirection: ~Copyable, Sendable {
             return try protected(header, &queue)
         case (.handshake, _) where !hasHello:
             return try plaintext(header, &queue)
+        case (.handshake, nil) where sender == .client && !hasSecondHello:
+            return try plaintext(header, &queue)
         case (.applicationData, .tls12):
             throw .malformed("application data before the Finished message")
         default:
@@ -97,19 +103,33 @@ struct ObservedDirection: ~Copyable, Sendable {
                 UnsafeRawBufferPointer(rebasing: bytes[RecordHeader.length..<RecordHeader.length + header.length]))
         }
         var observations: [Observation] = []
-        while !hasHello {
+        while !hasHello || sender == .client && !hasSecondHello {
             let (sender, isLast) = (sender, suite != nil)
             let next = messages.withBytes { ObservedDirection.hello(in: $0, from: sender) }
             switch next {
-            case .needMore: return observations
+            case .needMore:
+                messages.releaseIfEmpty()
+                return observations
             case .malformed: throw .malformed("hello")
-            case .otherMessage: throw .outOfPlace("a first message that is no hello")
+            case .otherMessage:
+                guard hasHello else { throw .outOfPlace("a first message that is no hello") }
+                // What follows the first hello in place of another is the library's to judge.
+                hasSecondHello = true
             case .ignored(let length): messages.consume(length)
+            case .hello(.clientHello(let hello), let length):
+                messages.consume(length)
+                guard let firstHello else {
+                    firstHello = hello
+                    hasHello = true
+                    observations.append(.clientHello(hello))
+                    continue
+                }
+                guard firstHello.isRepeated(by: hello) else { throw .malformed("second hello") }
+                hasSecondHello = true
             case .hello(let observation, let length):
                 messages.consume(length)
                 observations.append(observation)
-                // Another hello follows a HelloRetryRequest (RFC 8446 section 4.1.4). The client's second has the same
-                // random, so its direction has nothing more to learn.
+                // Another hello follows a HelloRetryRequest (RFC 8446 section 4.1.4).
                 if case .serverHello(let hello) = observation, hello.isHelloRetryRequest, !isLast { continue }
                 hasHello = true
             }
@@ -137,7 +157,7 @@ struct ObservedDirection: ~Copyable, Sendable {
         switch sender {
         case .client:
             guard case .success(let hello) = ClientHello.parse(body) else { return .malformed }
-            return .hello(.clientHello(random: hello.random, serverName: hello.serverName), length: 4 + length)
+            return .hello(.clientHello(hello), length: 4 + length)
         case .server:
             guard let hello = ServerHello(body) else { return .malformed }
             return .hello(.serverHello(hello), length: 4 + length)

@@ -4,6 +4,9 @@ extension RecordHeader {
     /// 2^14 + 2048, the most TLS 1.2 allows (RFC 5246 section 6.2.3). TLS 1.3 allows less, which the library checks.
     static let longestFragment = 16_384 + 2_048
 
+    /// 2^14, the most that a record without protection may hold (RFC 8446 section 5.1).
+    static let longestPlaintext = 16_384
+
     /// Whether `bytes` can begin a record of any type.
     static func mayBegin(_ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let first = bytes.first, ContentType(rawValue: first) != nil else { return false }

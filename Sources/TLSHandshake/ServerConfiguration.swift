@@ -43,7 +43,8 @@ public struct ServerConfiguration: Sendable {
         /// It must show one that verifies.
         case required(authorities: PEMSource)
         /// It is asked, and the application decides, knowing OpenSSL's verdict. Without authorities that verdict is never success.
-        /// A session with a certificate is not resumed: the application is asked again each time.
+        /// A session with a certificate is not resumed: the application is asked again each time. Of a client that shows no certificate
+        /// it is not asked: unless one is required the handshake goes on, and `ConnectionInfo.peerCertificate` is `nil`.
         case verified(isRequired: Bool, authorities: PEMSource? = nil, by: CertificateVerifier)
     }
 

@@ -8,9 +8,17 @@ extension ServerContext {
         let context = library.pointer
         SSL_CTX_set_client_hello_cb(
             context,
-            { ssl, _, _ in
+            { ssl, alert, _ in
                 guard let ssl, let session = LibrarySession.of(ssl) else { return SSL_CLIENT_HELLO_ERROR }
-                session.hello = OfferedHello(ssl)
+                let hello = OfferedHello(ssl)
+                // After a HelloRetryRequest the library takes another name and other protocols. By then the first hello has been
+                // decided on: whose context it is, what is demanded of the client.
+                if let first = session.hello, !first.isRepeated(by: hello) {
+                    session.hasChangedHello = true
+                    alert?.pointee = Int32(Alert.illegalParameter.rawValue)
+                    return SSL_CLIENT_HELLO_ERROR
+                }
+                session.hello = hello
                 return SSL_CLIENT_HELLO_SUCCESS
             }, nil)
         SSL_CTX_set_cert_cb(

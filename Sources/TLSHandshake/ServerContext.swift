@@ -57,7 +57,12 @@ public final class ServerContext: Sendable {
         let demand: UInt8 = isRequired.map { $0 ? 2 : 1 } ?? 0
         notices = identities.flatMap(\.notices) + (clientTrust?.notices ?? [])
         for identity in identities { try identity.check(in: library) }
-        setSessionContext(configuration, demand: demand)
+        let facts = ServerContext.sessionFacts(
+            configuration, demand: demand, asksVerifier: verifier != nil, authorities: clientTrust?.digests ?? [],
+            certificates: zip(configuration.identities, identities).filter { !$0.0.isTemporary }
+                .map { CertificateDigest.sha256(of: $0.1.certificate) })
+        let digest = facts.withUnsafeBytes { HashFunction.sha256.hash($0) }
+        SSL_CTX_set_session_id_context(library.pointer, digest, UInt32(digest.count))
         setCallbacks(ticketCount: configuration.ticketCount)
     }
 
@@ -100,7 +105,15 @@ public final class ServerContext: Sendable {
 
     /// A session is only good where everything is as it was: its server (`sessionScope`), what is asked of clients, the
     /// certificates they have seen, and the suites. The server name is compared for each ticket, see `accepts(_:in:)`.
-    private func setSessionContext(_ configuration: ServerConfiguration, demand: UInt8) {
+    ///
+    /// The bytes are those of earlier releases wherever a configuration says the same: otherwise an upgrade would void every
+    /// ticket, and hosts of different releases would take none of each other's.
+    ///
+    /// - Parameter certificates: the digests of those that are not temporary.
+    static func sessionFacts(
+        _ configuration: ServerConfiguration, demand: UInt8, asksVerifier: Bool, authorities: [UInt8],
+        certificates: [[UInt8]]
+    ) -> [UInt8] {
         let options = configuration.options
         var facts: [UInt8] = []
         func add(_ bytes: [UInt8]) {
@@ -109,18 +122,15 @@ public final class ServerContext: Sendable {
             facts += bytes
         }
         add(Array(configuration.sessionScope.utf8))
-        add([demand, verifier == nil ? 0 : 1])
-        add(clientTrust?.digests ?? [])
-        for (given, identity) in zip(configuration.identities, identities) where !given.isTemporary {
-            add(CertificateDigest.sha256(of: identity.certificate))
-        }
+        add(asksVerifier ? [demand, 1] : [demand])
+        add(authorities)
+        for certificate in certificates { add(certificate) }
         for number in [options.minimumVersion.rawValue, options.maximumVersion.rawValue]
             + options.cipherSuites.map(\.rawValue)
         {
             add([UInt8(number >> 8), UInt8(number & 0xFF)])
         }
-        let digest = facts.withUnsafeBytes { HashFunction.sha256.hash($0) }
-        SSL_CTX_set_session_id_context(library.pointer, digest, UInt32(digest.count))
+        return facts
     }
 }
 

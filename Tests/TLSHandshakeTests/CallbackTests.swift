@@ -1,3 +1,4 @@
+import COpenSSL
 import Foundation
 import SelfSigned
 import StockPeers
@@ -98,7 +99,7 @@ struct CallbackTests {
         }
         #expect(refuse(Array("GET / HTTP/1.1\r\n\r\n".utf8))?.code == .plainHTTP)
         #expect(refuse([0, 1, 2, 3])?.code == .notTLS)
-        #expect(refuse([22, 3, 1, 0, 4, 9, 0, 0, 0])?.alert == .decodeError)
+        #expect(refuse([22, 3, 1, 0, 4, 9, 0, 0, 0])?.alert == .unexpectedMessage)
         let endless = [UInt8]([22, 3, 1, 0x40, 0, 1, 0, 0xFF, 0]) + [UInt8](repeating: 0, count: 0x3FFC)
         #expect(refuse(endless + [22, 3, 1, 0x40, 0] + [UInt8](repeating: 0, count: 0x4000))?.code == .tooLong)
     }
@@ -188,6 +189,27 @@ struct CallbackTests {
         #expect(info.peerCertificate?.chain == shown.chain && info.peerCertificate?.verifiedChain == [])
     }
 
+    @Test(
+        "an error that an application leaves behind in OpenSSL's queue is not the handshake's",
+        arguments: [CertificateDecision.accept, .libraryVerdict], ["-tls1_2", "-tls1_3"])
+    func leftError(_ decision: CertificateDecision, version: String) throws {
+        let context = try server(
+            .verified(isRequired: true, authorities: .file(chain.path("root.pem"))) { _ in
+                // An application that reads a certificate of its own, which is none.
+                let none: [UInt8] = [0x30, 0x82, 0xFF]
+                none.withUnsafeBufferPointer { bytes in
+                    var position = bytes.baseAddress
+                    #expect(d2i_X509(nil, &position, bytes.count) == nil && ERR_peek_error() != 0)
+                }
+                return decision
+            })
+        let (listener, port) = try Wire.listen()
+        let peer = try client(port, ["-quiet", version] + chain.arguments)
+        var session = try Session(listener.accept(), Handshake(server: context))
+        try session.send("hello\n")
+        try peer.expect("hello")
+    }
+
     @Test("an application's refusal is the alert it names", arguments: CertificateRejection.allCases)
     func refused(_ rejection: CertificateRejection) throws {
         let numbers: [CertificateRejection: Int] = [
@@ -249,6 +271,26 @@ struct CallbackTests {
         }
         #expect(FileManager.default.fileExists(atPath: stored))
         #expect(count.withLock { $0 } == 2)
+    }
+
+    @Test("an application sees how far OpenSSL came, also where there are revocation lists", arguments: [false, true])
+    func chainSeen(hasLists: Bool) throws {
+        let seen = Mutex<ShownCertificates?>(nil)
+        var configuration = ServerConfiguration(
+            identities: [credentials.identity("p256")],
+            clientCertificates: .verified(isRequired: true, authorities: credentials.roots) { shown in
+                seen.withLock { $0 = shown }
+                return .accept
+            })
+        if hasLists { configuration.revocationLists = [try chain.revocationList()] }
+        let context = try ServerContext(configuration)
+        let (listener, port) = try Wire.listen()
+        let peer = try client(port, ["-quiet"] + chain.arguments)
+        var session = try Session(listener.accept(), Handshake(server: context))
+        try session.send("hello\n")
+        try peer.expect("hello")
+        let shown = try #require(seen.withLock { $0 })
+        #expect(!shown.isVerified && shown.verifiedChain == [chain.leaf, chain.intermediate])
     }
 
     @Test("a client pins its server by the digest, without authorities, and refuses another with an alert")

@@ -23,6 +23,20 @@ struct ClientChain {
 
     func path(_ name: String) -> String { files.path(name) }
 
+    /// A file with an empty revocation list of the root.
+    func revocationList() throws -> String {
+        let openssl = try PeerProcess([
+            "bash", "-c",
+            """
+            cd "$1" && touch index.txt && openssl ca -gencrl -crldays 7 -md sha256 -cert root.pem -keyfile root.key -out root.crl \\
+                -config <(printf '[ca]\\ndefault_ca=it\\n[it]\\ndatabase=index.txt\\n')
+            """, "bash", files.path(""),
+        ])
+        try openssl.expect(nil)
+        guard openssl.status == 0 else { throw WireError("openssl: \(openssl.text)") }
+        return files.path("root.crl")
+    }
+
     private static func read(_ name: String, _ files: TemporaryFiles) throws -> [UInt8] {
         Array(try Data(contentsOf: URL(fileURLWithPath: files.path("\(name).der"))))
     }

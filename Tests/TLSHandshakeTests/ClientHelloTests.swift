@@ -32,6 +32,18 @@ struct ClientHelloTests {
         #expect(read(bytes + Array("GET / HTTP/1.1".utf8)) == .hello(hello))
     }
 
+    @Test("names its server without the root's dot, as the handshake does")
+    func rootDot() throws {
+        var bytes = try hello()
+        let place = try #require(bytes.indices.first { bytes[$0...].starts(with: "www.example.com".utf8) })
+        bytes[place + 14] = UInt8(ascii: ".")
+        guard case .hello(let hello) = read(bytes) else {
+            Issue.record("not read")
+            return
+        }
+        #expect(hello.serverName == "www.example.co")
+    }
+
     @Test("cut at any byte needs more, and is whole at the last")
     func everyPrefix() throws {
         let bytes = try hello()

@@ -55,6 +55,43 @@ struct ResumptionTests {
         #expect(try !handshake(stranger, client, resuming: ticket).isResumed)
     }
 
+    @Test("is the same server's as in earlier releases, unless an application decides about certificates")
+    func sessionFacts() throws {
+        var configuration = ServerConfiguration(
+            identities: [credentials.identity("p256")],
+            options: ProtocolOptions(minimumVersion: .tls12, maximumVersion: .tls13, cipherSuites: [.aes128GCM]))
+        configuration.sessionScope = "scope"
+        let begin = [0, 0, 0, 5] + Array("scope".utf8)
+        let end: [UInt8] =
+            [0, 0, 0, 2, 1, 2] + [0, 0, 0, 3, 7, 8, 9] + [0, 0, 0, 2, 3, 3] + [0, 0, 0, 2, 3, 4] + [
+                0, 0, 0, 2, 0x13, 1,
+            ]
+        for (asksVerifier, demand) in [(false, [0, 0, 0, 1, 2]), (true, [0, 0, 0, 2, 2, 1])] as [(Bool, [UInt8])] {
+            let facts = ServerContext.sessionFacts(
+                configuration, demand: 2, asksVerifier: asksVerifier, authorities: [1, 2], certificates: [[7, 8, 9]])
+            #expect(facts == begin + demand + end)
+        }
+    }
+
+    @Test(
+        "of a client is resumed by the context whose verifier took its server, and by no other",
+        arguments: [TLSVersion.tls12, .tls13])
+    func clientVerifier(_ version: TLSVersion) throws {
+        let options = ProtocolOptions(minimumVersion: version, maximumVersion: version)
+        let server = try credentials.server(options)
+        func client() throws -> ClientContext {
+            var configuration = ClientConfiguration(verification: .roots(credentials.roots), options: options)
+            configuration.verifier = { _ in .accept }
+            return try ClientContext(configuration)
+        }
+        let (first, second) = (try client(), try client())
+        let (ticket, isResumed) = try session(server, first)
+        #expect(!isResumed && ticket != nil)
+        #expect(try handshake(server, first, resuming: ticket).isResumed)
+        #expect(try !handshake(server, second, resuming: ticket).isResumed)
+        #expect(try !handshake(server, credentials.client(options), resuming: ticket).isResumed)
+    }
+
     @Test("is refused once its key has been rotated out")
     func rotatedOut() throws {
         let server = try credentials.server()

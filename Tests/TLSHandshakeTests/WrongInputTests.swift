@@ -9,15 +9,31 @@ import Testing
 struct WrongInputTests {
     let credentials = Credentials.shared
 
-    /// The error a server has for a client's first bytes, and what it answers.
-    private func refuse(_ bytes: [UInt8], by server: ServerContext? = nil) throws -> (HandshakeError?, answer: [UInt8])
-    {
-        var handshake = Handshake(server: try server ?? credentials.server())
-        handshake.receive(bytes.span.bytes)
-        var refusal: HandshakeError?
-        do { _ = try handshake.advance() } catch { refusal = error }
-        let answer = handshake.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
-        return (refusal, answer)
+    /// The error a server has for a client's first bytes, and what it answers: the same whether its context is chosen by the hello or
+    /// is there before, and however the bytes come.
+    private func refuse(_ bytes: [UInt8]) throws -> (HandshakeError?, answer: [UInt8]) {
+        let server = try credentials.server()
+        var all: [(error: HandshakeError?, answer: [UInt8])] = []
+        for isChosen in [false, true] {
+            for pieces in [bytes.count, 1] {
+                var handshake = isChosen ? Handshake { _ in server } : Handshake(server: server)
+                var refusal: HandshakeError?
+                for start in stride(from: 0, to: bytes.count, by: pieces) where refusal == nil {
+                    handshake.receive(bytes[start..<min(start + pieces, bytes.count)].span.bytes)
+                    do { _ = try handshake.advance() } catch { refusal = error }
+                }
+                all.append((refusal, handshake.withOutgoing { span in span.withUnsafeBytes { Array($0) } }))
+            }
+        }
+        for one in all {
+            #expect(one.error?.code == all[0].error?.code && one.error?.fault == all[0].error?.fault)
+            // Where there is no error it is a hello's answer, with its random.
+            // The record of OpenSSL's alert has the version of the client's.
+            #expect(
+                one.error == nil || one.answer.dropFirst(3) == all[0].answer.dropFirst(3),
+                "\(one.answer) and \(all[0].answer)")
+        }
+        return all[0]
     }
 
     @Test("plain HTTP on a TLS port is recognised and answered in its own language")
@@ -100,6 +116,108 @@ struct WrongInputTests {
     func interleaved(record: [UInt8]) throws {
         #expect(try refuse(split(firstFlight(), around: record)).answer == [21, 3, 3, 0, 2, 2, 10])
         #expect(try refuse(split(firstFlight(), around: [])).0 == nil)
+    }
+
+    @Test(
+        "a record inside the ClientHello that can be none is refused with the alert for it",
+        arguments: [
+            ([22, 3, 3, 0x48, 1], 22), ([22, 3, 3, 0xFF, 0xFF], 22), ([22, 2, 0, 0, 1, 0], 70),
+            ([99, 3, 3, 0, 1, 0], 10),
+        ]
+            as [([UInt8], UInt8)])
+    func impossibleInside(record: [UInt8], alert: UInt8) throws {
+        let (error, answer) = try refuse(split(firstFlight(), around: record))
+        #expect(error?.code == (alert == 70 ? .unsupportedVersion : .protocolViolation))
+        #expect(answer == [21, 3, 3, 0, 2, 2, alert])
+    }
+
+    @Test("a first record is refused that is longer than any without protection", arguments: [16_385, 17_000, 18_432])
+    func longFirstRecord(length: Int) throws {
+        let record =
+            [22, 3, 1, UInt8(length >> 8), UInt8(length & 0xFF), 1, 0, 0x7F, 0]
+            + [UInt8](repeating: 0, count: length - 4)
+        let (error, answer) = try refuse(record)
+        #expect(error?.code == .protocolViolation)
+        #expect(answer.suffix(2) == [2, 22], "\(answer)")
+    }
+
+    /// A client's second hello in one record, behind a HelloRetryRequest of `ours`.
+    private func secondHello(to ours: inout Handshake) throws -> [UInt8] {
+        let options = ProtocolOptions(
+            minimumVersion: .tls13, groups: ["X25519", "P-384"], applicationProtocols: ["one"])
+        var theirs = try Handshake(client: credentials.client(options), serverName: "localhost")
+        _ = try theirs.advance()
+        ConnectedPair.move(&theirs, to: &ours)
+        #expect(try ours.advance() == .needsInput)
+        #expect(ours.outgoingCount > 0)
+        ConnectedPair.move(&ours, to: &theirs)
+        _ = try theirs.advance()
+        var bytes = theirs.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+        // The record before it is the change_cipher_spec of middlebox compatibility.
+        if bytes.starts(with: [20]) { bytes.removeFirst(6) }
+        #expect(bytes.starts(with: [22, 3, 3]) && bytes[5] == 1)
+        return bytes
+    }
+
+    @Test(
+        "a second hello that asks for another name or another protocol is illegal_parameter, whoever chose the context",
+        arguments: ["localhost", "one", nil], [false, true])
+    func changedHello(field: String?, isChosen: Bool) throws {
+        let server = try credentials.server(ProtocolOptions(groups: ["P-384"], applicationProtocols: ["one", "onf"]))
+        var ours = isChosen ? Handshake { $0.serverName == "localhost" ? server : nil } : Handshake(server: server)
+        var hello = try secondHello(to: &ours)
+        if let field {
+            let place = try #require(hello.indices.last { hello[$0...].starts(with: field.utf8) })
+            hello[place + field.utf8.count - 1] ^= 3
+        }
+        ours.receive(hello.span.bytes)
+        guard field != nil else {
+            #expect(try ours.advance() == .needsInput)
+            let answer = ours.withOutgoing { span in span.withUnsafeBytes { Array($0.prefix(6)) } }
+            #expect(answer[0] == 22 && answer[5] == 2)
+            return
+        }
+        var refusal: HandshakeError?
+        do { _ = try ours.advance() } catch { refusal = error }
+        #expect(refusal?.code == .protocolViolation && refusal?.alert == .illegalParameter)
+        #expect(ours.withOutgoing { span in span.withUnsafeBytes { Array($0) } } == [21, 3, 3, 0, 2, 2, 47])
+    }
+
+    @Test(
+        "who observes the handshake of another library refuses a second hello that asks for something else",
+        arguments: [false, true])
+    func observedChange(isChanged: Bool) throws {
+        var ours = Handshake(server: try credentials.server(ProtocolOptions(groups: ["P-384"])))
+        let options = ProtocolOptions(minimumVersion: .tls13, groups: ["X25519", "P-384"])
+        var theirs = try Handshake(client: credentials.client(options), serverName: "localhost")
+        func bytes(_ handshake: inout Handshake) throws -> [UInt8] {
+            _ = try handshake.advance()
+            let bytes = handshake.withOutgoing { span in span.withUnsafeBytes { Array($0) } }
+            handshake.didWrite(bytes.count)
+            return bytes
+        }
+        let first = try bytes(&theirs)
+        ours.receive(first.span.bytes)
+        let retry = try bytes(&ours)
+        theirs.receive(retry.span.bytes)
+        var second = try bytes(&theirs)
+        if isChanged {
+            let place = try #require(second.indices.first { second[$0...].starts(with: "localhost".utf8) })
+            second[place] = UInt8(ascii: "m")
+        }
+        // Also one who sends both at once, because it knows what will be asked.
+        for isEarly in [false, true] {
+            var observer = HandshakeObserver(role: .server)
+            try observer.sawReceived(first.span.bytes)
+            if !isEarly { try observer.sawSent(retry.span.bytes) }
+            var refusal: HandshakeObserverError?
+            do {
+                for byte in second { try observer.sawReceived([byte].span.bytes) }
+            } catch {
+                refusal = error
+            }
+            #expect(refusal == (isChanged ? .malformed("second hello") : nil))
+        }
     }
 
     @Test("compression is not negotiated, whoever offers it (RFC 5246 section 6.2.2)")
