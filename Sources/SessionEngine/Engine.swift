@@ -26,6 +26,8 @@ package struct Engine: ~Copyable {
     /// Sessions that wait for extents to come back.
     private var starved: [Int] = []
     private var returnsSeen: UInt64 = 0
+    /// Sessions that have more to do than one may at once.
+    private var unfinished: [Int] = []
     /// Sessions of which a side only has to take its last bytes, or to end: they are looked at again and again.
     private var closing: [Int] = []
     private var nextLook: UInt64 = 0
@@ -175,7 +177,11 @@ package struct Engine: ~Copyable {
     ///
     /// - Parameter milliseconds: how long to wait for something to happen; -1: as long as it takes.
     package mutating func step(waiting milliseconds: Int32) {
-        let isAwaited = backlog.count > 0 || !starved.isEmpty && pool.returns != returnsSeen
+        let isAwaited =
+            backlog.count > 0 || !unfinished.isEmpty || !starved.isEmpty && pool.returns != returnsSeen
+        let waiting = unfinished
+        unfinished = []
+        for index in waiting where isTaken(index) { sessions[index].isQueued = false }
         let count = epoll_wait(
             epoll, &reports, Int32(reports.count), isAwaited ? 0 : untilNextTime(atMost: milliseconds))
         for number in 0..<max(0, Int(count)) {
@@ -195,6 +201,10 @@ package struct Engine: ~Copyable {
             turn(index, readable: isReadable ? leg : nil)
         }
         takeOverPortion(isBusy: count > 0)
+        // Those that have had their turn for what has happened to them stand at the end again, and go on at the next step.
+        for index in waiting where isTaken(index) && sessions[index].hasMore && !sessions[index].isQueued {
+            turn(index, readable: nil)
+        }
         feedStarved()
         lookAtTime()
     }
@@ -242,6 +252,10 @@ package struct Engine: ~Copyable {
         if isOver {
             end(index)
             return
+        }
+        if sessions[index].hasMore, !sessions[index].isQueued {
+            sessions[index].isQueued = true
+            unfinished.append(index)
         }
         if wasRefused, !sessions[index].isStarved {
             sessions[index].isStarved = true

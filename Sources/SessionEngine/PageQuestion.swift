@@ -21,6 +21,8 @@ package struct PageQuestion: Sendable, Equatable {
     /// The most answers that are made of one record. The last of them ends the connection if more is asked there: what has been
     /// opened of a record has no place to wait in. A server may close after any answer (RFC 9112 section 9.3.2).
     package static let mostAnswers = 32
+    /// After how many answers a session waits until the others of its engine have had their turn. One record's may be more.
+    package static let mostAnswersAtOnce = 64
 }
 
 /// The answer to a question, from its first byte to its last, as HTTP/1.1 has it on the wire. It is called on the engine's thread.
@@ -30,6 +32,8 @@ package typealias PageResponder = @Sendable (PageQuestion) -> [UInt8]
 struct PageAnswers {
     /// The answers, one behind the other.
     private(set) var bytes: [UInt8] = []
+    /// How many they are.
+    private(set) var count = 0
     /// How much of the input they are made of.
     private(set) var used = 0
     /// Nothing may follow them.
@@ -54,7 +58,6 @@ struct PageAnswers {
         to content: UnsafeRawBufferPointer, _ scanner: inout RequestScanner, most: Int, usesAll: Bool,
         limits: SessionLimits, note: [UInt8], handovers: UInt32, _ respond: PageResponder
     ) {
-        var count = 0
         while used < content.count, !isLast, !hasFailed, count < most {
             let rest = UnsafeRawBufferPointer(rebasing: content[used...])
             let (finding, length) = scanner.next(in: rest, limit: limits.headSize)

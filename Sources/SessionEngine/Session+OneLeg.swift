@@ -17,15 +17,17 @@ extension Session {
         }
         // What writing makes room for, the input may wait for.
         var before: UInt64
+        var answersLeft = PageQuestion.mostAnswersAtOnce
         repeat {
             before = passed
             if kind == .page {
-                turn.answerRequests(&client, arena: arena, pool: &pool, respond)
+                turn.answerRequests(&client, left: &answersLeft, arena: arena, pool: &pool, respond)
             } else {
                 turn.echo(&client, arena: arena, pool: &pool)
             }
             turn.write(&client, arena: arena, pool: &pool)
-        } while passed != before
+        } while passed != before && answersLeft > 0
+        hasMore = answersLeft <= 0
         // Whatever a peer has said that takes no answer any more, there is nobody to tell.
         if client.isUnwritable { turn.breakOff(&client) }
         turn.giveBackEmpty(client, upstream, arena: arena, pool: &pool)

@@ -18,6 +18,10 @@ struct Session: ~Copyable {
     private(set) var isPaused = false
     /// Its memory has been given back, because nothing comes.
     var isResting = false
+    /// It has given as many answers as one may at once, and may go on when the others have had their turn.
+    var hasMore = false
+    /// It is among the engine's unfinished.
+    var isQueued = false
     /// Until the session is due to move; 0: it never is, or has been told.
     private var messagesLeft: UInt32
     /// What broke the session first.

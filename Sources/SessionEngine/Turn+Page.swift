@@ -6,13 +6,15 @@ internal import TLSRecords
 /// of it, and how far the request has come that has no end yet.
 extension Turn {
     /// Answers what has come, as much as there is room for, and ends behind the answers when the peer has ended.
+    ///
+    /// - Parameter left: how many more answers this turn may give; what has been asked beyond waits.
     func answerRequests(
-        _ leg: inout Leg, arena: borrowing Arena, pool: inout ExtentPool, _ respond: PageResponder
+        _ leg: inout Leg, left: inout Int, arena: borrowing Arena, pool: inout ExtentPool, _ respond: PageResponder
     ) {
         let place = record.leg(leg.index)
         guard !leg.isReset, place.pointee.flags & (Turn.deaf | ARENA_LEG_BROKEN) == 0 else { return }
         do throws(TLSError) {
-            guard try answerInput(&leg, arena, &pool, respond) else { return }
+            guard try answerInput(&leg, &left, arena, &pool, respond) else { return }
         } catch {
             return giveUp(&leg, error)
         }
@@ -27,16 +29,17 @@ extension Turn {
 
     /// - Returns: whether all has been answered that can be.
     private func answerInput(
-        _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool, _ respond: PageResponder
+        _ leg: inout Leg, _ left: inout Int, _ arena: borrowing Arena, _ pool: inout ExtentPool,
+        _ respond: PageResponder
     ) throws(TLSError) -> Bool {
         let place = record.leg(leg.index)
         while place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf | ARENA_LEG_BROKEN) == 0 {
             guard let input = input(of: leg, arena) else { break }
-            guard !isFull(leg) else { return false }
+            guard !isFull(leg), left > 0 else { return false }
             let outcome =
                 leg.isPlain
-                ? try answerPlain(input, &leg, arena, &pool, respond)
-                : try answerRecord(input, &leg, arena, &pool, respond)
+                ? try answerPlain(input, &leg, &left, arena, &pool, respond)
+                : try answerRecord(input, &leg, &left, arena, &pool, respond)
             switch outcome {
             case .moved: continue
             case .needsRoom: return false
@@ -57,14 +60,15 @@ extension Turn {
     private static let spare = 4 * overhead
 
     private func answerPlain(
-        _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool,
-        _ respond: PageResponder
+        _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ left: inout Int, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool, _ respond: PageResponder
     ) throws(TLSError) -> Outcome {
         Step.take(input)
         guard let output = outputRoom(leg, for: PageQuestion.longestAnswer + Turn.spare, arena, &pool) else {
             return .needsRoom
         }
         var scanner = record.scanner
+        left -= 1
         // What follows an answer stays where it is, so that one at a time is enough.
         let answers = PageAnswers(
             to: input, &scanner, most: 1, usesAll: false, limits: limits, note: note(arena),
@@ -75,8 +79,8 @@ extension Turn {
     }
 
     private func answerRecord(
-        _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool,
-        _ respond: PageResponder
+        _ input: UnsafeRawBufferPointer, _ leg: inout Leg, _ left: inout Int, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool, _ respond: PageResponder
     ) throws(TLSError) -> Outcome {
         guard let length = leg.connection.firstRecord(input) else { return .needsInput }
         let most = PageAnswers.most(in: length, outOf: Turn.mostAnswers(inRecordsOf: leg.longestContent))
@@ -103,6 +107,7 @@ extension Turn {
         let answers = PageAnswers(
             to: content, &scanner, most: most, usesAll: true, limits: limits, note: note(arena),
             handovers: record.slot.pointee.handovers, respond)
+        left -= answers.count
         return try publish(
             answers, scanner, using: answers.isLast ? input.count : length, of: input.count, at: output, &leg, arena,
             &pool)

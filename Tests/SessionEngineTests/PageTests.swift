@@ -2,6 +2,7 @@ import BatonCore
 import Glibc
 import SampleArena
 import SessionEngine
+import Synchronization
 import TLSRecords
 import Testing
 
@@ -277,6 +278,28 @@ struct PageTests {
         let asking = try Asking(nil)
         try asking.send(String(repeating: "GET / HTTP/1.1\n\n", count: 100))
         #expect(try asking.answers(100) == [String](repeating: "get1 more", count: 100))
+    }
+
+    @Test("gives no more than some answers at a time, so that one who asks at once does not hold up the others")
+    func fairness() throws {
+        let count = Mutex(0)
+        let asking = try Asking(nil) { question in
+            count.withLock { $0 += 1 }
+            return SamplePage.respond(question)
+        }
+        let all = 3_000
+        try asking.put(String(repeating: "GET / HTTP/1.1\n\n", count: all))
+        var most = 0
+        let deadline = ContinuousClock.now + .seconds(30)
+        while count.withLock({ $0 }) < all, ContinuousClock.now < deadline {
+            let before = count.withLock { $0 }
+            asking.withEngine { $0.step(waiting: 1) }
+            most = max(most, count.withLock { $0 } - before)
+        }
+        #expect(count.withLock { $0 } == all)
+        // A session that has something to read and something to do may have two turns in one step.
+        #expect(most <= 2 * PageQuestion.mostAnswersAtOnce)
+        #expect(try asking.answers(all) == [String](repeating: "get1 more", count: all))
     }
 
     @Test(

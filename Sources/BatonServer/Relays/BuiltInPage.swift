@@ -9,6 +9,8 @@ internal import Synchronization
 final class BuiltInPage: Sendable {
     /// The worker's number; 0 until the worker has been told.
     let worker = Atomic<UInt32>(0)
+    /// What was read last of a session: many requests may come on one connection.
+    private let read = Mutex<(bytes: [UInt8], note: RelayNote?)>(([], nil))
 
     /// The answer to a question, from its status line on.
     func answer(_ question: PageQuestion) -> [UInt8] {
@@ -27,7 +29,10 @@ final class BuiltInPage: Sendable {
     }
 
     private func page(_ question: PageQuestion, withBody: Bool) -> [UInt8] {
-        let note = RelayNote(question.note)
+        let note = read.withLock { read in
+            if read.bytes != question.note { read = (question.note, RelayNote(question.note)) }
+            return read.note
+        }
         let moves = (note?.metadata.moves ?? 0) &+ question.handovers
         let secured = note?.security.map { "TLS \($0.version), \($0.cipher)" } ?? "no TLS"
         let worker = worker.load(ordering: .relaxed)
