@@ -185,6 +185,7 @@ public struct ConnectionBootstrap: Sendable {
 
     /// Listens at a Unix socket. One that a process left behind when it ended is replaced; one at which somebody listens is not,
     /// and the future fails with the system's error, EADDRINUSE.
+    /// Its directory is locked for a moment (flock(2)), so that of several that listen at once one does.
     ///
     /// - Parameters:
     ///   - unixPath: at most 107 bytes. The socket stays there when the listener closes, as it does when it is handed on.
@@ -195,7 +196,8 @@ public struct ConnectionBootstrap: Sendable {
     ) -> EventLoopFuture<Listener> {
         do {
             // Not by NIO, which removes the socket when its channel closes, also one that was handed on.
-            return listen(takingOver: try UnixPath.bind(unixPath), security, name: name ?? unixPath)
+            let descriptor = try UnixPath.listen(unixPath, backlog: backlog)
+            return listen(takingOver: descriptor, security, name: name ?? unixPath)
         } catch {
             return group.any().makeFailedFuture(error)
         }

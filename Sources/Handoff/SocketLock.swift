@@ -88,22 +88,30 @@ public final class SocketLock: Sendable {
         guard status.st_mode & S_IFMT == S_IFSOCK else {
             throw HandoffError(.foreignFile, "\(path) is a file that is no socket; move it, or choose another path")
         }
-        // A socket of another kind refuses in other words, and so does one that this user may not use: only this refusal proves that
-        // nobody is there.
+        // Only this refusal proves that nobody is there. A socket of another kind refuses in other words, and one whose queue is full.
         let result = baton_connect_seqpacket(path, 0)
         if result >= 0 { Libc.close(result) }
         if -result == ENOENT { return }
-        guard -result == ECONNREFUSED else { throw .inUse(path) }
+        guard -result == ECONNREFUSED else {
+            if result >= 0 || [EPROTOTYPE, EAGAIN].contains(-result) { throw .inUse(path) }
+            throw .system("cannot tell whether another process listens at \(path)", result)
+        }
         guard unlink(path) == 0 || errno == ENOENT else { throw .system("cannot remove the stale \(path)", -errno) }
     }
 
     /// Removes the socket and the lock file, when the path is served no more and the lock is about to be let go. Not needed: what
-    /// stays behind is taken over.
+    /// stays behind is taken over. Where the lock file has been removed already nothing is: another process may have the path.
     public func removeFiles() {
+        guard isInPlace else { return }
         var status = stat()
         if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
-        let name = Self.fileName(path)
-        if FileNode(of: descriptor) == FileNode(at: name) { unlink(name) }
+        unlink(Self.fileName(path))
+    }
+
+    /// Whether the lock at the path is this one.
+    private var isInPlace: Bool {
+        guard let node = FileNode(of: descriptor) else { return false }
+        return node == FileNode(at: Self.fileName(path))
     }
 }
 

@@ -39,6 +39,29 @@ struct SocketLockTests {
         _ = try SocketLock(beside: path)
     }
 
+    @Test("who has lost its lock file removes nothing of who has the path now")
+    func late() throws {
+        let path = temporaryDirectory() + "/socket"
+        let first = try SocketLock(beside: path)
+        first.removeFiles()
+        let second = try SocketLock(beside: path)
+        let descriptor = socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let isBound = withUnsafePointer(to: address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) == 0
+            }
+        }
+        #expect(isBound)
+        first.removeFiles()
+        #expect(access(path, F_OK) == 0 && access(path + ".lock", F_OK) == 0)
+        second.removeFiles()
+        #expect(access(path, F_OK) != 0 && access(path + ".lock", F_OK) != 0)
+    }
+
     @Test("holders that remove the lock file never overlap, and every one of them comes to it")
     func removal() throws {
         let path = temporaryDirectory() + "/socket"
