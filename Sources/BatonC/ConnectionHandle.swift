@@ -140,7 +140,8 @@ extension ConnectionHandle.Held {
             case .some(let snapshot): snapshot.waitingCount
             case .none: 0
             }
-        guard count <= Snapshot.longest - 65_536 else {
+        // What else a snapshot holds is chains and names of the peer in the first place, which are shorter than this.
+        guard count <= Snapshot.longest - 262_144 else {
             throw Failure(BATON_ERROR_TOO_LARGE, "\(count) bytes of ciphertext wait; read or write some first")
         }
         guard unread.count <= Parcel.mostUnread else {

@@ -10,7 +10,7 @@ public enum ConnectionEvent: Sendable, Equatable {
     /// The server offers a ticket.
     case sessionTicket(SessionTicket)
     /// The connection is to be taken out, and somebody holds it (`ConnectionHandler.hold`): it leaves as soon as it is let go. Told
-    /// once to those who hold it. `QuiescingHandler` makes NIO's own event of it.
+    /// once to those who hold it; others see `ConnectionHandler.isWanted`. `QuiescingHandler` makes NIO's own event of it.
     case wanted
     /// The connection is about to be taken out of this channel. Handlers that have read bytes and not used them give them
     /// back while they are told, with `ConnectionHandler.unread`. It may still fail, and the connection stay.

@@ -58,8 +58,9 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     private var isUsedSinceSweep = true
     /// How many hold the connection here.
     var holdCount = 0
-    /// Whether those who hold it know that it is to be taken out.
-    var isWanted = false
+    /// Whether the connection is to be taken out, and those who hold it here have been told (`ConnectionEvent.wanted`). Who takes a hold
+    /// now is not told by the event, and may look here.
+    public internal(set) var isWanted = false
     /// Who waits until nobody does, by number.
     var idleWaiters: [UInt64: EventLoopPromise<Void>] = [:]
     var lastWaiter: UInt64 = 0

@@ -13,7 +13,8 @@ public import NIOCore
 /// try pipeline.addHandler(NIOHTTP2ServerConnectionManagementHandler(…))
 /// ```
 ///
-/// It stands behind the `ConnectionHandler` and before the protocol's handlers.
+/// It stands behind the `ConnectionHandler` and before the protocol's handlers. In a channel without a `ConnectionHandler` it fires
+/// `ConnectionError` and closes the channel.
 public final class QuiescingHandler: ChannelInboundHandler {
     /// What comes is handed on.
     public typealias InboundIn = ByteBuffer
@@ -27,7 +28,18 @@ public final class QuiescingHandler: ChannelInboundHandler {
 
     /// Handler of the pipeline; not to be called.
     public func handlerAdded(context: ChannelHandlerContext) {
-        hold = try? context.pipeline.syncOperations.connectionHandler().hold()
+        do {
+            let handler = try context.pipeline.syncOperations.connectionHandler()
+            hold = try handler.hold()
+            guard handler.isWanted else { return }
+            // It comes too late for the event. The protocol's handlers come behind this one.
+            let context = NIOLoopBound(context, eventLoop: context.eventLoop)
+            context.eventLoop.execute { context.value.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+        } catch {
+            // Nothing would keep the connection here, and it would move without its protocol's state.
+            context.fireErrorCaught(error)
+            context.close(promise: nil)
+        }
     }
 
     /// Handler of the pipeline; not to be called.

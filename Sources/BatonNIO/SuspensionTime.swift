@@ -3,7 +3,8 @@ internal import Handoff
 internal import Libc
 
 /// When a connection was taken out of its channel, as its next owner is told: CLOCK_MONOTONIC in nanoseconds, which counts for
-/// processes of one machine, and the machine's boot, by which the next owner knows whether it is on the same one.
+/// processes of one machine, the machine's boot, by which the next owner knows whether it is on the same one, and how often the
+/// connection had moved by then: an owner between that does not know the annotation hands it on, but counts its move.
 enum SuspensionTime {
     private static let annotation = ConnectionHandler.Annotation.suspendedAt
 
@@ -24,14 +25,25 @@ enum SuspensionTime {
         metadata.annotations[annotation] = nil
         // What its owners tell each other goes before what is only counted.
         guard !boot.isEmpty, metadata.annotations.count < ParcelMetadata.mostAnnotations else { return }
-        metadata.annotations[annotation] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) } + boot
+        let moves = withUnsafeBytes(of: UInt64(metadata.moves).bigEndian) { Array($0) }
+        metadata.annotations[annotation] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) } + boot + moves
     }
 
-    /// Takes the moment out; `nil` if it was not noted, or on another machine.
+    /// Takes the moment out; `nil` if it was not noted, on another machine, or by an owner before the last.
     static func take(_ metadata: inout ParcelMetadata) -> UInt64? {
-        guard let value = metadata.annotations.removeValue(forKey: annotation), value.count == 24, !boot.isEmpty,
-            value[8...].elementsEqual(boot)
+        guard let value = metadata.annotations.removeValue(forKey: annotation), value.count == 32, !boot.isEmpty,
+            value[8..<24].elementsEqual(boot)
         else { return nil }
-        return value.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+        // Whoever receives it counts the move before it comes here, unless it stays in its process.
+        let moves = UInt64(metadata.moves)
+        guard number(value[24...]) == moves || number(value[24...]) &+ 1 == moves else { return nil }
+        return number(value.prefix(8))
     }
+
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+}
+
+extension ParcelMetadata {
+    /// Notes that the connection stands still from now on, for an owner that takes it into a channel.
+    package mutating func noteSuspension() { SuspensionTime.mark(&self) }
 }

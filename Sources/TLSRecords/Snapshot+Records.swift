@@ -3,8 +3,21 @@ package import BatonCore
 /// The snapshot in two parts, for an owner that keeps the bytes itself: what stays as it is while the connection lives, and
 /// what changes from record to record.
 extension Snapshot {
-    /// The snapshot with traffic secrets of zeros and nothing on its way.
+    /// The most bytes of `lastingFacts`: those of two connections and a note have one extent of an arena.
+    package static let longestLastingFacts = 16_000
+
+    /// The snapshot with traffic secrets of zeros and nothing on its way; without the peer's chains where those are long.
     package borrowing func lastingFacts() -> SecretBytes {
+        let facts = lastingFacts(info)
+        guard facts.count > Snapshot.longestLastingFacts, var peer = info.peerCertificate else { return facts }
+        peer.chain = []
+        peer.verifiedChain = []
+        var info = info
+        info.peerCertificate = peer
+        return lastingFacts(info)
+    }
+
+    private borrowing func lastingFacts(_ info: ConnectionInfo) -> SecretBytes {
         let lasting = Snapshot(
             info: info, limits: limits, read: DirectionState(secret: .zeros(read.secret.count)),
             write: DirectionState(secret: .zeros(write.secret.count)), exporter: exporter.copied(),

@@ -239,12 +239,17 @@ import Testing
         }
         let name = "baton.suspended-at"
         // A time before this boot, and none.
-        try await move(nil) { $0.annotations[name] = [UInt8](repeating: 1, count: 24) }
+        try await move(nil) { $0.annotations[name] = [UInt8](repeating: 1, count: 32) }
         try await move(nil) { $0.annotations[name] = nil }
+        // Noted by an owner before the last, which has handed on what it does not know.
+        try await move(nil) { $0.moves += 2 }
         // Offered and given back.
         try await move(.returned(applicationState: [])) { _ in }
         #expect(metrics["baton_move_pause"] == 0)
-        try await move(nil) { #expect($0.annotations[name]?.count == 24) }
+        try await move(nil) {
+            #expect($0.annotations[name]?.count == 32)
+            $0.moves += 1
+        }
         #expect(metrics["baton_move_pause"] > 0)
         peer.killNow()
         try await listener.close().get()
@@ -265,13 +270,20 @@ import Testing
         let channel = try await arrived.value("the connection")
         for _ in 0..<2 {
             let refusal = await #expect(throws: ConnectionError.self) {
-                try await channel.detachConnection(patience: .milliseconds(1)).get()
+                try await channel.detachConnection(patience: .milliseconds(100)).get()
             }
             #expect(refusal?.code == .busy)
         }
-        try peer.send("end\n")
         #expect(await words.next() == "wanted")
         #expect(await words.next() == "quiesce")
+        // Who comes later learns it too.
+        try await channel.eventLoop.submit {
+            let pipeline = channel.pipeline.syncOperations
+            #expect(try pipeline.connectionHandler().isWanted)
+            try pipeline.addHandler(QuiescingHandler(), position: .before(try pipeline.handler(type: Quiescer.self)))
+        }.get()
+        #expect(await words.next() == "quiesce")
+        try peer.send("end\n")
         _ = try await peer.line("end")
         peer.killNow()
         #expect(await words.next() == "inactive")
@@ -346,6 +358,40 @@ import Testing
         try asking.send("stop\n")
         #expect(Int(try await socket.line("frames ")) ?? 0 > 0)
         #expect(Int(try await asking.line("requests ")) ?? 0 > 0)
+    }
+
+    @Test("of several that listen at once where a socket was left behind one does, and keeps it")
+    func unixRace() async throws {
+        let files = try TemporaryFiles()
+        for round in 0..<20 {
+            let path = files.path("echo\(round)")
+            let bootstrap = Old(files.path("control\(round)")).bootstrap
+            // Left behind: its listener is gone, the path is not.
+            try await bootstrap.listen(unixPath: path).get().close().get()
+            let listeners = await withTaskGroup(of: Listener?.self) { group in
+                for _ in 0..<8 { group.addTask { try? await bootstrap.listen(unixPath: path).get() } }
+                return await group.compactMap { $0 }.reduce(into: [Listener]()) { $0.append($1) }
+            }
+            #expect(listeners.count == 1)
+            let client = try await ConnectionBootstrap(group: loops) { _, _ in }.connect(unixPath: path).get()
+            try await client.close()
+            for listener in listeners { try await listener.close().get() }
+        }
+    }
+
+    @Test("a connection whose protocol cannot be kept here, because it is in no handler of ours, ends")
+    func quiescingAlone() async throws {
+        let listener = try await ServerBootstrap(group: loops).childChannelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(QuiescingHandler())
+            }
+        }.bind(host: "127.0.0.1", port: 0).get()
+        let address = try require(listener.localAddress)
+        let client = try await ClientBootstrap(group: loops).connect(to: address).get()
+        let closed = Expectation<Bool>()
+        client.closeFuture.whenComplete { _ in closed.fulfil(true) }
+        #expect(try await closed.value("the end"))
+        try await listener.close()
     }
 
     @Test("a listener at a Unix socket is handed on, and replaces only a socket at which nobody listens")

@@ -6,7 +6,8 @@ import Testing
 @Suite("Snapshots written down")
 struct SnapshotTests {
     /// A connection with something in every field that a TLS version can have.
-    private func full(_ suite: CipherSuite, keepsCertificates: Bool = true) -> Snapshot {
+    private func full(_ suite: CipherSuite, keepsCertificates: Bool = true, of peer: PeerCertificate? = nil) -> Snapshot
+    {
         var info = ConnectionInfo(
             role: .server, suite: suite, serverName: "example.org", applicationProtocol: "http/1.1",
             peerCertificate: PeerCertificate(
@@ -15,6 +16,7 @@ struct SnapshotTests {
                 chain: [pattern(300), pattern(200, seed: 2)], verifiedChain: [pattern(300)]), verifyResult: 0,
             isResumed: true, usesExtendedMasterSecret: suite.version == .tls12, ticketKeyName: pattern(16, seed: 4))
         if !keepsCertificates { info.peerCertificate = PeerCertificate(sha256: pattern(32), subject: "CN=client") }
+        if let peer { info.peerCertificate = peer }
         let secrets = SecretPair(suite)
         var snapshot = Snapshot(
             established: info, limits: RecordLimits(sending: 600, receiving: 700, blocksPerKey: 1 << 30),
@@ -32,6 +34,23 @@ struct SnapshotTests {
         if suite.version == .tls13 { snapshot.progress.counters.paidKeyUpdates = 5 }
         snapshot.progress.owesKeyUpdate = suite.version == .tls13
         return snapshot
+    }
+
+    @Test("what lasts fits where an owner keeps it: long chains stay behind, names do not")
+    func lastingFacts() throws {
+        for length in [300, 60_000] {
+            let names = (0..<64).map { AlternativeName.dns(String(repeating: "a", count: 50) + "\($0)") }
+            let certificate = PeerCertificate(
+                sha256: pattern(32), subject: String(repeating: "s", count: PeerCertificate.subjectLimit),
+                alternativeNames: names, chain: [pattern(length)], verifiedChain: [pattern(length), pattern(300)])
+            let facts = full(.aes256GCM, of: certificate).lastingFacts()
+            #expect(facts.count <= Snapshot.longestLastingFacts)
+            let read = try facts.withUnsafeBytes { try Snapshot(decoding: $0.bytes) }
+            let peer = try #require(read.info.peerCertificate)
+            #expect(peer.alternativeNames == names && peer.sha256 == pattern(32) && peer.subject.utf8.count == 1_024)
+            #expect(peer.chain == (length == 300 ? [pattern(length)] : []))
+            #expect(peer.verifiedChain.count == (length == 300 ? 2 : 0))
+        }
     }
 
     @Test("everything that is written is read again", arguments: CipherSuite.allCases)

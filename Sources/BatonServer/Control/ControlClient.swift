@@ -15,6 +15,7 @@ package struct ControlClient: Sendable {
     /// - Throws: `RuntimeError` if no server answers.
     package func status() throws -> StatusReport {
         let deadline = Deadline.after(.seconds(10))
+        var pause: CInt = 10
         while true {
             let connection = try open()
             do {
@@ -23,7 +24,8 @@ package struct ControlClient: Sendable {
                 return report
             } catch let error as RuntimeError where error.code == .noAnswer && !deadline.hasPassed {
                 // A process that crashes accepts until it has ended.
-                poll(nil, 0, 10)
+                poll(nil, 0, pause)
+                pause = min(2 * pause, 500)
             }
         }
     }

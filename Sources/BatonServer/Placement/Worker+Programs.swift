@@ -11,6 +11,8 @@ extension Worker {
     func handOut(_ parcel: consuming Parcel) {
         parcel.applicationState = SessionState(parcel.applicationState)?.received ?? []
         parcel.metadata.stampDetached()
+        // A program's library does not know the server's word for it.
+        parcel.metadata.noteSuspension()
         programs.place(parcel)
     }
 

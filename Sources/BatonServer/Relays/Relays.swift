@@ -144,6 +144,8 @@ final class Relays {
 
     /// Makes a relay of a parcel with two connections, or of one what its target says.
     func begin(_ parcel: consuming Parcel, _ state: SessionState) {
+        // A relay has no channel that would take it out: it would go from owner to owner.
+        parcel.metadata.annotations[ConnectionHandler.Annotation.suspendedAt] = nil
         switch engines.home() {
         case .engine(let number, let engine): begin(parcel, state, in: number, engine)
         case .coming:

@@ -99,6 +99,7 @@ final class OpeningSession: Session {
             if isUpstreamInputClosed { client?.close(mode: .output, promise: nil) }
             var second = try channel.pipeline.syncOperations.connectionHandler().detach(applicationState: [])
             upstream = nil
+            second.metadata.annotations[ConnectionHandler.Annotation.suspendedAt] = nil
             var state = SessionState()
             state.upstream = UpstreamLeg(
                 received: second.received, unsent: second.unsent, annotations: second.metadata.annotations)
