@@ -13,6 +13,8 @@ extension ConnectionHandler {
         /// The application has closed the connection; it ends when everything is written.
         package static let closing = "baton.closing"
 
+        /// See `ConnectionHandler.logID`.
+        static let logID = "baton.log-id"
         /// See `SuspensionTime`.
         package static let suspendedAt = "baton.suspended-at"
 

@@ -1,5 +1,6 @@
 import BatonNIO
 import Handoff
+import Logging
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -30,6 +31,32 @@ import Testing
         let moves = mover.moves.load(ordering: .relaxed)
         #expect(moves >= 100, "only \(moves) moves")
         try await listener.channel.close()
+    }
+
+    @Test("a connection has one name in the logs of all its owners, and no other has it")
+    func logNames() async throws {
+        let (stream, names) = AsyncStream.makeStream(of: String.self)
+        var named = stream.makeAsyncIterator()
+        let arrived = Expectation<any Channel>()
+        let bootstrap = ConnectionBootstrap(group: loops) { channel, arrival in
+            let handler = try channel.pipeline.syncOperations.connectionHandler()
+            let logger = handler.logger(from: Logger(label: "test"))
+            #expect(logger[metadataKey: "connection"] == .string(handler.logID))
+            #expect(arrival == .connected || logger[metadataKey: "listener"] == "main")
+            names.yield(handler.logID)
+            if arrival == .accepted { arrived.fulfil(channel) }
+        }
+        let listener = try await bootstrap.listen(host: "127.0.0.1", port: 0, .plain, name: "main").get()
+        let client = try await bootstrap.connect(host: "127.0.0.1", port: try listener.port(), .plain).get()
+        let channel = try await arrived.value("the connection")
+        let both: Set<String?> = [await named.next(), await named.next()]
+        #expect(both.count == 2 && both.allSatisfy { $0?.count == 16 })
+        let parcel = try await channel.detachConnection().get()
+        let moved = try await bootstrap.attach(require(parcel.take()), on: loops.next()).get()
+        #expect(both.contains(await named.next()))
+        try await client.close()
+        try await moved.closeFuture.get()
+        try await listener.close().get()
     }
 
     @Test("our client's stream survives hundreds of moves", arguments: ["1.3", "1.2"])
