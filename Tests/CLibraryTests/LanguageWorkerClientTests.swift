@@ -155,7 +155,7 @@ struct LanguageWorkerClientTests {
             except ssl.SSLWantWriteError:
                 continue
             if not rest: sent, rest = sent + 1, memoryview(request)
-        print('FULL' if sent < 16000 else 'NEVER FULL', flush=True)
+        print('FULL' if sent < 16000 else 'TAKES ALL', flush=True)
         sys.stdin.readline()
         count, tail = 0, b''
         try:

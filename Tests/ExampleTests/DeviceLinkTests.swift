@@ -220,6 +220,35 @@ struct DeviceLinkTests {
         try again.expect("DO 1 first\n")
     }
 
+    @Test("a command whose result is not kept any more is told as done")
+    func resultIsGone() throws {
+        let server = try peers.server()
+        let user = try peers.operatorClient()
+        try user.send("send device-17 first\n")
+        try user.expect("QUEUED device-17 1\n")
+        // As another process leaves it after many more commands.
+        try Data(#"{"pending":[],"results":[{"id":99,"text":""}],"lastID":99}"#.utf8)
+            .write(to: URL(fileURLWithPath: peers.files.path("store/device-17.json")), options: .atomic)
+        try user.expect("DONE device-17 1 its result is not kept any more\n")
+        try user.send("status\n")
+        try user.expect("DEVICE device-17 away, 0 waiting\nOK\n")
+        #expect(server.process.isRunning)
+    }
+
+    @Test("an operator hears of thousands of devices")
+    func manyDevices() throws {
+        let server = try peers.server()
+        for number in 1...5_000 {
+            try Data(#"{"pending":[],"results":[],"lastID":0}"#.utf8)
+                .write(to: URL(fileURLWithPath: peers.files.path("store/d\(number).json")))
+        }
+        let user = try peers.operatorClient()
+        try user.send("status\n")
+        try user.expect("\nOK\n")
+        #expect(user.text.components(separatedBy: " away, 0 waiting\n").count == 5_001)
+        #expect(server.process.isRunning)
+    }
+
     @Test("a device that is ahead of the store, which is an old copy, gets ids that it does not know")
     func oldCopy() throws {
         let server = try peers.server()

@@ -145,7 +145,7 @@ struct HTTP2Tests {
                 request.once('drain', () => { clearTimeout(timer); send() })
                 return
             }
-            if (!isFull) console.log('never full')
+            if (!isFull) console.log('takes all')
         }
         request.on('error', error => console.log('error', error))
         send()

@@ -147,7 +147,7 @@ struct StartTLSTests {
         while sent < most and select.select([], [s], [], 3)[1]:
             try: sent += s.send(commands[sent % 6:])
             except (ssl.SSLWantWriteError, ssl.SSLWantReadError): pass
-        print('FULL' if sent < most else 'NEVER FULL', flush=True)
+        print('FULL' if sent < most else 'TAKES ALL', flush=True)
         sys.stdin.readline()
         # When it reads again the server reads again, too, and takes more.
         answers, answer = b'', b'250 2.0.0 Ok\r\n'
