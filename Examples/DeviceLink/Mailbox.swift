@@ -17,10 +17,10 @@ struct Mailbox: Codable, Equatable {
         let port: Int
     }
 
-    static let mostPending = 100
+    static let maxPending = 100
     /// What a device may say that it did last. A greater number would leave no ids to count on with.
     static let greatestLast: UInt64 = 1 << 60
-    private static let mostResults = 32
+    private static let maxResults = 32
 
     private(set) var pending: [Command] = []
     private(set) var results: [Result] = []
@@ -31,7 +31,7 @@ struct Mailbox: Codable, Equatable {
     ///
     /// - Returns: its id; `nil` if too many wait.
     mutating func add(_ text: String) -> UInt64? {
-        guard pending.count < Self.mostPending else { return nil }
+        guard pending.count < Self.maxPending else { return nil }
         lastID += 1
         pending.append(Command(id: lastID, text: text))
         return lastID
@@ -44,7 +44,7 @@ struct Mailbox: Codable, Equatable {
         guard let index = pending.firstIndex(where: { $0.id == id }) else { return false }
         pending.remove(at: index)
         results.append(Result(id: id, text: text))
-        results = results.suffix(Self.mostResults)
+        results = results.suffix(Self.maxResults)
         return true
     }
 

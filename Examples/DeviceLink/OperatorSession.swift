@@ -17,7 +17,7 @@ final class OperatorSession: ChannelInboundHandler {
     typealias InboundIn = String
     typealias OutboundOut = ByteBuffer
 
-    private static let mostWaiting = 1_000
+    private static let maxWaiting = 1_000
     private static let longestText = 1_024
 
     private(set) var state: State
@@ -52,12 +52,12 @@ final class OperatorSession: ChannelInboundHandler {
         guard text.utf8.count <= Self.longestText, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
             return write("ERROR a command is one line of at most \(Self.longestText) bytes")
         }
-        guard state.waiting.count < Self.mostWaiting else {
+        guard state.waiting.count < Self.maxWaiting else {
             return write("ERROR too many commands wait; read their ends")
         }
         do {
             guard let id = try desk.store.update(device, { $0.add(text) }) else {
-                return write("ERROR \(Mailbox.mostPending) commands wait for \(device) already")
+                return write("ERROR \(Mailbox.maxPending) commands wait for \(device) already")
             }
             state.waiting.append(Ticket(device: device, id: id))
             write("QUEUED \(device) \(id)")

@@ -2,9 +2,9 @@ import Glibc
 
 /// The event loop: one socket, a session for each peer.
 struct Sender {
-    private static let mostSessions = 1_000
+    private static let maxSessions = 1_000
     /// So that one machine does not take the places of all, nor many times `--rate`.
-    private static let mostOfOneAddress = 64
+    private static let maxOfOneAddress = 64
     /// Milliseconds between two looks at the sessions, if nothing comes.
     private static let tick: CInt = 5
     /// Packets to one peer at a time.
@@ -72,7 +72,7 @@ struct Sender {
     }
 
     private func hasRoom(for peer: DatagramSocket.Peer) -> Bool {
-        sessions.count < Self.mostSessions && sessions.keys.count { $0.peer.isBeside(peer) } < Self.mostOfOneAddress
+        sessions.count < Self.maxSessions && sessions.keys.count { $0.peer.isBeside(peer) } < Self.maxOfOneAddress
     }
 
     private mutating func pump(_ key: SessionKey, _ now: UInt64) {

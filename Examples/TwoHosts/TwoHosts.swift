@@ -54,7 +54,7 @@ struct TwoHosts {
         let network = try HostNetwork(interfaces: [options["interface"] ?? "e0"], serviceAddresses: [address])
         let arrivals = try HostArrivals(
             at: own, port: linkPort, bootstrap: bootstrap, network: network, credentials: credentials,
-            mostConnections: options["room"].flatMap { Int($0) } ?? .max)
+            maxConnections: options["room"].flatMap { Int($0) } ?? .max)
         let departure = HostDeparture(bootstrap: bootstrap, network: network, credentials: credentials)
 
         // Both hosts have the service address on lo, so both can listen there. Clients reach the one that answers for it.

@@ -144,7 +144,7 @@ extension ConnectionHandle.Held {
         guard count <= Snapshot.longest - 262_144 else {
             throw Failure(BATON_ERROR_TOO_LARGE, "\(count) bytes of ciphertext wait; read or write some first")
         }
-        guard unread.count <= Parcel.mostUnread else {
+        guard unread.count <= Parcel.maxUnread else {
             throw Failure(
                 BATON_ERROR_TOO_LARGE, "\(unread.count) bytes that OpenSSL has decrypted wait; read some first")
         }

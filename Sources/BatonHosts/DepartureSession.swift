@@ -210,7 +210,7 @@ final class DepartureSession: @unchecked Sendable {
     func moveAddresses(staying: [Flow]) throws(MigrationError) -> [IPAddress] {
         if let failure { throw failure }
         let network = claim.network
-        let addresses = Array(network.answeredAddresses.prefix(HostMessage.mostAddresses))
+        let addresses = Array(network.answeredAddresses.prefix(HostMessage.maxAddresses))
         guard !addresses.isEmpty else { return [] }
         // Two hosts that answer for one address are worse than none for a moment.
         try network.give(addresses)

@@ -22,13 +22,13 @@ public final class HostArrivals: Service {
     public let port: UInt16
 
     /// How many other hosts, or strangers who say nothing, are listened to at a time.
-    private static let mostSessions = 8
+    private static let maxSessions = 8
 
     private let listener: Listening
     private let bootstrap: ConnectionBootstrap
     private let network: HostNetwork
     private let credentials: HostCredentials
-    private let mostConnections: Int
+    private let maxConnections: Int
     private let decide: @Sendable (borrowing Parcel) -> Verdict
     private let logger: Logger
     private let wakePipe: WakePipe
@@ -40,13 +40,13 @@ public final class HostArrivals: Service {
     /// - Parameters:
     ///   - address: this host's own on the link to the others; not a service address.
     ///   - port: 0 lets the kernel choose.
-    ///   - mostConnections: more are declined; they are counted by the bootstrap's registry.
+    ///   - maxConnections: more are declined; they are counted by the bootstrap's registry.
     ///   - decide: looks at each parcel, which has no socket yet, and says whether this program wants it. It is called on a thread of
     ///     the service's.
     /// - Throws: `MigrationError` if the address or the port cannot be had.
     public init(
         at address: IPAddress, port: UInt16, bootstrap: ConnectionBootstrap, network: HostNetwork,
-        credentials: HostCredentials, mostConnections: Int = .max,
+        credentials: HostCredentials, maxConnections: Int = .max,
         logger: Logger = Logger(label: "baton.arrivals"),
         decide: @escaping @Sendable (borrowing Parcel) -> Verdict = { _ in .accept }
     ) throws {
@@ -56,7 +56,7 @@ public final class HostArrivals: Service {
         self.bootstrap = bootstrap
         self.network = network
         self.credentials = credentials
-        self.mostConnections = mostConnections
+        self.maxConnections = maxConnections
         self.decide = decide
         self.logger = logger
         wakePipe = try WakePipe()
@@ -64,7 +64,7 @@ public final class HostArrivals: Service {
 
     /// Serves until graceful shutdown or cancellation; a batch that has begun is finished first.
     public func run() async throws {
-        let threads = NIOThreadPool(numberOfThreads: HostArrivals.mostSessions + 1)
+        let threads = NIOThreadPool(numberOfThreads: HostArrivals.maxSessions + 1)
         threads.start()
         await withTaskCancellationOrGracefulShutdownHandler {
             try? await threads.runIfActive { self.accept(threads) }
@@ -92,7 +92,7 @@ public final class HostArrivals: Service {
                 }
                 continue
             }
-            guard sessions.load(ordering: .relaxed) < HostArrivals.mostSessions else {
+            guard sessions.load(ordering: .relaxed) < HostArrivals.maxSessions else {
                 close(descriptor)
                 continue
             }
@@ -123,7 +123,7 @@ public final class HostArrivals: Service {
     func refusal(of flow: Flow, _ companion: RawSpan, accepted: Int, carried: Set<IPAddress>) -> MigrationError.Code? {
         if let code = network.refusal(of: flow, carried: carried) { return code }
         let count = bootstrap.registry?.count ?? 0
-        guard !isStopping.load(ordering: .relaxed), count + accepted < mostConnections else { return .full }
+        guard !isStopping.load(ordering: .relaxed), count + accepted < maxConnections else { return .full }
         guard let parcel = HostArrivals.parcel(companion) else { return .unreadableCompanion }
         guard parcel.secondSnapshot == nil, parcel.listenerName == nil else { return .unreadableCompanion }
         switch decide(parcel) {

@@ -24,7 +24,7 @@ enum HostMessage: Equatable {
     static let lowest: UInt8 = 64
 
     /// The most addresses of a message.
-    static let mostAddresses = 255
+    static let maxAddresses = 255
 
     private static let longestText = 512
 
@@ -48,7 +48,7 @@ enum HostMessage: Equatable {
         case .newcomers: return [Kind.newcomers.rawValue]
         case .addresses(let addresses, let flows):
             var bytes = [Kind.addresses.rawValue, UInt8(clamping: addresses.count)]
-            for address in addresses.prefix(HostMessage.mostAddresses) { bytes.append(address) }
+            for address in addresses.prefix(HostMessage.maxAddresses) { bytes.append(address) }
             for flow in flows { bytes.append(flow) }
             return bytes
         case .done: return [Kind.done.rawValue]

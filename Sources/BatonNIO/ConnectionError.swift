@@ -28,7 +28,7 @@ public struct ConnectionError: Error, Sendable, Hashable {
         case alreadySecured
         /// The application's state for the connection could not be encoded or decoded.
         case badApplicationState
-        /// The application has given back more than `Parcel.mostUnread` bytes.
+        /// The application has given back more than `Parcel.maxUnread` bytes.
         case tooMuchUnread
         /// The kernel refused; `systemError` says why.
         case system
@@ -63,7 +63,7 @@ extension ConnectionError: CustomStringConvertible {
         case .alreadySecured: "TLS has already begun on this connection"
         case .badApplicationState: "the application's state cannot be read or written; both programs must agree on it"
         case .tooMuchUnread:
-            "more than \(Parcel.mostUnread) bytes are read and not used; move the connection when they have been"
+            "more than \(Parcel.maxUnread) bytes are read and not used; move the connection when they have been"
         case .system: "the system refused (errno \(systemError ?? 0)); see its limits on open files"
         }
     }

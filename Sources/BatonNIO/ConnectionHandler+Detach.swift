@@ -53,7 +53,7 @@ extension ConnectionHandler {
             context?.fireUserInboundEventTriggered(ConnectionEvent.suspending)
             try checkMovable()
         }
-        guard inbound.returnedCount <= Parcel.mostUnread else { throw ConnectionError(.tooMuchUnread) }
+        guard inbound.returnedCount <= Parcel.maxUnread else { throw ConnectionError(.tooMuchUnread) }
         guard let context else { throw ConnectionError(.noConnection) }
         let state = try applicationState ?? self.applicationState()
         let descriptor = try descriptor(context)

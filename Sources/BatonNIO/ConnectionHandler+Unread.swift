@@ -8,7 +8,7 @@ extension ConnectionHandler {
     /// When the connection moves they go with it, and the next owner's application reads them first, without anything new
     /// from the peer. As long as it stays they are handed on in one piece with what the peer sends next, or before its end.
     ///
-    /// A move takes at most `Parcel.mostUnread` bytes (1 MiB). With more, `detach` throws `tooMuchUnread` and the connection
+    /// A move takes at most `Parcel.maxUnread` bytes (1 MiB). With more, `detach` throws `tooMuchUnread` and the connection
     /// stays.
     ///
     /// - Throws: `detached` if the connection has moved already, `closed` if nothing of it is read any more.

@@ -54,7 +54,7 @@ extension ConnectionHandler {
         case .handshaking: true
         case .plain, .established:
             // One that has just come may not be in its channel yet.
-            ending.isMovable && (!isActive || isBusy || inbound.returnedCount > Parcel.mostUnread)
+            ending.isMovable && (!isActive || isBusy || inbound.returnedCount > Parcel.maxUnread)
         case .failed, .detached, .closed: false
         }
     }

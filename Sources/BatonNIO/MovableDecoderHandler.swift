@@ -50,7 +50,7 @@ public final class MovableDecoderHandler<Decoder: ByteToMessageDecoder>: Channel
     /// - Parameters:
     ///   - decoder: a fresh one.
     ///   - maximumBufferSize: how many bytes of a message that is not complete may wait; with more the decoder fails with
-    ///     `ByteToMessageDecoderError.PayloadTooLargeError`. `nil`: no limit. `Parcel.mostUnread` is what a move takes.
+    ///     `ByteToMessageDecoderError.PayloadTooLargeError`. `nil`: no limit. `Parcel.maxUnread` is what a move takes.
     public init(_ decoder: Decoder, maximumBufferSize: Int? = nil) {
         self.decoder = decoder
         self.maximumBufferSize = maximumBufferSize

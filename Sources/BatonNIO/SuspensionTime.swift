@@ -24,7 +24,7 @@ enum SuspensionTime {
     static func mark(_ metadata: inout ParcelMetadata) {
         metadata.annotations[annotation] = nil
         // What its owners tell each other goes before what is only counted.
-        guard !boot.isEmpty, metadata.annotations.count < ParcelMetadata.mostAnnotations else { return }
+        guard !boot.isEmpty, metadata.annotations.count < ParcelMetadata.maxAnnotations else { return }
         let moves = withUnsafeBytes(of: UInt64(metadata.moves).bigEndian) { Array($0) }
         metadata.annotations[annotation] = withUnsafeBytes(of: MonotonicTime.now.bigEndian) { Array($0) } + boot + moves
     }

@@ -12,7 +12,7 @@ struct IncomingOffer: ~Copyable {
         /// Nil if no offer can be like this.
         static func read(_ reader: inout WireReader) -> Announcement? {
             guard let parcels = reader.uint32(), let descriptors = reader.uint32(), let bytes = reader.uint64(),
-                parcels >= 1, parcels <= HandoffProtocol.mostParcels, bytes >= 1, bytes <= UInt64(Int32.max)
+                parcels >= 1, parcels <= HandoffProtocol.maxParcels, bytes >= 1, bytes <= UInt64(Int32.max)
             else { return nil }
             return Announcement(parcels: Int(parcels), descriptors: Int(descriptors), bytes: Int(bytes))
         }

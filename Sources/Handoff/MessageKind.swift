@@ -34,7 +34,7 @@ enum HandoffProtocol {
     static let helloSize = headerSize + 68
 
     /// The most parcels in one transfer; it bounds the length of ACCEPT.
-    static let mostParcels = 16_384
+    static let maxParcels = 16_384
 
     static let descriptorsPerMessage = 253
 }

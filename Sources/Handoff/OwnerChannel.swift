@@ -197,7 +197,7 @@ public struct OwnerChannel: ~Copyable, Sendable {
     }
 
     private func readCodes(_ reader: inout WireReader) -> [UInt8]? {
-        guard let count = reader.uint32(), count <= HandoffProtocol.mostParcels, let codes = reader.bytes(Int(count)),
+        guard let count = reader.uint32(), count <= HandoffProtocol.maxParcels, let codes = reader.bytes(Int(count)),
             reader.isAtEnd
         else { return nil }
         return Array(codes)

@@ -23,7 +23,7 @@ public struct Parcel: ~Copyable, Sendable {
     /// this is empty: the snapshot has them, as ciphertext.
     public var unsent: [UInt8] = []
 
-    /// Plaintext of the first socket's TLS connection that an application has read and given back, at most `mostUnread` bytes:
+    /// Plaintext of the first socket's TLS connection that an application has read and given back, at most `maxUnread` bytes:
     /// the next owner reads it before what the snapshot holds. Without a snapshot this is empty: `received` begins with it.
     public var unread: [UInt8] = []
 
@@ -34,7 +34,7 @@ public struct Parcel: ~Copyable, Sendable {
     public var metadata = ParcelMetadata()
 
     /// How many bytes an application can give back, 1 MiB.
-    public static let mostUnread = 1 << 20
+    public static let maxUnread = 1 << 20
 
     /// A parcel of `sockets` and, with TLS, the connection's `snapshot`.
     public init(

@@ -47,7 +47,7 @@ extension ParcelError: CustomStringConvertible {
         case .fieldOutOfOrder(let tag): "field \(tag) of the parcel is repeated or out of order"
         case .invalidField(let tag): "field \(tag) of the parcel has an impossible length or value"
         case .wrongDescriptorCount: "the parcels name another number of descriptors than came with them"
-        case .wrongParcelCount: "a transfer has 1 to \(HandoffProtocol.mostParcels) parcels"
+        case .wrongParcelCount: "a transfer has 1 to \(HandoffProtocol.maxParcels) parcels"
         case .metadataTooLarge: "the parcel's metadata is beyond its limits"
         case .tooLarge: "a batch takes at most \(ParcelBatch.longest) bytes; offer fewer parcels at once"
         case .snapshot(let error): error.description

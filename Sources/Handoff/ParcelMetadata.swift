@@ -18,9 +18,9 @@ public struct ParcelMetadata: Sendable, Hashable {
 
     /// Whether it keeps to the limits, so that it can be written.
     public var isEncodable: Bool {
-        (listener?.utf8.count ?? 0) <= 255 && annotations.count <= Self.mostAnnotations
+        (listener?.utf8.count ?? 0) <= 255 && annotations.count <= Self.maxAnnotations
             && annotations.allSatisfy { (1...255).contains($0.key.utf8.count) && $0.value.count <= 65_535 }
     }
 
-    package static let mostAnnotations = 64
+    package static let maxAnnotations = 64
 }

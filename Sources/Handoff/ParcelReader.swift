@@ -21,7 +21,7 @@ enum ParcelReader {
         guard let version = reader.uint8() else { throw .cutOff }
         guard version == ParcelField.formatVersion else { throw .unsupportedVersion(version) }
         guard let count = reader.uint32() else { throw .cutOff }
-        guard count >= 1, count <= HandoffProtocol.mostParcels else { throw .wrongParcelCount }
+        guard count >= 1, count <= HandoffProtocol.maxParcels else { throw .wrongParcelCount }
         var contents = Contents()
         for _ in 0..<count {
             guard let socketCount = reader.uint32(), let length = reader.uint32() else { throw .cutOff }
@@ -92,7 +92,7 @@ enum ParcelReader {
             guard !value.isEmpty, parcel.snapshot == nil else { throw .invalidField(field.rawValue) }
             if field == .received { parcel.received = Array(value) } else { parcel.unsent = Array(value) }
         case .unread:
-            guard (1...Parcel.mostUnread).contains(value.count), parcel.snapshot != nil else {
+            guard (1...Parcel.maxUnread).contains(value.count), parcel.snapshot != nil else {
                 throw .invalidField(field.rawValue)
             }
             parcel.unread = Array(value)
@@ -135,7 +135,7 @@ enum ParcelReader {
         guard previous.precedes(Array(nameBytes)) else { throw .fieldOutOfOrder(tag) }
         previous = Array(nameBytes)
         // Two names that differ in bytes can still be equal strings (Unicode's canonical equivalence).
-        guard metadata.annotations.count < ParcelMetadata.mostAnnotations,
+        guard metadata.annotations.count < ParcelMetadata.maxAnnotations,
             metadata.annotations.updateValue(Array(content), forKey: name) == nil
         else { throw .invalidField(tag) }
     }

@@ -48,24 +48,24 @@ public final class ParcelSender: Sendable {
 
     /// The most bytes of one offer, unless a parcel alone has more: slow readers' bytes must not gather to more than a
     /// receiver takes, or copies in good time.
-    package static let mostBytes = 8 << 20
+    package static let maxBytes = 8 << 20
 
     private let place: Place?
     private let timeLimit: Duration
-    private let mostParcels: Int
+    private let maxParcels: Int
     private let delivered: @Sendable (Delivery) -> Void
     private let state = Mutex(State())
     private let channel: Mutex<OwnerChannel?>
     private let queue = DispatchQueue(label: "baton.sender")
 
     private init(
-        _ channel: consuming OwnerChannel?, at place: Place?, timeLimit: Duration, mostParcels: Int,
+        _ channel: consuming OwnerChannel?, at place: Place?, timeLimit: Duration, maxParcels: Int,
         delivered: @escaping @Sendable (Delivery) -> Void
     ) {
         self.channel = Mutex(consume channel)
         self.place = place
         self.timeLimit = timeLimit
-        self.mostParcels = mostParcels
+        self.maxParcels = maxParcels
         self.delivered = delivered
     }
 
@@ -73,7 +73,7 @@ public final class ParcelSender: Sendable {
     ///
     /// - Parameter timeLimit: after which an offer that is not answered is taken back.
     public convenience init(_ socket: consuming HandoffSocket, timeLimit: Duration = .seconds(5)) {
-        self.init(OwnerChannel(socket), at: nil, timeLimit: timeLimit, mostParcels: 1_000) { _ in }
+        self.init(OwnerChannel(socket), at: nil, timeLimit: timeLimit, maxParcels: 1_000) { _ in }
     }
 
     /// Connects to the process that listens at `path`; waits for it at most two seconds.
@@ -89,14 +89,14 @@ public final class ParcelSender: Sendable {
     ///
     /// - Parameters:
     ///   - timeLimit: how long a receiver may take to answer; the connections stand still meanwhile.
-    ///   - mostParcels: of one offer. More would keep its first connection waiting for its last.
+    ///   - maxParcels: of one offer. More would keep its first connection waiting for its last.
     ///   - delivered: called after each offer for what was given to `send`, on the sender's thread.
     package convenience init(
         reconnectingTo path: String, trusting users: TrustedUsers = .sameUser, timeLimit: Duration = .seconds(3),
-        mostParcels: Int = 64, delivered: @escaping @Sendable (Delivery) -> Void
+        maxParcels: Int = 64, delivered: @escaping @Sendable (Delivery) -> Void
     ) {
         self.init(
-            nil, at: Place(path: path, users: users), timeLimit: timeLimit, mostParcels: mostParcels,
+            nil, at: Place(path: path, users: users), timeLimit: timeLimit, maxParcels: maxParcels,
             delivered: delivered)
     }
 
@@ -210,9 +210,9 @@ public final class ParcelSender: Sendable {
     private func batch(of waiting: [Item]) -> [Item] {
         var bytes = 0
         return Array(
-            waiting.prefix(mostParcels).enumerated().prefix { index, item in
+            waiting.prefix(maxParcels).enumerated().prefix { index, item in
                 bytes += item.box.pendingByteCount
-                return index == 0 || bytes <= Self.mostBytes
+                return index == 0 || bytes <= Self.maxBytes
             }.map(\.element))
     }
 

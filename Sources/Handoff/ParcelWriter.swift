@@ -10,7 +10,7 @@ struct ParcelWriter: ~Copyable {
 
     /// Writes all of `batch`, which keeps its parcels, and returns their descriptors, which the parcels keep.
     mutating func write(_ batch: borrowing ParcelBatch) throws(ParcelError) -> [Int32] {
-        guard (1...HandoffProtocol.mostParcels).contains(batch.count) else { throw .wrongParcelCount }
+        guard (1...HandoffProtocol.maxParcels).contains(batch.count) else { throw .wrongParcelCount }
         var descriptors: [Int32] = []
         descriptors.reserveCapacity(batch.count)
         append(ParcelField.formatVersion)
@@ -64,7 +64,7 @@ struct ParcelWriter: ~Copyable {
             parcel.secondSnapshot?.encode(to: &bytes)
             endLength(length)
         }
-        guard parcel.unread.isEmpty || (parcel.snapshot != nil && parcel.unread.count <= Parcel.mostUnread) else {
+        guard parcel.unread.isEmpty || (parcel.snapshot != nil && parcel.unread.count <= Parcel.maxUnread) else {
             throw .invalidField(ParcelField.unread.rawValue)
         }
         append(.unread, parcel.unread)

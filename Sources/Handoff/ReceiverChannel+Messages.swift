@@ -38,7 +38,7 @@ extension ReceiverChannel {
         guard incoming == nil || incoming?.transfer.isOver == true else { throw refuse("an offer within another") }
         guard let announced = IncomingOffer.Announcement.read(&reader) else { throw refuse("an impossible offer") }
         incoming = IncomingOffer(id: header.transfer, announced: announced)
-        if announced.bytes > options.largestOffer || announced.descriptors > options.mostDescriptors {
+        if announced.bytes > options.largestOffer || announced.descriptors > options.maxDescriptors {
             return incoming?.transfer.unreadable(.tooLarge)
         }
         return try gather(&reader, &message)

@@ -8,7 +8,7 @@ public struct ReceiverOptions: Sendable, Hashable {
 
     /// The most descriptors of one offer; more are declined. 65,536 unless set. The process's own limit
     /// (RLIMIT_NOFILE) is noticed by itself.
-    public var mostDescriptors = 65_536
+    public var maxDescriptors = 65_536
 
     /// After the end of a channel, how long to wait for the owner's death to show before its offer is discarded. A
     /// process that exits closes its descriptors a moment before it is dead.

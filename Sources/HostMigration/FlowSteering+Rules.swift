@@ -35,7 +35,7 @@ extension FlowSteering {
             let key = "\(type) . inet_service . \(type) . inet_service"
             let elements = moved.filter { $0.key.family == family }.map { "\($0.key.element) : \($0.value)" }
             text += "set \(FlowSet.held.name(family)) { type \(key); flags timeout; timeout \(holdSeconds)s; }\n"
-            text += "set \(FlowSet.begun.name(family)) { type \(key); flags dynamic; size \(mostBegun); }\n"
+            text += "set \(FlowSet.begun.name(family)) { type \(key); flags dynamic; size \(maxBegun); }\n"
             text += "map \(FlowSet.moved.name(family)) { type \(key) : \(type);"
             text += elements.isEmpty ? " }\n" : " elements = { \(elements.joined(separator: ", ")) }; }\n"
         }
@@ -96,7 +96,7 @@ extension FlowSteering {
     /// The packet filter drops what it is to forward with one hop left.
     private static let fewestHops = 4
 
-    private static let mostBegun = 1 << 20
+    private static let maxBegun = 1 << 20
 
     private static func chain(_ name: String, _ devices: [String]) -> String {
         let list = devices.map { "\"\($0)\"" }.joined(separator: ", ")

@@ -4,7 +4,7 @@ internal import Libc
 
 extension Engine {
     /// The most owners that may have ended by their own fault at work on a session that is taken over.
-    private static let mostDeaths: UInt32 = 1
+    private static let maxDeaths: UInt32 = 1
 
     /// The extents that states of live sessions name, which nobody has checked.
     static func claims(_ arena: borrowing Arena, _ usedSlots: Range<Int>) -> Set<UInt32> {
@@ -114,7 +114,7 @@ extension Engine {
             // What was never whole, or whose end was under way, is no session.
             guard arena_phase(slot) != ARENA_UNSETTLED else { throw .noSockets }
             guard arena_phase(slot) == ARENA_LIVE else { throw .impossible }
-            guard slot.pointee.deaths <= Engine.mostDeaths else { throw .poisoned }
+            guard slot.pointee.deaths <= Engine.maxDeaths else { throw .poisoned }
             guard let (client, upstream) = found else { throw .noSockets }
             guard slots[slot.pointee.session] == nil else { throw .impossible }
             place(

@@ -17,7 +17,7 @@ struct ExtentPool: ~Copyable {
     /// How many of the warm ones, those given back first, have not been taken since `cool` was called.
     private var unusedCount = 0
 
-    private static let mostWarm = 64
+    private static let maxWarm = 64
 
     /// - Parameter used: the extents that live sessions name.
     init(_ arena: borrowing Arena, used: Set<UInt32> = []) {
@@ -54,7 +54,7 @@ struct ExtentPool: ~Copyable {
     mutating func giveBack(_ extent: UInt32, to arena: borrowing Arena) {
         guard extent != ARENA_NO_EXTENT else { return }
         returns += 1
-        if warm.count < ExtentPool.mostWarm {
+        if warm.count < ExtentPool.maxWarm {
             warm.append(extent)
         } else {
             arena.discard(extent..<extent + 1)

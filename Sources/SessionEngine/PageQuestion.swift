@@ -20,9 +20,9 @@ package struct PageQuestion: Sendable, Equatable {
     package static let longestAnswer = 1_536
     /// The most answers that are made of one record. The last of them ends the connection if more is asked there: what has been
     /// opened of a record has no place to wait in. A server may close after any answer (RFC 9112 section 9.3.2).
-    package static let mostAnswers = 32
+    package static let maxAnswers = 32
     /// After how many answers a session waits until the others of its engine have had their turn. One record's may be more.
-    package static let mostAnswersAtOnce = 64
+    package static let maxAnswersAtOnce = 64
 }
 
 /// The answer to a question, from its first byte to its last, as HTTP/1.1 has it on the wire. It is called on the engine's thread.
@@ -45,7 +45,7 @@ struct PageAnswers {
     private static let shortestHead = 14
 
     /// How many answers so many bytes may ask for, of which there are `most` at the most.
-    static func most(in count: Int, outOf most: Int = PageQuestion.mostAnswers) -> Int {
+    static func most(in count: Int, outOf most: Int = PageQuestion.maxAnswers) -> Int {
         min(most, count / shortestHead + 1)
     }
 

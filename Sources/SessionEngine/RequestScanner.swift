@@ -294,7 +294,7 @@ extension RequestScanner {
         self.phase = phase
         (progress, candidates, facts) = (bytes[1], bytes[2], bytes[3])
         count = bytes[4...].reduce(0) { $0 << 8 | UInt32($1) }
-        guard progress <= mostProgress, candidates & ~possibleCandidates == 0, facts & ~Fact.all == 0,
+        guard progress <= maxProgress, candidates & ~possibleCandidates == 0, facts & ~Fact.all == 0,
             count <= Self.longestHead, phase == .start || count > 0
         else { return nil }
     }
@@ -302,9 +302,9 @@ extension RequestScanner {
     /// More than any limit allows.
     private static let longestHead: UInt32 = 1 << 24
 
-    private var mostProgress: UInt8 {
+    private var maxProgress: UInt8 {
         switch phase {
-        case .start, .startCR, .fieldStartCR, .otherValue, .lineEnd, .lineEndCR, .fieldStart: Self.mostForgotten
+        case .start, .startCR, .fieldStartCR, .otherValue, .lineEnd, .lineEndCR, .fieldStart: Self.maxForgotten
         case .method: UInt8(Self.longestMethod)
         case .target: TargetLength.more
         case .version: 8
@@ -315,7 +315,7 @@ extension RequestScanner {
     }
 
     /// What the part before has left.
-    private static let mostForgotten: UInt8 = 17
+    private static let maxForgotten: UInt8 = 17
 
     private var possibleCandidates: UInt8 { 7 }
 }

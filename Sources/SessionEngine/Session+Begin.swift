@@ -44,7 +44,7 @@ struct SessionNeeds {
         case .page:
             // Its own end may have come first, with its last answer.
             let unread = session.unansweredCount
-            guard unread <= Int(ARENA_EXTENT_SIZE), unread == 0 || session.mostFirstAnswers > 0 else { throw .tooMuch }
+            guard unread <= Int(ARENA_EXTENT_SIZE), unread == 0 || session.maxFirstAnswers > 0 else { throw .tooMuch }
             try add(
                 .client, session.client, unread: 0,
                 ends: unread > 0 || session.client.isAtInputEnd || session.client.isEnding)
@@ -177,7 +177,7 @@ extension Session {
         let state = arena_state_at(slot, 0)
         let (socket, hasEnded) = (session.client.descriptor, session.client.isAtInputEnd)
         var scanner = session.scanner
-        let most = session.mostFirstAnswers
+        let most = session.maxFirstAnswers
         let unanswered = session.takeUnanswered()
         var isLast = session.client.isEnding && !hasEnded
         var client = Leg(.client, descriptor: socket, LegStanding(&session.client, stream, slot, .client, arena, &pool))
@@ -220,9 +220,9 @@ extension SessionAtRest {
     }
 
     /// How many of the answers to that there is room for behind what waits, in records however short.
-    fileprivate var mostFirstAnswers: Int {
+    fileprivate var maxFirstAnswers: Int {
         let room = Int(ARENA_EXTENT_SIZE) - Connection.controlRoom - client.outgoingCount - 64
-        return min(PageQuestion.mostAnswers, max(0, room / (2 * PageQuestion.longestAnswer + 128)))
+        return min(PageQuestion.maxAnswers, max(0, room / (2 * PageQuestion.longestAnswer + 128)))
     }
 }
 

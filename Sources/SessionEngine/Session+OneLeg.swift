@@ -17,7 +17,7 @@ extension Session {
         }
         // What writing makes room for, the input may wait for.
         var before: UInt64
-        var answersLeft = PageQuestion.mostAnswersAtOnce
+        var answersLeft = PageQuestion.maxAnswersAtOnce
         repeat {
             before = passed
             if kind == .page {

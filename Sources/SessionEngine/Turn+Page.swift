@@ -50,10 +50,10 @@ extension Turn {
     }
 
     /// The most answers of one record that an extent has room for.
-    private static func mostAnswers(inRecordsOf most: Int) -> Int {
+    private static func maxAnswers(inRecordsOf most: Int) -> Int {
         let sealed = PageQuestion.longestAnswer + (PageQuestion.longestAnswer / most + 1) * Turn.overhead
         let room = Int(ARENA_EXTENT_SIZE) - Connection.controlRoom - spare - (spare / most + 1) * Turn.overhead
-        return max(1, min(PageQuestion.mostAnswers, room / sealed))
+        return max(1, min(PageQuestion.maxAnswers, room / sealed))
     }
 
     /// For the record that the last answer may share with the end, and what is added to both.
@@ -83,7 +83,7 @@ extension Turn {
         _ pool: inout ExtentPool, _ respond: PageResponder
     ) throws(TLSError) -> Outcome {
         guard let length = leg.connection.firstRecord(input) else { return .needsInput }
-        let most = PageAnswers.most(in: length, outOf: Turn.mostAnswers(inRecordsOf: leg.longestContent))
+        let most = PageAnswers.most(in: length, outOf: Turn.maxAnswers(inRecordsOf: leg.longestContent))
         guard mayOpen(leg, leg, &pool),
             let output = outputRoom(leg, for: most * PageQuestion.longestAnswer + Turn.spare, arena, &pool)
         else { return .needsRoom }

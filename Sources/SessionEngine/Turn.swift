@@ -25,7 +25,7 @@ struct Turn: ~Copyable {
     static let overhead = 64
 
     /// What is read and discarded of a peer that has got its alert.
-    private static let mostDiscarded = 1 << 20
+    private static let maxDiscarded = 1 << 20
     /// What ends a leg's input for good.
     static let deaf = ARENA_LEG_FAILED | ARENA_LEG_RESETTING
 
@@ -69,7 +69,7 @@ struct Turn: ~Copyable {
             let count = recv(leg.descriptor, plaintext.baseAddress, plaintext.count, flags)
             if count > 0 {
                 leg.discarded += count
-                leg.isSpent = leg.discarded > Turn.mostDiscarded
+                leg.isSpent = leg.discarded > Turn.maxDiscarded
             } else if count < 0, errno == EINTR {
                 continue
             } else {

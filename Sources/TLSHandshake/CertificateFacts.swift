@@ -84,7 +84,7 @@ enum CertificateFacts {
                 let name = alternativeName(type, OpaquePointer(value)), name.isWellFormed
             else { continue }
             length += name.text.utf8.count
-            guard found.count < AlternativeName.mostNames, length <= AlternativeName.mostBytes else { break }
+            guard found.count < AlternativeName.maxNames, length <= AlternativeName.maxBytes else { break }
             found.append(name)
         }
         return found

@@ -45,7 +45,7 @@ public enum ClientHelloReading: Sendable, Equatable {
                 self = .notTLS(.malformedHello(field))
                 return
             }
-            guard fragments.count < ClientHelloReading.mostRecords else {
+            guard fragments.count < ClientHelloReading.maxRecords else {
                 self = .notTLS(.malformedHello("number of records"))
                 return
             }
@@ -63,7 +63,7 @@ public enum ClientHelloReading: Sendable, Equatable {
     }
 
     /// More records than any client splits its hello into.
-    private static let mostRecords = 1_024
+    private static let maxRecords = 1_024
 
     /// Length of the whole message by its header; `nil` while that is incomplete.
     private static func announced(in fragments: [UnsafeRawBufferPointer]) -> Int? {

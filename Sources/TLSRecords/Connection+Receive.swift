@@ -220,7 +220,7 @@ extension Connection {
         // Whoever has ended the connection by a fatal alert is not told what else was wrong.
         guard isWarning else { throw end(TLSError(.peerAlert, alert: alert)) }
         try checkInterleaving()
-        try count(\.warnings, most: Counters.mostWarnings, else: .tooManyWarnings)
+        try count(\.warnings, most: Counters.maxWarnings, else: .tooManyWarnings)
         return nil
     }
 
@@ -272,7 +272,7 @@ extension Connection {
             return .sessionTicket(ticket)
         case (.helloRequest, .tls12, .client), (.clientHello, .tls12, .server):
             progress.handshake.consume(length)
-            try count(\.renegotiations, most: Counters.mostRenegotiations, else: .tooManyRenegotiations)
+            try count(\.renegotiations, most: Counters.maxRenegotiations, else: .tooManyRenegotiations)
             queueWarning(.noRenegotiation)
             return nil
         default:

@@ -9,10 +9,10 @@
 /// of data that we send allows one KeyUpdate, whenever it comes.
 struct Counters: Sendable, Equatable {
     static let most: UInt8 = 32
-    static let mostWarnings: UInt8 = 4
-    static let mostRenegotiations: UInt8 = 4
+    static let maxWarnings: UInt8 = 4
+    static let maxRenegotiations: UInt8 = 4
     /// More records than are ever under way to a peer: 10 MB of the smallest ones would be a third of it.
-    static let mostPaidKeyUpdates: UInt32 = 1 << 20
+    static let maxPaidKeyUpdates: UInt32 = 1 << 20
     /// How long a row lasts, in milliseconds.
     static let rowDuration: UInt64 = 1_000
 
@@ -34,7 +34,7 @@ struct Counters: Sendable, Equatable {
     /// A record of application data has been sent.
     mutating func noteSent(_ version: TLSVersion) {
         noteReceived()
-        if version == .tls13, paidKeyUpdates < Counters.mostPaidKeyUpdates { paidKeyUpdates += 1 }
+        if version == .tls13, paidKeyUpdates < Counters.maxPaidKeyUpdates { paidKeyUpdates += 1 }
     }
 
     /// Time has passed.
@@ -47,7 +47,7 @@ struct Counters: Sendable, Equatable {
     var inARow: [UInt8] { [emptyRecords, warnings, messages, renegotiations] }
 
     var areWithinLimits: Bool {
-        emptyRecords <= Counters.most && warnings <= Counters.mostWarnings && messages <= Counters.most
-            && renegotiations <= Counters.mostRenegotiations && paidKeyUpdates <= Counters.mostPaidKeyUpdates
+        emptyRecords <= Counters.most && warnings <= Counters.maxWarnings && messages <= Counters.most
+            && renegotiations <= Counters.maxRenegotiations && paidKeyUpdates <= Counters.maxPaidKeyUpdates
     }
 }

@@ -26,7 +26,7 @@ extension AlternativeName {
 
     /// Whether a list is one that is written.
     static func isWritable(_ names: [AlternativeName]) -> Bool {
-        names.count <= mostNames && names.reduce(0) { $0 + $1.text.utf8.count } <= mostBytes
+        names.count <= maxNames && names.reduce(0) { $0 + $1.text.utf8.count } <= maxBytes
             && names.allSatisfy(\.isWellFormed)
     }
 
@@ -42,7 +42,7 @@ extension AlternativeName {
         var reader = WireReader(bytes)
         var names: [AlternativeName] = []
         while !reader.isAtEnd {
-            guard names.count < mostNames, let kind = reader.uint8(), let length = reader.uint16(),
+            guard names.count < maxNames, let kind = reader.uint8(), let length = reader.uint16(),
                 let text = reader.bytes(Int(length)).flatMap({ String(validating: $0, as: UTF8.self) }),
                 let name = AlternativeName(kind: kind, text)
             else { return nil }

@@ -48,9 +48,9 @@ public enum AlternativeName: Sendable, Hashable {
     case address(String)
 
     /// The most names of a certificate.
-    public static let mostNames = 64
+    public static let maxNames = 64
     /// The most bytes of all names.
-    public static let mostBytes = 4_096
+    public static let maxBytes = 4_096
 
     /// The name itself.
     public var text: String {

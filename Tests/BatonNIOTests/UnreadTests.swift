@@ -64,7 +64,7 @@ import Testing
             try channel.pipeline.syncOperations.addHandler(LineCounter(message))
         }
         let listener = try await watched.bootstrap.listen(host: "127.0.0.1", port: 0, MoveTests.security(tls)).get()
-        let size = Parcel.mostUnread + 1
+        let size = Parcel.maxUnread + 1
         let peer = try PythonPeer.client(port: try listener.port(), tls: tls, "long", String(size))
         await watched.receive(size)
         for _ in 0..<2 {

@@ -17,7 +17,7 @@ struct PeerAdmissionTests {
             let (place, hangUp) = admission.admit(from: .v4(0x0A00_0000 + UInt32(number)))
             there.insert(place)
             if let hangUp { #expect(there.remove(hangUp) != nil, "only a stranger gives way to one") }
-            #expect(there.count <= PeerAdmission.mostStrangers)
+            #expect(there.count <= PeerAdmission.maxStrangers)
         }
         #expect(own.hangUp == nil)
         #expect(admission.admit(from: peer).hangUp == own.place)

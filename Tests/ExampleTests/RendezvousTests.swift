@@ -133,7 +133,7 @@ struct RendezvousTests {
         let blocked = try uploader.number(behind: "BLOCKED AFTER ")
         #expect(blocked < total / 2)
         for front in [a.process, b.process] {
-            #expect(try mostResident(front) < total / 2)
+            #expect(try maxResident(front) < total / 2)
         }
         try downloader.send("all\n")
         try uploader.send("flood 0\nanswer\n")
@@ -142,7 +142,7 @@ struct RendezvousTests {
         let sent = try uploader.output(behind: "ANSWER HTTP/1.1 200 OK ", count: 64)
         #expect(try downloader.output(behind: "RECEIVED ", count: 64) == sent)
         for front in [a.process, b.process] {
-            #expect(try mostResident(front) < total / 2)
+            #expect(try maxResident(front) < total / 2)
         }
     }
 
@@ -301,7 +301,7 @@ struct RendezvousTests {
     }
 
     /// The most memory that a process has had at a time, in bytes.
-    private func mostResident(_ process: PeerProcess) throws -> Int {
+    private func maxResident(_ process: PeerProcess) throws -> Int {
         let status = try String(contentsOfFile: "/proc/\(process.processID)/status", encoding: .utf8)
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
         let kilobytes = try #require(

@@ -141,7 +141,7 @@ struct ParcelFormatTests {
             _ = try writer.write(ParcelBatch(parcel))
             return writer.withBytes { Array($0) }
         }
-        for count in [1, Parcel.mostUnread] {
+        for count in [1, Parcel.maxUnread] {
             var counts: [Int] = []
             try bytes([UInt8](repeating: 7, count: count)).withUnsafeBytes {
                 let contents = try ParcelReader.read($0, descriptors: DescriptorSet(owning: -1))
@@ -152,7 +152,7 @@ struct ParcelFormatTests {
             #expect(counts == [count])
         }
         #expect(throws: ParcelError.invalidField(7)) {
-            _ = try bytes([UInt8](repeating: 7, count: Parcel.mostUnread + 1))
+            _ = try bytes([UInt8](repeating: 7, count: Parcel.maxUnread + 1))
         }
         #expect(error(parcel([(7, [1])])) == .invalidField(7))
     }

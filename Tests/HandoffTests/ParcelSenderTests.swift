@@ -12,10 +12,10 @@ struct ParcelSenderTests {
         let sender: ParcelSender
         private let deliveries: AsyncStream<ParcelSender.Delivery>
 
-        init(timeLimit: Duration = .seconds(60), mostParcels: Int = 64) {
+        init(timeLimit: Duration = .seconds(60), maxParcels: Int = 64) {
             let (stream, continuation) = AsyncStream.makeStream(of: ParcelSender.Delivery.self)
             deliveries = stream
-            sender = ParcelSender(reconnectingTo: path, timeLimit: timeLimit, mostParcels: mostParcels) {
+            sender = ParcelSender(reconnectingTo: path, timeLimit: timeLimit, maxParcels: maxParcels) {
                 continuation.yield($0)
             }
         }
@@ -79,7 +79,7 @@ struct ParcelSenderTests {
 
     @Test("gives no more than so many parcels in one offer")
     func batchesByNumber() async throws {
-        let scene = Scene(mostParcels: 2)
+        let scene = Scene(maxParcels: 2)
         let receiver = try Receiver(at: scene.path)
         scene.sender.send((1...5).map { box($0) })
         #expect(await receiver.offers(3) == [[1, 2], [3, 4], [5]])
@@ -90,7 +90,7 @@ struct ParcelSenderTests {
     func batchesByBytes() async throws {
         let scene = Scene()
         let receiver = try Receiver(at: scene.path)
-        let most = ParcelSender.mostBytes
+        let most = ParcelSender.maxBytes
         scene.sender.send([box(1, bytes: most), box(2, bytes: most + 1), box(3, bytes: most - 1), box(4), box(5)])
         #expect(await receiver.offers(4) == [[1], [2], [3, 4], [5]])
         #expect(try await scene.deliveries(4).map(\.handedOver) == [1, 1, 2, 1])

@@ -298,7 +298,7 @@ struct PageTests {
         }
         #expect(count.withLock { $0 } == all)
         // A session that has something to read and something to do may have two turns in one step.
-        #expect(most <= 2 * PageQuestion.mostAnswersAtOnce)
+        #expect(most <= 2 * PageQuestion.maxAnswersAtOnce)
         #expect(try asking.answers(all) == [String](repeating: "get1 more", count: all))
     }
 

@@ -106,7 +106,7 @@ final class Proxy {
     static let manyDescriptors = 100_000
 
     /// Descriptors that a process may have here.
-    static let mostDescriptors: Int = isRoomy ? manyDescriptors : Int(hardLimit)
+    static let maxDescriptors: Int = isRoomy ? manyDescriptors : Int(hardLimit)
 
     /// Runs a program with room for many descriptors, where that is allowed (CAP_SYS_RESOURCE).
     static let roomy = isRoomy ? ["prlimit", "--nofile=\(manyDescriptors):\(manyDescriptors)"] : []

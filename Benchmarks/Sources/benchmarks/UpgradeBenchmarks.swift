@@ -10,7 +10,7 @@ struct UpgradeBenchmarks {
     static func all() -> [Benchmark] {
         aims.map { count, aim in
             // The main process has two descriptors for each, and some for the rest: where the limit is in the way, it is as many as may be.
-            let count = min(count, max(1, (Proxy.mostDescriptors - 1_000) / 2))
+            let count = min(count, max(1, (Proxy.maxDescriptors - 1_000) / 2))
             return Benchmark("upgrade of \(count) connections") { _ in try upgrade(count, aim) }
         } + [Benchmark("worker killed with 1000 connections") { try kill() }]
     }

@@ -7,7 +7,7 @@ internal import Synchronization
 
 /// What the admin address answers. It changes nothing, so it is all GET and HEAD.
 struct AdminResponder: Sendable {
-    /// Rows of a page of connections, unless asked otherwise; `Listing.mostRows` is the most.
+    /// Rows of a page of connections, unless asked otherwise; `Listing.maxRows` is the most.
     private static let usualRows = 100
 
     let source: AdminSource
@@ -50,8 +50,8 @@ struct AdminResponder: Sendable {
         _ request: Request, _ part: @Sendable (AdminOverview) -> some Encodable & Sendable
     ) async -> AdminAnswer {
         let query = request.uri.queryParameters
-        guard let limit = query["limit"].map({ Int($0) }) ?? Self.usualRows, (1...Listing.mostRows).contains(limit)
-        else { return AdminAnswer(.badRequest, "limit is a number from 1 to \(Listing.mostRows).\n") }
+        guard let limit = query["limit"].map({ Int($0) }) ?? Self.usualRows, (1...Listing.maxRows).contains(limit)
+        else { return AdminAnswer(.badRequest, "limit is a number from 1 to \(Listing.maxRows).\n") }
         var after: ConnectionCursor?
         if let text = query["after"] {
             after = ConnectionCursor(String(text))

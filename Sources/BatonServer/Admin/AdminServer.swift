@@ -9,7 +9,7 @@ internal import NIOPosix
 /// Used on `loop` only.
 final class AdminServer {
     /// So that a forgotten tab or a scanner cannot take the front's descriptors.
-    private static let mostConnections = 64
+    private static let maxConnections = 64
 
     private let loop: any EventLoop
     private let http: HTTP1Channel
@@ -30,7 +30,7 @@ final class AdminServer {
 
     /// Serves a connection, whose descriptor is this server's from now on.
     func serve(_ descriptor: CInt) {
-        guard connections.count < Self.mostConnections, !isClosed else {
+        guard connections.count < Self.maxConnections, !isClosed else {
             Libc.close(descriptor)
             return
         }

@@ -35,7 +35,7 @@ struct EstateMessage: Equatable {
     var entries: [Entry] = []
 
     /// Sessions in one message: as many as have room for their descriptors.
-    static let mostSessions = 120
+    static let maxSessions = 120
     private static let headLength = 5
     private static let entryLength = 12
 

@@ -6,7 +6,7 @@ struct FrontRestarts {
     /// Before the second attempt after a failure. Each one that follows waits twice as long.
     static let shortestDelay = Duration.milliseconds(200)
     static let longestDelay = Duration.seconds(5)
-    private static let mostDoublings = 5
+    private static let maxDoublings = 5
 
     /// Fronts in a row that have failed at their start.
     private(set) var failures = 0
@@ -24,7 +24,7 @@ struct FrontRestarts {
     /// Before the next one.
     var delay: Duration {
         guard failures > 1 else { return .zero }
-        return min(Self.longestDelay, Self.shortestDelay * (1 << min(failures - 2, Self.mostDoublings)))
+        return min(Self.longestDelay, Self.shortestDelay * (1 << min(failures - 2, Self.maxDoublings)))
     }
 
     private mutating func fail() { failures += 1 }

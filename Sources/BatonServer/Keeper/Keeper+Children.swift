@@ -4,7 +4,7 @@ internal import Libc
 
 /// Starting processes, and hearing of their end.
 extension Keeper {
-    private static let mostChildren = 4_096
+    private static let maxChildren = 4_096
 
     /// Does what a front asks for.
     func start(_ order: StartOrder, _ turn: UInt32, extra: CInt?, for front: KeptFront) {
@@ -20,7 +20,7 @@ extension Keeper {
     private func started(
         _ order: StartOrder, extra: CInt?, for front: KeptFront
     ) -> Result<(child: Child, link: CInt), SystemCode> {
-        guard children.count < Self.mostChildren else { return .failure(SystemCode(EAGAIN)) }
+        guard children.count < Self.maxChildren else { return .failure(SystemCode(EAGAIN)) }
         guard let control = try? UnixSocket.pair(SocketKind.stream) else { return .failure(SystemCode(errno)) }
         defer { close(control.1) }
         var own: (CInt, CInt)?

@@ -91,8 +91,8 @@ extension Keeper {
     func describe(_ estate: Estate, to channel: KeeperChannel) {
         channel.send(late: { (EstateMessage(.arena, estate.number).encoded, [estate.arena]) })
         let all = estate.all
-        for first in stride(from: 0, to: all.count, by: EstateMessage.mostSessions) {
-            let some = all[first..<min(first + EstateMessage.mostSessions, all.count)]
+        for first in stride(from: 0, to: all.count, by: EstateMessage.maxSessions) {
+            let some = all[first..<min(first + EstateMessage.maxSessions, all.count)]
             send(some.map { .init(slot: $0.slot, generation: $0.generation) }, of: estate, to: channel)
         }
     }

@@ -32,7 +32,7 @@ final class KeeperChannel {
     /// Room for the longest message.
     static let longest = 256 << 10
     /// More than this for a process that takes nothing is given up.
-    private static let mostWaiting = 8_192
+    private static let maxWaiting = 8_192
 
     init(owning descriptor: CInt) {
         self.descriptor = descriptor
@@ -52,7 +52,7 @@ final class KeeperChannel {
 
     /// Sends a message with a descriptor, which is taken over.
     func send(bytes: [UInt8], owning attached: CInt? = nil) {
-        guard !isBroken, outgoing.count < Self.mostWaiting else {
+        guard !isBroken, outgoing.count < Self.maxWaiting else {
             if let attached { close(attached) }
             return
         }
@@ -64,7 +64,7 @@ final class KeeperChannel {
     ///
     /// - Parameter message: is called as soon as there is room, which may be later, for what is to be sent by then.
     func send(late message: @escaping () -> (bytes: [UInt8], descriptors: [CInt])?) {
-        guard !isBroken, outgoing.count < Self.mostWaiting else { return }
+        guard !isBroken, outgoing.count < Self.maxWaiting else { return }
         outgoing.append(.late(message))
         flush()
     }

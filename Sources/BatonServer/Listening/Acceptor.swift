@@ -29,7 +29,7 @@ final class Acceptor: Sendable {
     /// Connections accepted at one socket before another has its turn.
     private static let batch = 32
     /// Of the connections that wait at a socket that is given up.
-    private static let mostEmptied = 1_024
+    private static let maxEmptied = 1_024
 
     private struct State {
         var receivers: [CInt: Receiver] = [:]
@@ -114,7 +114,7 @@ final class Acceptor: Sendable {
                 _ = baton_watch_remove(watch, descriptor)
             }
             guard let receiver else { return }
-            for _ in 0..<Self.mostEmptied {
+            for _ in 0..<Self.maxEmptied {
                 var peer = sockaddr_storage()
                 let accepted = baton_accept_from(descriptor, &peer, MemoryLayout<sockaddr_storage>.size)
                 if accepted >= 0 {

@@ -16,7 +16,7 @@ final class BatchRelay {
     private var lastProgress = MonotonicTime.now
 
     /// Beyond this the link is not read.
-    private static let mostBacklog = 1 << 20
+    private static let maxBacklog = 1 << 20
     /// How long the link may be silent during a batch: longer than the other host may hold packets.
     private static let silence: UInt64 = 30_000_000_000
 
@@ -49,7 +49,7 @@ final class BatchRelay {
         if linkError == nil {
             let (events, delay) = link.interest()
             polled[1].fd = link.descriptor
-            polled[1].events = backlog.count < Self.mostBacklog ? events : events & ~Int16(POLLIN)
+            polled[1].events = backlog.count < Self.maxBacklog ? events : events & ~Int16(POLLIN)
             if delay >= 0 { limit = min(limit, delay) }
             if link.hasRoom { polled[2].events |= Int16(POLLIN) }
         } else {
@@ -74,7 +74,7 @@ final class BatchRelay {
     private func takeFrames() -> Bool {
         var isAny = false
         do throws(LinkError) {
-            while linkError == nil, !hasPeerEnded, backlog.count < Self.mostBacklog, let frame = try link.nextFrame() {
+            while linkError == nil, !hasPeerEnded, backlog.count < Self.maxBacklog, let frame = try link.nextFrame() {
                 isAny = true
                 try handle(frame)
             }

@@ -131,7 +131,7 @@ final class Departure {
         }
         var rest = leaving[...]
         while !rest.isEmpty {
-            let part = rest.prefix(min(peer.mostParcels, LinkProtocol.mostParcels))
+            let part = rest.prefix(min(peer.maxParcels, LinkProtocol.maxParcels))
             rest = rest.dropFirst(part.count)
             moveBatch(Array(part))
         }
@@ -159,7 +159,7 @@ final class Departure {
     }
 
     private static let little = 1 << 15
-    private static let mostLate = 8
+    private static let maxLate = 8
 
     private func moveBatch(_ entries: [Leaving]) {
         // One that has died since the last batch has harmed none of these.
@@ -252,7 +252,7 @@ final class Departure {
             try link.flush()
             var answer = try link.receive(within: LinkProtocol.patience * 3)
             // What the relay has not seen of this batch: its end, and before it an answer that came too late.
-            for _ in 0..<Self.mostLate where answer.kind == .relay || answer.kind == .batchEnd {
+            for _ in 0..<Self.maxLate where answer.kind == .relay || answer.kind == .batchEnd {
                 answer = try link.receive(within: LinkProtocol.patience * 3)
             }
             let counts = answer.withBytes { bytes -> (UInt16, UInt64)? in

@@ -42,7 +42,7 @@ enum LinkProtocol {
     /// The versions this build speaks.
     static let versions: ClosedRange<UInt8> = 1...1
     /// The most parcels of a batch.
-    static let mostParcels = 64
+    static let maxParcels = 64
     /// The longest parcel in bytes; a connection with more to carry stays.
     static let longestParcel = 64 << 20
     /// A list of flows: more than a hundred thousand.

@@ -7,7 +7,7 @@ struct LinkHello: Equatable {
     /// Protocol versions it speaks.
     var versions: ClosedRange<UInt8>
     /// The most parcels of a batch it takes.
-    var mostParcels: Int
+    var maxParcels: Int
     /// Its own addresses on the shared link, to which flows that have moved to it are forwarded.
     var hop: NextHop
     /// Whether it takes connections now; a host that is being drained itself does not.
@@ -15,7 +15,7 @@ struct LinkHello: Equatable {
 
     var encoded: [UInt8] {
         var bytes: [UInt8] = [versions.lowerBound, versions.upperBound, takesConnections ? 1 : 0]
-        bytes.append(UInt8(clamping: mostParcels))
+        bytes.append(UInt8(clamping: maxParcels))
         bytes.append(hop)
         return bytes
     }
@@ -28,13 +28,13 @@ struct LinkHello: Equatable {
         else { return nil }
         versions = lowest...highest
         takesConnections = takes == 1
-        mostParcels = Int(most)
+        maxParcels = Int(most)
         self.hop = hop
     }
 
     init(hop: NextHop, takesConnections: Bool) {
         versions = LinkProtocol.versions
-        mostParcels = LinkProtocol.mostParcels
+        maxParcels = LinkProtocol.maxParcels
         self.hop = hop
         self.takesConnections = takesConnections
     }

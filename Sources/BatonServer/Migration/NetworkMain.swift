@@ -11,7 +11,7 @@ package enum NetworkMain {
     private static let capabilities: [CInt] = [10, 12, 13]
     /// What the rest of the server does not keep: CAP_NET_ADMIN and CAP_NET_RAW.
     private static let surrendered: Set<CInt> = [12, 13]
-    private static let mostCapabilities: CInt = 64
+    private static let maxCapabilities: CInt = 64
 
     /// `baton serve-network`: moves connections, over standard input, until its other end is gone.
     ///
@@ -72,7 +72,7 @@ package enum NetworkMain {
 
     /// Gives up, for this thread and what it executes, what only the privileged process needs.
     static func surrender() throws(RuntimeError) {
-        try keep((0..<mostCapabilities).filter { !surrendered.contains($0) })
+        try keep((0..<maxCapabilities).filter { !surrendered.contains($0) })
     }
 
     /// Gives up every privilege but those, and executes this program anew: capabilities belong to threads, and only what is

@@ -12,7 +12,7 @@ struct PeerAdmission {
     typealias Place = UInt64
 
     /// So many connections of other sources than the peers' may be there at a time.
-    static let mostStrangers = 8
+    static let maxStrangers = 8
 
     /// The addresses from which peers are expected.
     private var peers: Set<IPAddress> = []
@@ -28,7 +28,7 @@ struct PeerAdmission {
         var given = places.firstIndex { $0.source == source }
         if given == nil, !peers.contains(source) {
             let strangers = places.indices.filter { !peers.contains(places[$0].source) }
-            if strangers.count >= Self.mostStrangers { given = strangers.first }
+            if strangers.count >= Self.maxStrangers { given = strangers.first }
         }
         let hangUp = given.map { places.remove(at: $0).place }
         last += 1

@@ -57,7 +57,7 @@ final class PeerArrivals {
             switch frame.kind {
             case .batch:
                 guard let count = frame.withBytes({ $0.count == 1 ? Int($0[0]) : nil }),
-                    (1...LinkProtocol.mostParcels).contains(count)
+                    (1...LinkProtocol.maxParcels).contains(count)
                 else { throw LinkError.violation }
                 try receiveBatch(count)
             case .takeAddresses: try takeAddresses(frame)

@@ -16,7 +16,7 @@ final class PeerListener: Sendable {
     }
 
     /// Links that can be there at a time. One brings connections, others hear that it does.
-    private static let mostLinks = 8
+    private static let maxLinks = 8
     /// How long one has to show its certificate.
     private static let patience = Duration.seconds(3)
     /// How long nobody is accepted after accepting failed for want of descriptors or memory, in milliseconds.
@@ -30,7 +30,7 @@ final class PeerListener: Sendable {
     private let state: Mutex<State>
     /// One that was hung up on may be there a moment longer, and a peer's name can have several addresses.
     private let threads: DispatchSemaphore
-    private let links = DispatchSemaphore(value: mostLinks)
+    private let links = DispatchSemaphore(value: maxLinks)
 
     /// - Parameters:
     ///   - peers: the configured ones; an address given as a name is resolved once.
@@ -45,7 +45,7 @@ final class PeerListener: Sendable {
         self.serve = serve
         addresses = peers.map(\.address)
         state = Mutex(State())
-        threads = DispatchSemaphore(value: 2 * PeerAdmission.mostStrangers + 4 * addresses.count)
+        threads = DispatchSemaphore(value: 2 * PeerAdmission.maxStrangers + 4 * addresses.count)
     }
 
     /// Begins to accept.
@@ -100,7 +100,7 @@ final class PeerListener: Sendable {
             switch result {
             case .success(let (link, peer)):
                 guard links.wait(timeout: .now()) == .success else {
-                    return note("\(peer) has \(Self.mostLinks) links already")
+                    return note("\(peer) has \(Self.maxLinks) links already")
                 }
                 serve(link, peer)
                 links.signal()

@@ -26,8 +26,8 @@ final class PrivilegeKeeper {
     private var children: [Child] = []
 
     /// While a server is replaced, and a process of each front ends, there are four.
-    private static let mostChildren = 4
-    private static let mostFronts = 4
+    private static let maxChildren = 4
+    private static let maxFronts = 4
 
     /// - Parameter arguments: those of the privileged process.
     init(_ arguments: [String], owning descriptor: CInt) {
@@ -61,7 +61,7 @@ final class PrivilegeKeeper {
             start(turn, at: descriptors[0], isRestarted: isRestarted, for: front)
             close(descriptors[0])
         case .share:
-            guard fronts.count < Self.mostFronts else {
+            guard fronts.count < Self.maxFronts else {
                 close(descriptors[0])
                 return
             }
@@ -76,7 +76,7 @@ final class PrivilegeKeeper {
     }
 
     private func start(_ turn: UInt32, at socket: CInt, isRestarted: Bool, for front: Front) {
-        guard children.count < Self.mostChildren else { return tell(front, .failed(turn: turn, code: EAGAIN)) }
+        guard children.count < Self.maxChildren else { return tell(front, .failed(turn: turn, code: EAGAIN)) }
         guard let pid = spawn(isRestarted: isRestarted, at: socket) else {
             return tell(front, .failed(turn: turn, code: ENOEXEC))
         }

@@ -61,7 +61,7 @@ final class RelayEngines {
 
     /// Numbers of workers are below this; what is above counts the arenas of one.
     private static let ownNumbers: UInt32 = 1 << 24
-    private static let mostOwn = UInt32.max / ownNumbers
+    private static let maxOwn = UInt32.max / ownNumbers
 
     init(on loop: any EventLoop, heard: @escaping ([SessionEvent], UInt32) -> Void) {
         self.loop = loop
@@ -132,7 +132,7 @@ final class RelayEngines {
     }
 
     private func makeHome() -> Home {
-        guard ownCount < Self.mostOwn else { return .none("this worker has made too many arenas; end it") }
+        guard ownCount < Self.maxOwn else { return .none("this worker has made too many arenas; end it") }
         let own = number + ownCount * Self.ownNumbers
         do throws(ArenaError) {
             let arena = try Arena.make(slotCount: slotCount, extentCount: extentCount)
@@ -164,8 +164,8 @@ final class RelayEngines {
                     loop.execute { engines.value.hear(events, number) }
                 },
                 keep: { sessions in
-                    for first in stride(from: 0, to: sessions.count, by: EstateMessage.mostSessions) {
-                        let some = sessions[first..<min(first + EstateMessage.mostSessions, sessions.count)]
+                    for first in stride(from: 0, to: sessions.count, by: EstateMessage.maxSessions) {
+                        let some = sessions[first..<min(first + EstateMessage.maxSessions, sessions.count)]
                         WorkerKeeperLink.say(
                             EstateMessage(.keep, number, some.map { .init($0.slot) }),
                             some.flatMap { [$0.client, $0.upstream] })

@@ -6,7 +6,7 @@ internal import TLSRecords
 extension Worker {
     /// Tells what is here. Only asked for is it put together: ten thousand connections cost nothing while nobody looks.
     func list(_ request: ListingRequest) {
-        let limit = max(0, min(request.limit, Listing.mostRows))
+        let limit = max(0, min(request.limit, Listing.maxRows))
         let numbers = sessions.keys.filter { $0 > request.after }.sorted()
         let count = numbers.count + relays.count(after: request.after)
         let now = Self.wallClock
@@ -41,5 +41,5 @@ extension Worker {
 
 extension Listing {
     /// So that the longest names fit a line of the link.
-    static let mostRows = 500
+    static let maxRows = 500
 }

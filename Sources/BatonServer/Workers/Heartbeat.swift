@@ -18,7 +18,7 @@ struct Heartbeat {
     static let interval: UInt64 = 500_000_000
     /// Beats without an answer after which a worker is silent. Beats are counted rather than time: a front that was stopped
     /// itself has sent none.
-    static let mostUnanswered = 6
+    static let maxUnanswered = 6
     /// How long a worker is silent before another is started beside it.
     static let patience: UInt64 = 10_000_000_000
 
@@ -39,7 +39,7 @@ struct Heartbeat {
         let unanswered = former + 1
         self.unanswered = unanswered
         var steps: [Step] = []
-        if silentSince == nil, unanswered >= Self.mostUnanswered {
+        if silentSince == nil, unanswered >= Self.maxUnanswered {
             silentSince = now
             steps.append(.leaveOut)
         }

@@ -16,7 +16,7 @@ package final class NetworkClient {
     package var descriptor: Int32 { channel.descriptor }
 
     /// How many sockets can be in one request to move.
-    package static let mostSockets = NetworkRequest.mostSockets
+    package static let maxSockets = NetworkRequest.maxSockets
 
     /// The flow of each socket, or why it cannot move. The descriptors stay the caller's.
     package func examine(_ sockets: [Int32]) throws(MigrationError) -> [Result<Flow, MigrationError>] {
@@ -92,7 +92,7 @@ package final class NetworkClient {
         var rest = flows[...]
         var isAlone = true
         repeat {
-            let part = rest.prefix(NetworkRequest.mostFlows)
+            let part = rest.prefix(NetworkRequest.maxFlows)
             rest = rest.dropFirst(part.count)
             try expectDone(.forward(Array(part), host: host, alone: isAlone))
             isAlone = false

@@ -32,9 +32,9 @@ enum NetworkRequest: Equatable {
     case prepare
 
     /// The most descriptors of one message: the kernel's limit is 253.
-    static let mostSockets = 240
+    static let maxSockets = 240
     /// The most flows of one message.
-    static let mostFlows = 1000
+    static let maxFlows = 1000
     /// The longest message in bytes.
     static let longest = 1 << 16
 

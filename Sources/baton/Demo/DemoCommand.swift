@@ -33,13 +33,13 @@ struct DemoCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...1_000_000).contains(moves) else { throw ValidationError("--moves takes 1 to 1000000") }
-        guard (1...DemoCommand.mostBytes).contains(bytes.bytes) else {
-            throw ValidationError("--bytes takes 1 to \(ByteSize(bytes: DemoCommand.mostBytes))")
+        guard (1...DemoCommand.maxBytes).contains(bytes.bytes) else {
+            throw ValidationError("--bytes takes 1 to \(ByteSize(bytes: DemoCommand.maxBytes))")
         }
         _ = try suites()
     }
 
-    private static let mostBytes = 1 << 44
+    private static let maxBytes = 1 << 44
 
     func run() throws {
         Interruption.install()

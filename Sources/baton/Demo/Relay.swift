@@ -15,7 +15,7 @@ struct Relay: ~Copyable {
     }
 
     private static let chunk = 64 << 10
-    private static let mostOutgoing = 256 << 10
+    private static let maxOutgoing = 256 << 10
     private static let patienceSeconds: Int32 = 30
 
     private var connection: Connection
@@ -77,7 +77,7 @@ struct Relay: ~Copyable {
         var interest: (client: Int16, backend: Int16) = (0, 0)
         if connection.unreadCount == 0, !connection.isReadClosed { interest.client |= Int16(POLLIN) }
         if connection.outgoingCount > 0 { interest.client |= Int16(POLLOUT) }
-        if !isBackendClosed, connection.outgoingCount < Relay.mostOutgoing { interest.backend |= Int16(POLLIN) }
+        if !isBackendClosed, connection.outgoingCount < Relay.maxOutgoing { interest.backend |= Int16(POLLIN) }
         if connection.unreadCount > 0 { interest.backend |= Int16(POLLOUT) }
         // A descriptor from which nothing is wanted must not be polled: a hang-up would wake us for ever.
         var polled: [2 of pollfd] = [
