@@ -6,7 +6,8 @@ final class ChatMember: ChannelInboundHandler {
     struct State: Codable {
         var name = "guest"
         var room = "lobby"
-        var partialLine = ""
+        /// Bytes: a character may have come in part.
+        var partialLine: [UInt8] = []
     }
 
     typealias InboundIn = ByteBuffer
@@ -32,13 +33,15 @@ final class ChatMember: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        state.partialLine += String(buffer: unwrapInboundIn(data))
-        while let end = state.partialLine.firstIndex(where: \.isNewline) {
-            let line = String(state.partialLine[..<end])
+        state.partialLine += unwrapInboundIn(data).readableBytesView
+        while let end = state.partialLine.firstIndex(of: UInt8(ascii: "\n")) {
+            var line = state.partialLine[..<end]
+            if line.last == UInt8(ascii: "\r") { line.removeLast() }
+            let text = String(decoding: line, as: UTF8.self)
             state.partialLine.removeSubrange(...end)
-            handle(line, context)
+            handle(text, context)
         }
-        if state.partialLine.utf8.count > Self.longestLine { context.close(promise: nil) }
+        if state.partialLine.count > Self.longestLine { context.close(promise: nil) }
     }
 
     private func handle(_ line: String, _ context: ChannelHandlerContext) {

@@ -5,7 +5,8 @@ import NIOCore
 final class LineCounter: ChannelInboundHandler {
     struct State: Codable {
         var lines = 0
-        var partialLine = ""
+        /// Bytes: a character may have come in part.
+        var partialLine: [UInt8] = []
     }
 
     typealias InboundIn = ByteBuffer
@@ -21,15 +22,17 @@ final class LineCounter: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        state.partialLine += String(buffer: unwrapInboundIn(data))
+        state.partialLine += unwrapInboundIn(data).readableBytesView
         var answer = ""
-        while let end = state.partialLine.firstIndex(where: \.isNewline) {
+        while let end = state.partialLine.firstIndex(of: UInt8(ascii: "\n")) {
             state.lines += 1
-            answer += "\(host) \(state.lines) \(state.partialLine[..<end])\n"
+            var line = state.partialLine[..<end]
+            if line.last == UInt8(ascii: "\r") { line.removeLast() }
+            answer += "\(host) \(state.lines) \(String(decoding: line, as: UTF8.self))\n"
             state.partialLine.removeSubrange(...end)
         }
         if !answer.isEmpty { context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil) }
-        if state.partialLine.utf8.count > Self.longestLine { context.close(promise: nil) }
+        if state.partialLine.count > Self.longestLine { context.close(promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

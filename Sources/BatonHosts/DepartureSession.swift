@@ -212,6 +212,11 @@ final class DepartureSession: @unchecked Sendable {
         let network = claim.network
         let addresses = Array(network.answeredAddresses.prefix(HostMessage.maxAddresses))
         guard !addresses.isEmpty else { return [] }
+        // What has moved to a third host comes here no longer, either: the other host sends it by this one.
+        let elsewhere = claim.steering.moved.filter { flow, host in
+            addresses.contains(flow.local.address) && host != hop.ipv4 && host != hop.ipv6
+        }
+        let staying = staying + elsewhere.keys
         // Two hosts that answer for one address are worse than none for a moment.
         try network.give(addresses)
         do throws(MigrationError) {

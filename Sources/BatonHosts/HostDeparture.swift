@@ -23,7 +23,8 @@ public struct HostDeparture: Sendable {
         public internal(set) var moved = 0
         /// Those that were closed here because nobody could say whether they had arrived.
         public internal(set) var inDoubt = 0
-        /// How many the last attempt left here, by reason.
+        /// How many attempts left a connection here when all were tried for the last time, by reason. One that would have moved a moment
+        /// later is tried several times.
         public internal(set) var stayed: [String: Int] = [:]
         /// How many connections are here at the end: those that stayed, were held or in their handshake, or came meanwhile.
         public internal(set) var remaining = 0
@@ -77,7 +78,8 @@ public struct HostDeparture: Sendable {
     ///   - movesAddresses: whether the service addresses for which this host answers move, too. Else clients go on turning to this
     ///     host, which forwards what belongs to connections that have moved.
     ///   - ports: of the listeners. What begins there while the addresses move is forwarded to the other host from its first packet on,
-    ///     so that it is served whichever host a client turns to.
+    ///     so that it is served whichever host a client turns to. A connection to a port that is not named is lost if it is accepted in
+    ///     that moment.
     /// - Throws: `MigrationError` if it could not begin: nothing has happened then. What ends it later is in the report.
     public func move(
         to peer: HostPeer, movesAddresses: Bool = true, ports: [UInt16] = []
@@ -86,7 +88,7 @@ public struct HostDeparture: Sendable {
         threads.start()
         do {
             let (network, credentials, tally, limit) = (network, credentials, registry.tally, answerLimit)
-            let session = try await threads.runIfActive {
+            let session = try await run(threads) {
                 try DepartureSession(to: peer, network, credentials, tally, patience: limit)
             }
             let report = await perform(session, threads, movesAddresses, ports)
@@ -98,6 +100,14 @@ public struct HostDeparture: Sendable {
         }
     }
 
+    /// Runs something on the departure's thread. Unlike NIO's own it does so although the task has been cancelled: what has left its
+    /// channel must cross or come back, and what is steered be put right again.
+    private func run<T: Sendable>(
+        _ threads: NIOThreadPool, _ body: @escaping @Sendable () throws -> T
+    ) async throws -> T {
+        try await threads.runIfActive(eventLoop: bootstrap.group.any(), body).get()
+    }
+
     private func perform(
         _ session: DepartureSession, _ threads: NIOThreadPool, _ movesAddresses: Bool, _ ports: [UInt16]
     ) async -> Report {
@@ -105,18 +115,20 @@ public struct HostDeparture: Sendable {
         await sweep(session, threads, patience)
         if movesAddresses {
             do {
-                try await threads.runIfActive { try session.steerNewcomers(ports) }
+                try checkCancellation()
+                try await run(threads) { try session.steerNewcomers(ports) }
                 // What had begun before: it is in its handshake, or not yet accepted.
                 try? await Task.sleep(for: .milliseconds(100))
                 await sweep(session, threads, patience)
+                try checkCancellation()
                 let staying = await flows()
-                report.addresses = try await threads.runIfActive { try session.moveAddresses(staying: staying) }
+                report.addresses = try await run(threads) { try session.moveAddresses(staying: staying) }
                 await sweep(session, threads, .zero)
             } catch {
                 report.failure = error as? MigrationError
             }
         }
-        let counts = try? await threads.runIfActive {
+        let counts = try? await run(threads) {
             session.end()
             return (session.counts, session.failure)
         }
@@ -135,40 +147,55 @@ public struct HostDeparture: Sendable {
 
     // MARK: Connections
 
-    /// Moves all that can be moved; waits for those that cannot yet.
+    private func checkCancellation() throws(MigrationError) {
+        if Task.isCancelled { throw MigrationError(.cancelled) }
+    }
+
+    /// Moves all that can be moved; waits for those that cannot yet, or would not just now. Where connections go on coming it ends after
+    /// twice as many attempts as there were connections at its begin, and after the batch under way if the task is cancelled.
     private func sweep(_ session: DepartureSession, _ threads: NIOThreadPool, _ patience: Duration) async {
         let loop = bootstrap.group.any()
         let clock = ContinuousClock()
         var limit: ContinuousClock.Instant?
-        try? await threads.runIfActive { session.beginSweep() }
+        let count = registry.count
+        var attempts = 0
+        try? await run(threads) { session.beginSweep() }
         try? await registry.forgetRefusals(on: loop).get()
-        while await isUsable(session, threads) {
+        while attempts <= 2 * count + batchLimit, await isUsable(session, threads) {
             guard let found = try? await registry.detach(limit: batchLimit, on: loop).get() else { break }
-            if found.connections.isEmpty {
-                let end = limit ?? clock.now + patience
-                limit = end
-                if found.unready == 0 || clock.now >= end || Task.isCancelled { break }
-                try? await Task.sleep(for: .milliseconds(5))
-                continue
-            }
-            await move(found.connections, session, threads)
+            let hasMoved = await move(found.connections, session, threads)
+            attempts += found.connections.count
+            if Task.isCancelled { break }
+            if hasMoved { continue }
+            // Each is tried once. One whose peer does what hinders it, again and again, is not waited for any longer than one that is
+            // held.
+            let end = limit ?? clock.now + patience
+            limit = end
+            let isTried = found.connections.isEmpty || attempts >= count
+            if found.connections.isEmpty && found.unready == 0 || isTried && clock.now >= end { break }
+            if isTried { try? await Task.sleep(for: .milliseconds(5)) }
         }
         let late = (try? await registry.stopCollecting(on: loop).get()) ?? []
-        if !late.isEmpty { await move(late, session, threads) }
+        _ = await move(late, session, threads)
     }
 
     private func isUsable(_ session: DepartureSession, _ threads: NIOThreadPool) async -> Bool {
-        (try? await threads.runIfActive { session.failure == nil }) ?? false
+        (try? await run(threads) { session.failure == nil }) ?? false
     }
 
-    private func move(_ batch: [DetachedConnection], _ session: DepartureSession, _ threads: NIOThreadPool) async {
+    /// - Returns: whether one of them has not stayed.
+    private func move(
+        _ batch: [DetachedConnection], _ session: DepartureSession, _ threads: NIOThreadPool
+    ) async -> Bool {
+        guard !batch.isEmpty else { return false }
         let limit = batchLimit
-        let returned = (try? await threads.runIfActive { session.move(batch, batchLimit: limit) }) ?? []
+        let returned = (try? await run(threads) { session.move(batch, batchLimit: limit) }) ?? []
         await withTaskGroup(of: Void.self) { group in
             for connection in returned {
                 group.addTask { await attach(connection) }
             }
         }
+        return returned.count < batch.count
     }
 
     /// What did not leave goes on here.

@@ -1,3 +1,4 @@
+internal import Handoff
 public import Logging
 
 extension ConnectionHandler {
@@ -7,9 +8,14 @@ extension ConnectionHandler {
     public var logID: String {
         let digits = Array("0123456789abcdef".utf8)
         let known = metadata.annotations[Annotation.logID]
-        let bytes = known.flatMap { $0.count == 8 ? $0 : nil } ?? (0..<8).map { _ in UInt8.random(in: .min ... .max) }
-        if known != bytes { metadata.annotations[Annotation.logID] = bytes }
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        var bytes = known.flatMap { $0.count == 8 ? $0 : nil }
+        if bytes == nil, known != nil || metadata.annotations.count < ParcelMetadata.maxAnnotations {
+            bytes = (0..<8).map { _ in UInt8.random(in: .min ... .max) }
+            metadata.annotations[Annotation.logID] = bytes
+        }
+        // Where its owners' annotations take all the room the name is this owner's alone.
+        let name = bytes ?? withUnsafeBytes(of: UInt(bitPattern: ObjectIdentifier(self)).bigEndian, Array.init)
+        return String(decoding: name.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
     /// A logger whose lines have the connection's `logID` as `connection`, and as `listener` where it came in. To be used on the event

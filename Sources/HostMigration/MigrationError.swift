@@ -39,6 +39,7 @@ public struct MigrationError: Error, Sendable, Equatable {
         case systemCall = 47
         case hookFailed = 48
         case hostBusy = 49
+        case cancelled = 50
     }
 
     /// What went wrong.
@@ -97,6 +98,7 @@ extension MigrationError.Code {
         case .protocolViolation: "the other host broke the protocol; run the same release on both"
         case .unverified:
             "the other host is not whom it should be; check the certificates, their names and the authority on both hosts"
+        case .cancelled: "the move was cancelled; what had not moved stays"
         case .hostBusy: "connections are leaving or arriving at the host already; try again when they have"
         case .linkEnded: "the link between the hosts ended"
         case .timedOut: "the other host did not answer in time"

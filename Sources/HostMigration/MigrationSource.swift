@@ -86,6 +86,7 @@ public struct MigrationSource {
             return .frozen(refused: departure.freeze())
         case .offer(let members):
             try departure.offer(members).withBytes { (bytes) throws(MigrationError) in try transport.send(bytes.bytes) }
+            departure.isOffered = true
             guard case .answer(let declined) = try receive() else { throw MigrationError(.protocolViolation) }
             // The answer counts as the offer does: among those that were frozen.
             return .answered(declined: departure.members(declined))
@@ -96,7 +97,8 @@ public struct MigrationSource {
             try requireFreshHold(departure)
             return .verified(changed: changed)
         case .cancel:
-            try? transport.send(.cancel)
+            // Of an offer that could not be sent the other host has heard nothing, or only a part behind which nothing is understood.
+            if departure.isOffered { try? transport.send(.cancel) }
         case .commit(let members):
             try transport.send(.commit(departure.positions(members)))
         case .takeBack(let members):
@@ -138,6 +140,8 @@ private struct Departure: ~Copyable {
     private(set) var probes: [Int: PeerProbe] = [:]
     /// Members by their position in the offer.
     private var offered: [Int] = []
+    /// Whether the other host has it.
+    var isOffered = false
 
     init(sockets: [MovableSocket], companion: @escaping (Int) -> SecretBytes?) {
         self.sockets = sockets

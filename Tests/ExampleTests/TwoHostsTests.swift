@@ -56,6 +56,21 @@ struct TwoHostsTests {
         try clients.stop()
     }
 
+    @Test("a peer whose urgent data nobody reads holds up neither the others nor the address")
+    func urgentData() async throws {
+        let hosts = try await Hosts()
+        let clients = try Clients(10)
+        let urgent = try PeerProcess(Self.inside(.client) + ["python3", "-c", Self.urgentClient, Self.service])
+        try urgent.expect("SENT\n")
+        try hosts.a.process.send("move\n")
+        try hosts.a.process.expect("1 stayed: urgent data is waiting")
+        try hosts.a.process.expect("moved 10 connections to b.example in")
+        try hosts.a.process.expect("1 remain, 0 in doubt, the address has moved\n")
+        #expect(try clients.turn() == ["10 b.example"])
+        try clients.stop()
+        try urgent.endInput()
+    }
+
     @Test("a link that is cut before the answer moves nothing: all go on, and move when it is whole again")
     func cutBeforeAnswer() async throws {
         let cutter = try Cutter()
@@ -139,6 +154,19 @@ struct TwoHostsTests {
     }
 
     // MARK: Parts
+
+    /// One of TLS that sends one urgent byte, which is beside the stream, and then nothing.
+    private static let urgentClient = """
+        import os, socket, ssl, sys
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        s = context.wrap_socket(socket.create_connection((sys.argv[1], 7000), timeout=60))
+        s.sendall(b'hello\\n')
+        assert s.recv(100)
+        socket.socket(fileno=os.dup(s.fileno())).send(b'!', socket.MSG_OOB)
+        print('SENT', flush=True)
+        sys.stdin.read()
+        """
 
     private static func inside(_ role: Lab.Role) -> [String] {
         ["ip", "netns", "exec", "\(lab.prefix)\(role.rawValue)"]
