@@ -61,6 +61,7 @@ package final class SessionLoop: Sendable {
         case add([SlotName: (client: CInt, upstream: CInt)])
         case remove([SlotName])
         case answer(@Sendable () -> Void)
+        case tellOwner(@Sendable (UInt64) -> Void)
         case take(FormerEnd.Kind)
     }
 
@@ -241,6 +242,9 @@ package final class SessionLoop: Sendable {
     /// Calls `answer` when everything is prepared that has been said before.
     package func prepared(_ answer: @escaping @Sendable () -> Void) { _ = order(.answer(answer)) }
 
+    /// Calls `answer` with who has the arena; 0: nobody. It is not called if this engine has it, or has ended.
+    package func owner(_ answer: @escaping @Sendable (UInt64) -> Void) { _ = order(.tellOwner(answer)) }
+
     /// The owner before has ended, or relinquished the arena: this engine takes it.
     package func take(after end: FormerEnd.Kind) { _ = order(.take(end)) }
 
@@ -341,6 +345,7 @@ package final class SessionLoop: Sendable {
                     for (name, pair) in sockets { preparation.add(name, client: pair.client, upstream: pair.upstream) }
                 case .remove(let slots): for name in slots { preparation.remove(name) }
                 case .answer(let answer): answer()
+                case .tellOwner(let answer): answer(preparation.owner)
                 case .take(let kind): former = kind
                 }
             }

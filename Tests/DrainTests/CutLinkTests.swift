@@ -100,7 +100,7 @@ extension DrainTests {
             if !isPlain { try population.renew() }
             #expect(try population.alive() == count)
             try hosts[target].waitUntil { $0.connections == count }
-            #expect(try hosts[from].status().connections == 0)
+            _ = try hosts[from].waitUntil { $0.connections == 0 }
             #expect(try await Hosts.serviceAddresses(of: from) == [])
             #expect(try await Hosts.serviceAddresses(of: target).count == 4)
         }

@@ -29,7 +29,7 @@ extension DrainTests {
                 #expect(report.addresses.count == addresses?.count ?? 4, "\(report)")
                 #expect(try population.alive() == 12)
                 try population.renew()
-                #expect(try source.status().connections == 0)
+                _ = try source.waitUntil { $0.connections == 0 }
                 try target.waitUntil { $0.connections == 12 }
             }
         }

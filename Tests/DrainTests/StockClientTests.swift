@@ -24,8 +24,8 @@ extension DrainTests {
                 try client.send("round \(round)\n")
                 try client.expect("round \(round)\n")
             }
-            #expect(try hosts.a.status().moves.migration == 2)
-            #expect(try hosts.b.status().moves.migration == 2)
+            _ = try hosts.a.waitUntil { $0.moves.migration == 2 }
+            _ = try hosts.b.waitUntil { $0.moves.migration == 2 }
         }
 
         @Test("curl downloads and uploads through the move, whole", arguments: ["192.0.2.100", "[2001:db8::100]"])

@@ -54,7 +54,7 @@ struct EndTests {
                 #expect(try peers.end(end, by: speaker) == "WHOLE \(how)", "\(end) of the \(speaker)")
             }
         }
-        #expect(try server.status().moves.handoff > 0 || moveEvery == 0)
+        if moveEvery > 0 { _ = try server.waitUntil { $0.moves.handoff > 0 } }
     }
 
     @Test("who has ended its side is answered, however long the answer is", arguments: Legs.all, [0, 1])

@@ -62,7 +62,7 @@ struct KeeperDeathTests {
         #expect(try crowd.check() == 400)
         let next = try Server(
             crowd.flags + ["--listen", "127.0.0.1:\(server.port)"], control: server.control)
-        #expect(try next.status().connections == 0)
+        _ = try next.waitUntil { $0.connections == 0 }
         #expect(try crowd.check() == 400)
         try crowd.end()
         try server.end()

@@ -39,7 +39,7 @@ struct PageDeathTests {
             try server.upgrade()
         }
         try crowd.pass()
-        #expect(try server.waitUntil { $0.connections == 20 }.moves.handoff > 20)
+        _ = try server.waitUntil { $0.connections == 20 && $0.moves.handoff > 20 }
         try crowd.end()
         #expect(crowd.processes > 6)
     }

@@ -25,7 +25,7 @@ struct ShutdownTests {
         try server.log("shutting down")
         #expect(try get(admin + "/healthz") == "finishing\nSTATUS 503\n")
         #expect(try get(admin + "/metrics").contains("baton_serving 0\n"))
-        #expect(try server.status().connections == 1)
+        _ = try server.waitUntil { $0.connections == 1 }
         #expect(isRefused(server.port))
         let reload = try PeerProcess([try BuiltProgram.path("baton"), "reload", "--control", server.control])
         try reload.expect("the server is stopping")

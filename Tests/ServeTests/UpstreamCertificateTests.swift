@@ -58,7 +58,7 @@ struct UpstreamCertificateTests {
         let server = try Server(["--config", path])
         let text = try get(server, times: 20)
         #expect(text.components(separatedBy: "\(version) <CN=client-one>").count == 21, "\(text)")
-        #expect(try server.status().moves.handoff > 0)
+        _ = try server.waitUntil { $0.moves.handoff > 0 }
 
         for (from, to) in [(second.certificate, first.certificate), (second.key, first.key)] {
             try FileManager.default.removeItem(atPath: to)

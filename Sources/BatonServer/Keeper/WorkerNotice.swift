@@ -44,6 +44,12 @@ enum WorkerKeeperLink {
         }
     }
 
+    /// Whether the keeper lives, as far as is known.
+    static var isThere: Bool {
+        var polled = pollfd(fd: descriptor, events: 0, revents: 0)
+        return poll(&polled, 1, 0) == 0
+    }
+
     /// Hears the keeper, on a thread of its own.
     ///
     /// - Parameters:

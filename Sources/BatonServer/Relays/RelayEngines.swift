@@ -27,6 +27,9 @@ final class RelayEngines {
     }
 
     /// An arena that is not this worker's yet.
+    /// Arenas that their owners may be about to relinquish, although no keeper is there to say so.
+    private var looking: Set<UInt32> = []
+
     private struct Arrival {
         /// The engine that waits for it, or why there is none.
         let engine: Result<SessionLoop, ArenaError>
@@ -268,6 +271,8 @@ final class RelayEngines {
             begin(number, end, yieldedAt: entry.generation)
         case .yield:
             try? FaultPoint.reach("yield")
+            // Without a keeper nobody would be told that it is to go on.
+            guard WorkerKeeperLink.isThere else { return }
             if let engine = engines[number] {
                 if home == number { home = nil }
                 engine.stop()
@@ -276,6 +281,58 @@ final class RelayEngines {
             }
         case .prepared, .yielded, .lost: break
         }
+    }
+
+    // MARK: Without a keeper
+
+    /// How long it is looked whether an owner relinquishes its arena that may have been told to.
+    private static let keeperlessWait = Duration.seconds(3)
+    private static let lookInterval = TimeAmount.milliseconds(10)
+
+    /// Whether something may still come that its owner has relinquished, or has come and is not counted yet.
+    var isLooking: Bool { !looking.isEmpty || origins.values.contains { !$0.offered.isEmpty } }
+
+    /// The keeper is gone, and what it was about to say does not come. An owner that it has told to yield has done so, or does it now:
+    /// who has prepared takes what nobody has, because the owner does not take it back.
+    ///
+    /// - Parameter done: called when that has been looked for, perhaps several times.
+    func keeperEnded(_ done: @escaping () -> Void) {
+        let deadline = Deadline.after(Self.keeperlessWait)
+        for number in arriving.keys {
+            looking.insert(number)
+            look(number, until: deadline, done)
+        }
+        // What has been taken by then is counted.
+        loop.scheduleTask(in: Self.keeperlessWait.timeAmount, done)
+    }
+
+    private func look(_ number: UInt32, until deadline: Deadline, _ done: @escaping () -> Void) {
+        guard case .success(let engine) = arriving[number]?.engine else { return endLooking(number, done) }
+        let own = NIOLoopBound((engines: self, done: done), eventLoop: loop)
+        engine.owner { [loop] owner in
+            loop.execute {
+                let (engines, done) = own.value
+                if owner == 0 {
+                    engines.begin(number, .yielded, yieldedAt: MonotonicTime.now)
+                    // Its sessions are not counted yet.
+                    engines.loop.scheduleTask(in: Self.keeperlessWait.timeAmount) {
+                        own.value.engines.endLooking(number, own.value.done)
+                    }
+                } else if deadline.hasPassed {
+                    engines.withdraw(number)
+                    engines.endLooking(number, done)
+                } else {
+                    engines.loop.scheduleTask(in: Self.lookInterval) {
+                        own.value.engines.look(number, until: deadline, own.value.done)
+                    }
+                }
+            }
+        }
+    }
+
+    private func endLooking(_ number: UInt32, _ done: () -> Void) {
+        guard looking.remove(number) != nil, looking.isEmpty else { return }
+        done()
     }
 
     private func expect(_ number: UInt32, arena: CInt) {

@@ -306,6 +306,12 @@ final class Relays {
     /// - Parameter descriptors: are taken over.
     func hear(_ message: EstateMessage, _ descriptors: [CInt]) { engines.hear(message, descriptors) }
 
+    /// The keeper is gone. `done` is called when all has come that it has let loose, if something has to be waited for.
+    func keeperEnded(_ done: @escaping () -> Void) { engines.keeperEnded(done) }
+
+    /// Whether relays may come of which nobody will tell.
+    var areExpected: Bool { engines.isLooking }
+
     private func heard(_ events: [SessionEvent], _ engine: UInt32) {
         var due: [UInt64] = []
         var adopted: [UInt64] = []

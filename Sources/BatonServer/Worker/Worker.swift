@@ -114,7 +114,9 @@ final class Worker: @unchecked Sendable {
     func frontEnded() {
         link = nil
         switch phase {
-        case .starting: ended.succeed()
+        case .starting:
+            guard relays.areExpected else { return ended.succeed() }
+            finishAlone()
         case .serving: finishAlone()
         case .handingOver, .finishing: break
         }
@@ -124,6 +126,7 @@ final class Worker: @unchecked Sendable {
     /// The keeper is gone.
     func keeperEnded() {
         hasKeeper = false
+        relays.keeperEnded { [self] in endIfDone() }
         if link == nil { frontEnded() }
     }
 
@@ -349,7 +352,7 @@ final class Worker: @unchecked Sendable {
     }
 
     func endIfDone() {
-        guard connectionCount == 0 else { return }
+        guard connectionCount == 0, !relays.areExpected else { return }
         switch phase {
         case .starting, .serving: return
         case .handingOver, .finishing:
