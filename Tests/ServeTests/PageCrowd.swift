@@ -74,7 +74,18 @@ final class PageCrowd {
 
         class Asker:
             def __init__(self):
-                self.number, self.order, self.done = 0, None, asyncio.Event()
+                self.number, self.order = 0, None
+                self.opened, self.told, self.done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+            def tell(self, order):
+                self.done.clear()
+                self.order = order
+                self.told.set()
+
+            def has_done(self):
+                self.order = None
+                self.told.clear()
+                self.done.set()
 
             async def run(self):
                 reader, writer = await asyncio.open_connection('127.0.0.1', port, ssl=context)
@@ -83,9 +94,9 @@ final class PageCrowd {
                     if self.order == 'half':
                         writer.write(request(self.number) + request(self.number + 1)[:20])
                         await answer(reader, self.number)
-                        self.order = None
-                        self.done.set()
-                        while self.order != 'rest': await asyncio.sleep(0.005)
+                        self.has_done()
+                        await self.told.wait()
+                        assert self.order == 'rest', self.order
                         writer.write(request(self.number + 1)[20:] + request(self.number + 2))
                         for n in (1, 2): await answer(reader, self.number + n)
                         self.number += 3
@@ -100,10 +111,11 @@ final class PageCrowd {
                     for n in range(5): writer.write(request(self.number + n))
                     for n in range(5): await answer(reader, self.number + n)
                     self.number += 5
-                    if self.order in ('pass', 'rest'):
-                        self.order = None
-                        self.done.set()
-                    await asyncio.sleep(0.02)
+                    if self.order in ('pass', 'rest'): self.has_done()
+                    # An order is acted upon at once. Without one the next requests are a little later, because so many that ask
+                    # all the time would keep both processors from the server.
+                    try: await asyncio.wait_for(self.told.wait(), 0.02)
+                    except asyncio.TimeoutError: pass
 
         async def main():
             loop = asyncio.get_running_loop()
@@ -112,7 +124,6 @@ final class PageCrowd {
                 for line in sys.stdin: loop.call_soon_threadsafe(lines.put_nowait, line.split())
             threading.Thread(target=read, daemon=True).start()
             askers = [Asker() for _ in range(count)]
-            for asker in askers: asker.opened = asyncio.Event()
             tasks = [asyncio.create_task(asker.run()) for asker in askers]
             async def each(events):
                 everything = asyncio.gather(*(event.wait() for event in events))
@@ -124,9 +135,7 @@ final class PageCrowd {
             words = {'pass': 'PASSED', 'half': 'HALF', 'rest': 'ANSWERED'}
             while True:
                 order = await lines.get()
-                for asker in askers:
-                    asker.done.clear()
-                    asker.order = order[0]
+                for asker in askers: asker.tell(order[0])
                 await each([asker.done for asker in askers])
                 if order[0] == 'end': break
                 say(words[order[0]], order[1])
