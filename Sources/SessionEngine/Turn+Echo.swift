@@ -107,6 +107,31 @@ extension Turn {
         guard mayOpen(leg, leg, &pool), let output = outputRoom(leg, for: Connection.longestRecord, arena, &pool) else {
             return .needsRoom
         }
+        let content: UnsafeRawBufferPointer
+        switch openFirst(length, of: input, &leg, arena, &pool) {
+        case .content(let bytes): content = bytes
+        case .none(let outcome): return outcome
+        }
+        let produced = try leg.putAll(content, at: output)
+        record.leg(leg.index).pointee.produced += UInt64(produced)
+        note(leg)
+        publish(using: length, of: input.count, from: leg.index, arena, &pool)
+        return .moved
+    }
+
+    enum Opened {
+        /// It is in `plaintext`.
+        case content(UnsafeRawBufferPointer)
+        case none(Outcome)
+    }
+
+    /// Opens a record for the leg that it has come by, and does all that one without content brings about.
+    ///
+    /// - Parameter length: of the record, with which the input begins.
+    func openFirst(
+        _ length: Int, of input: UnsafeRawBufferPointer, _ leg: inout Leg, _ arena: borrowing Arena,
+        _ pool: inout ExtentPool
+    ) -> Opened {
         leg.connection.noteTime(now)
         let part: Connection.OpenedPart
         do {
@@ -114,24 +139,20 @@ extension Turn {
                 UnsafeRawBufferPointer(rebasing: input[..<length]), to: plaintext.baseAddress!)
         } catch {
             fail(&leg, resetting: nil, error, arena, &pool)
-            return .needsInput
+            return .none(.needsInput)
         }
         guard case .data(let count) = part else {
             publish(part, using: length, of: input.count, &leg, arena, &pool)
-            return .moved
+            return .none(.moved)
         }
         let content = UnsafeRawBufferPointer(start: plaintext.baseAddress!, count: count)
         Step.take(content)
-        let produced = try leg.putAll(content, at: output)
         leg.messages += 1
-        record.leg(leg.index).pointee.produced += UInt64(produced)
-        note(leg)
-        publish(using: length, of: input.count, from: leg.index, arena, &pool)
-        return .moved
+        return .content(content)
     }
 
     /// Publishes what a record without content has brought about.
-    func publish(
+    private func publish(
         _ part: Connection.OpenedPart, using length: Int, of waiting: Int, _ leg: inout Leg, _ arena: borrowing Arena,
         _ pool: inout ExtentPool
     ) {

@@ -87,23 +87,12 @@ extension Turn {
         guard mayOpen(leg, leg, &pool),
             let output = outputRoom(leg, for: most * PageQuestion.longestAnswer + Turn.spare, arena, &pool)
         else { return .needsRoom }
+        let content: UnsafeRawBufferPointer
+        switch openFirst(length, of: input, &leg, arena, &pool) {
+        case .content(let bytes): content = bytes
+        case .none(let outcome): return outcome
+        }
         var scanner = record.scanner
-        leg.connection.noteTime(now)
-        let part: Connection.OpenedPart
-        do {
-            part = try leg.connection.open(
-                UnsafeRawBufferPointer(rebasing: input[..<length]), to: plaintext.baseAddress!)
-        } catch {
-            fail(&leg, resetting: nil, error, arena, &pool)
-            return .needsInput
-        }
-        guard case .data(let count) = part else {
-            publish(part, using: length, of: input.count, &leg, arena, &pool)
-            return .moved
-        }
-        let content = UnsafeRawBufferPointer(start: plaintext.baseAddress!, count: count)
-        Step.take(content)
-        leg.messages += 1
         let answers = PageAnswers(
             to: content, &scanner, most: most, usesAll: true, limits: limits, note: note(arena),
             handovers: record.slot.pointee.handovers, respond)
