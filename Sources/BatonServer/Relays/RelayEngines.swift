@@ -303,7 +303,8 @@ final class RelayEngines {
             look(number, until: deadline, done)
         }
         // What has been taken by then is counted.
-        loop.scheduleTask(in: Self.keeperlessWait.timeAmount, done)
+        let done = NIOLoopBound(done, eventLoop: loop)
+        loop.scheduleTask(in: Self.keeperlessWait.timeAmount) { done.value() }
     }
 
     private func look(_ number: UInt32, until deadline: Deadline, _ done: @escaping () -> Void) {
