@@ -118,6 +118,7 @@ let package = Package(
             name: "BatonServer",
             dependencies: [
                 "BatonCore", "Libc", "BatonConfiguration", "TLSRecords", "TLSHandshake", "Handoff", "SessionEngine",
+                "BatonHosts",
                 "HostMigration", "BatonNIO",
                 "SelfSigned",
                 "CLinuxSockets",

@@ -1,15 +1,15 @@
-internal import BatonCore
-internal import HostMigration
+package import BatonCore
+package import HostMigration
 internal import Libc
-internal import TLSHandshake
+package import TLSHandshake
 
 /// Performs a handshake on a socket that does not block.
-enum HostHandshake {
+package enum HostHandshake {
     /// Waits for the other host's part until `deadline`.
     ///
     /// - Throws: `.unverified` if the handshake fails; the other host has been told why then. `.linkEnded`, `.timedOut`.
-    static func establish(
-        _ handshake: consuming Handshake, _ socket: borrowing HostSocket, _ deadline: Deadline
+    package static func establish(
+        _ handshake: consuming Handshake, _ socket: HostSocket, _ deadline: Deadline
     ) throws(MigrationError) -> Handshake {
         var handshake = handshake
         while true {
@@ -29,7 +29,7 @@ enum HostHandshake {
     }
 
     private static func write(
-        _ handshake: inout Handshake, _ socket: borrowing HostSocket, _ deadline: Deadline
+        _ handshake: inout Handshake, _ socket: HostSocket, _ deadline: Deadline
     ) throws(MigrationError) {
         while handshake.outgoingCount > 0 {
             let count = try handshake.withOutgoing { (bytes) throws(MigrationError) in try socket.write(bytes) }
@@ -39,7 +39,7 @@ enum HostHandshake {
     }
 
     private static func read(
-        _ handshake: inout Handshake, _ socket: borrowing HostSocket, _ deadline: Deadline
+        _ handshake: inout Handshake, _ socket: HostSocket, _ deadline: Deadline
     ) throws(MigrationError) {
         var buffer = [UInt8](repeating: 0, count: 1 << 14)
         while true {

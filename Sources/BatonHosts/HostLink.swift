@@ -34,15 +34,15 @@ public final class HostLink: MigrationTransport, Sendable {
         patience: Duration = .seconds(5)
     ) throws(MigrationError) {
         let deadline = Deadline.after(patience)
-        let socket = try HostSocket.connect(host, port, from: source, deadline)
+        let owner = Descriptor(owning: try HostSocket.connect(host, port, from: source, within: deadline))
         let handshake: Handshake
         do throws(TLSConfigurationError) {
             handshake = try Handshake(client: credentials.client, serverName: peer)
         } catch {
             throw MigrationError(.unverified, "\(error)")
         }
-        let established = try HostHandshake.establish(handshake, socket, deadline)
-        try self.init(established, socket, peer, limit, patience)
+        let established = try HostHandshake.establish(handshake, HostSocket(owner.number), deadline)
+        try self.init(established, owner, peer, limit, patience)
     }
 
     /// Makes the server's side of the handshake on a connection that was accepted.
@@ -56,17 +56,17 @@ public final class HostLink: MigrationTransport, Sendable {
         accepting descriptor: Int32, _ credentials: HostCredentials, limit: Int = longestMessage,
         patience: Duration = .seconds(5)
     ) throws(MigrationError) {
-        let socket = HostSocket(owning: descriptor)
+        let owner = Descriptor(owning: descriptor)
         let established = try HostHandshake.establish(
-            Handshake(server: credentials.server), socket, Deadline.after(patience))
+            Handshake(server: credentials.server), HostSocket(descriptor), Deadline.after(patience))
         guard let peer = credentials.peers.first(where: { established.peerCertificate(isFor: $0) }) else {
             throw MigrationError(.unverified, "it names no peer of this host")
         }
-        try self.init(established, socket, peer, limit, patience)
+        try self.init(established, owner, peer, limit, patience)
     }
 
     private init(
-        _ handshake: consuming Handshake, _ socket: consuming HostSocket, _ peer: String, _ limit: Int,
+        _ handshake: consuming Handshake, _ owner: consuming Descriptor, _ peer: String, _ limit: Int,
         _ patience: Duration
     ) throws(MigrationError) {
         guard handshake.info?.applicationProtocol == HostCredentials.applicationProtocol else {
@@ -79,7 +79,7 @@ public final class HostLink: MigrationTransport, Sendable {
         } catch {
             throw MigrationError(.unverified, "\(error)")
         }
-        var stream = HostStream(socket, connection, limit: limit, patience: patience)
+        var stream = HostStream(owner, connection, limit: limit, patience: patience)
         // The last words of the handshake may be left to write, and the other side may wait for them.
         try stream.flush()
         self.stream = Mutex(stream)

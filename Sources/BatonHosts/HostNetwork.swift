@@ -60,9 +60,7 @@ public final class HostNetwork: Sendable {
 
     /// This host's own address on the link that it shares with `peer`.
     func source(towards peer: IPAddress) -> IPAddress? {
-        InterfaceAddress.all().first {
-            !serviceAddresses.contains($0.address) && !$0.address.isLinkLocal && $0.isOnLink(peer)
-        }?.address
+        InterfaceAddress.own(towards: peer, except: serviceAddresses)
     }
 
     /// Why a connection cannot live here.

@@ -1,17 +1,16 @@
-internal import BatonCore
-internal import HostMigration
+package import BatonCore
+package import HostMigration
 internal import Libc
 
-/// A connected TCP socket between hosts, which does not block. It is closed with this value.
-struct HostSocket: ~Copyable {
+/// A connected TCP socket between hosts, which does not block. Whoever has the descriptor closes it.
+package struct HostSocket {
     let descriptor: Int32
 
-    init(owning descriptor: Int32) {
+    /// A socket that was accepted, or that `connect` has given.
+    package init(_ descriptor: Int32) {
         self.descriptor = descriptor
         prepare()
     }
-
-    deinit { close(descriptor) }
 
     /// Small messages leave at once, and an end that nobody told of is noticed.
     private func prepare() {
@@ -29,7 +28,7 @@ struct HostSocket: ~Copyable {
     /// Waits for an event.
     ///
     /// - Throws: `.timedOut`.
-    borrowing func wait(_ events: Int32, until deadline: Deadline) throws(MigrationError) {
+    func wait(_ events: Int32, until deadline: Deadline) throws(MigrationError) {
         guard !deadline.hasPassed else { throw MigrationError(.timedOut) }
         var request = pollfd(fd: descriptor, events: Int16(events), revents: 0)
         if poll(&request, 1, deadline.pollTimeout) == 0, deadline.hasPassed { throw MigrationError(.timedOut) }
@@ -38,7 +37,7 @@ struct HostSocket: ~Copyable {
     /// Writes what the kernel takes now.
     ///
     /// - Returns: how many bytes that were; 0 if it takes none now.
-    borrowing func write(_ bytes: RawSpan) throws(MigrationError) -> Int {
+    func write(_ bytes: RawSpan) throws(MigrationError) -> Int {
         while true {
             let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             if count >= 0 { return count }
@@ -52,7 +51,7 @@ struct HostSocket: ~Copyable {
     ///
     /// - Returns: how many bytes that were; `nil` if nothing is there now.
     /// - Throws: `.linkEnded`, also when the other host has said that no more will come.
-    borrowing func read(into space: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int? {
+    func read(into space: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int? {
         while true {
             let count = recv(descriptor, space.baseAddress, space.count, 0)
             let code = errno
@@ -64,9 +63,14 @@ struct HostSocket: ~Copyable {
     }
 
     /// Connects to the first address of a host that answers.
-    static func connect(
-        _ host: String, _ port: UInt16, from source: ((IPAddress) -> IPAddress?)?, _ deadline: Deadline
-    ) throws(MigrationError) -> HostSocket {
+    ///
+    /// - Parameters:
+    ///   - source: the address to connect from, by the other host's.
+    ///   - limit: for all addresses together.
+    /// - Returns: the descriptor, the caller's.
+    package static func connect(
+        _ host: String, _ port: UInt16, from source: ((IPAddress) -> IPAddress?)?, within limit: Deadline
+    ) throws(MigrationError) -> Int32 {
         var hints = addrinfo()
         hints.ai_socktype = SocketKind.stream
         var list: UnsafeMutablePointer<addrinfo>?
@@ -75,22 +79,26 @@ struct HostSocket: ~Copyable {
         }
         defer { freeaddrinfo(list) }
         var why = ETIMEDOUT
-        for entry in sequence(first: list, next: { $0.pointee.ai_next }) {
+        let entries = Array(sequence(first: list, next: { $0.pointee.ai_next }))
+        for (index, entry) in entries.enumerated() {
             let kind = SocketKind.stream | SocketKind.closeOnExec | SocketKind.nonBlocking
-            let number = Libc.socket(entry.pointee.ai_family, kind, 0)
-            guard number >= 0 else { continue }
-            let socket = HostSocket(owning: number)
-            if let address = IPAddress(entry.pointee.ai_addr), let own = source?(address) {
-                _ = Endpoint(own, port: 0).withSocketAddress(for: own.family) { bind(number, $0, $1) }
+            let descriptor = Libc.socket(entry.pointee.ai_family, kind, 0)
+            guard descriptor >= 0 else { continue }
+            if let address = InterfaceAddress.address(entry.pointee.ai_addr), let own = source?(address) {
+                _ = Endpoint(own, port: 0).withSocketAddress(for: own.family) { bind(descriptor, $0, $1) }
             }
-            if Libc.connect(number, entry.pointee.ai_addr, entry.pointee.ai_addrlen) != 0, errno == EINPROGRESS {
-                try socket.wait(POLLOUT, until: deadline)
+            // An address that does not answer leaves time for the others.
+            let share = Deadline.after(.milliseconds(limit.remainingMilliseconds / UInt64(entries.count - index)))
+            let socket = HostSocket(descriptor)
+            if Libc.connect(descriptor, entry.pointee.ai_addr, entry.pointee.ai_addrlen) != 0, errno == EINPROGRESS {
+                try? socket.wait(POLLOUT, until: share)
             }
             var code: CInt = 0
             var length = socklen_t(MemoryLayout<CInt>.size)
-            getsockopt(number, SOL_SOCKET, SO_ERROR, &code, &length)
-            if code == 0, Flow(of: number) != nil { return socket }
+            getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
+            if code == 0, Flow(of: descriptor) != nil { return descriptor }
             if code != 0 { why = code }
+            close(descriptor)
         }
         throw MigrationError(
             .linkEnded, "\(host), port \(port): \(String(cString: strerror(why))); is it running?", errno: why)
@@ -98,19 +106,5 @@ struct HostSocket: ~Copyable {
 
     private static func ended(_ code: Int32) -> MigrationError {
         MigrationError(.linkEnded, String(cString: strerror(code)), errno: code)
-    }
-}
-
-extension IPAddress {
-    /// The address in a socket address; `nil` if it is of another family.
-    fileprivate init?(_ address: UnsafeMutablePointer<sockaddr>?) {
-        guard let address else { return nil }
-        let raw = UnsafeRawPointer(address)
-        switch Int32(address.pointee.sa_family) {
-        // After family and port; in sockaddr_in6 also after the flow information.
-        case AF_INET: self.init(octets: UnsafeRawBufferPointer(start: raw + 4, count: 4))
-        case AF_INET6: self.init(octets: UnsafeRawBufferPointer(start: raw + 8, count: 16))
-        default: return nil
-        }
     }
 }

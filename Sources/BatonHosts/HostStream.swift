@@ -5,6 +5,7 @@ internal import TLSRecords
 
 /// Messages over an established TLS connection, each with its length before it.
 struct HostStream: ~Copyable {
+    private let owner: Descriptor
     private let socket: HostSocket
     private var connection: Connection
     /// Plaintext that is not yet a whole message.
@@ -17,8 +18,9 @@ struct HostStream: ~Copyable {
     private static let header = 4
     private static let chunk = 1 << 18
 
-    init(_ socket: consuming HostSocket, _ connection: consuming Connection, limit: Int, patience: Duration) {
-        self.socket = socket
+    init(_ owner: consuming Descriptor, _ connection: consuming Connection, limit: Int, patience: Duration) {
+        socket = HostSocket(owner.number)
+        self.owner = owner
         self.connection = connection
         self.limit = min(limit, Int(Int32.max))
         self.patience = patience

@@ -1,5 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
+internal import BatonHosts
 internal import HostMigration
 internal import Libc
 internal import TLSHandshake
@@ -39,7 +40,7 @@ struct PeerHandshake: Sendable {
     /// Connects to a peer, which must show the name it is configured with.
     func connect(to name: String) throws -> PeerLink {
         guard let peer = peers[name] else { throw LinkError("there is no peers.\(name) in the configuration") }
-        let descriptor = try LinkSocket.connect(peer.address, service: service)
+        let descriptor = try connect(to: peer)
         do {
             return try link(
                 Handshake(client: client, serverName: peer.name), descriptor, within: LinkProtocol.patience
@@ -50,11 +51,24 @@ struct PeerHandshake: Sendable {
         }
     }
 
+    /// From no service address, because the peer carries those, too.
+    private func connect(to peer: Peer) throws -> CInt {
+        guard case .tcp(let host, let port) = peer.address else {
+            throw LinkError("\(peer.address) is no address of a host")
+        }
+        do throws(MigrationError) {
+            return try HostSocket.connect(
+                host.connectName, port, from: { [service] in InterfaceAddress.own(towards: $0, except: service) },
+                within: Deadline.after(LinkProtocol.patience))
+        } catch {
+            throw LinkError("the peer at \(peer.address) cannot be reached (\(error.detail))")
+        }
+    }
+
     /// The server's side, for an accepted socket, which stays the caller's if this throws. Who shows a certificate of the
     /// authority but no configured name is hung up on.
     func accept(_ descriptor: CInt, within time: Duration) throws -> (link: PeerLink, peer: String) {
         var found: String?
-        LinkSocket.prepare(descriptor)
         let link = try link(Handshake(server: server), descriptor, within: time) { handshake in
             found = peers.sorted { $0.key < $1.key }.first { handshake.peerCertificate(isFor: $0.value.name) }?.key
             return found != nil
@@ -66,56 +80,20 @@ struct PeerHandshake: Sendable {
         _ handshake: consuming Handshake, _ descriptor: CInt, within time: Duration,
         isPeer: (borrowing Handshake) -> Bool
     ) throws -> PeerLink {
-        var handshake = handshake
-        let deadline = Deadline.after(time)
-        while true {
-            let progress: Handshake.Progress
-            do throws(HandshakeError) {
-                progress = try handshake.advance()
-            } catch {
-                // The alert says why.
-                try? write(&handshake, descriptor, deadline)
-                throw LinkError("the other host cannot be verified, or does not accept us: \(error)")
+        let established: Handshake
+        do throws(MigrationError) {
+            established = try HostHandshake.establish(handshake, HostSocket(descriptor), Deadline.after(time))
+        } catch {
+            switch error.code {
+            case .unverified:
+                throw LinkError("the other host cannot be verified, or does not accept us: \(error.detail)")
+            case .timedOut: throw LinkError.silent
+            default: throw LinkError.ended
             }
-            if progress == .established { break }
-            try write(&handshake, descriptor, deadline)
-            try read(&handshake, descriptor, deadline)
         }
-        guard isPeer(handshake) else {
+        guard isPeer(established) else {
             throw LinkError("the certificate of the other host names no peer of this one; it is hung up on")
         }
-        return PeerLink(descriptor, try handshake.connection(), bandwidth: bandwidth)
-    }
-
-    private func write(_ handshake: inout Handshake, _ descriptor: CInt, _ deadline: Deadline) throws {
-        while handshake.outgoingCount > 0 {
-            let count = handshake.withOutgoing { bytes in
-                bytes.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            }
-            if count > 0 {
-                handshake.didWrite(count)
-            } else if errno == EAGAIN {
-                try LinkSocket.wait(descriptor, POLLOUT, until: deadline)
-            } else if errno != EINTR {
-                throw LinkError.ended
-            }
-        }
-    }
-
-    private func read(_ handshake: inout Handshake, _ descriptor: CInt, _ deadline: Deadline) throws {
-        var buffer = [UInt8](repeating: 0, count: 1 << 14)
-        while true {
-            let count = recv(descriptor, &buffer, buffer.count, 0)
-            if count > 0 {
-                handshake.receive(buffer.span.bytes.extracting(first: count))
-                return
-            } else if count == 0 {
-                throw LinkError.ended
-            } else if errno == EAGAIN {
-                try LinkSocket.wait(descriptor, POLLIN, until: deadline)
-            } else if errno != EINTR {
-                throw LinkError.ended
-            }
-        }
+        return PeerLink(descriptor, try established.connection(), bandwidth: bandwidth)
     }
 }

@@ -50,16 +50,15 @@ package struct InterfaceAddress: Hashable, Sendable {
     /// This host's own address on a link that it shares with `peer`: no service address. The kernel could choose one of
     /// those (IPv6: the longest common prefix), and the peer, which carries it, too, would answer itself.
     package static func own(
-        towards peer: UnsafeMutablePointer<sockaddr>, except service: [IPAddress]
+        towards peer: IPAddress, except service: [IPAddress]
     ) -> IPAddress? {
-        guard let peer = address(peer) else { return nil }
-        return all().first {
+        all().first {
             !service.contains($0.address) && !$0.address.isLinkLocal && $0.isOnLink(peer)
         }?.address
     }
 
     /// As it is on the wire: an IPv4-mapped one is the IPv4 address.
-    private static func address(_ address: UnsafeMutablePointer<sockaddr>?) -> IPAddress? {
+    package static func address(_ address: UnsafeMutablePointer<sockaddr>?) -> IPAddress? {
         bytes(address).flatMap { IPAddress(octets: $0) }?.unmapped
     }
 
