@@ -73,17 +73,7 @@ enum HostMessage: Equatable {
         case .begin: self = .begin
         case .newcomers: self = .newcomers
         case .addresses:
-            guard let count = reader.uint8() else { return nil }
-            var addresses: [IPAddress] = []
-            for _ in 0..<count {
-                guard let address = reader.address() else { return nil }
-                addresses.append(address)
-            }
-            var flows: [Flow] = []
-            while !reader.isAtEnd {
-                guard let flow = reader.flow() else { return nil }
-                flows.append(flow)
-            }
+            guard let (addresses, flows) = reader.addressesAndFlows() else { return nil }
             self = .addresses(addresses, staying: flows)
         case .done: self = .done
         case .failed:

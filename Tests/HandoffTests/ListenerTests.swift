@@ -5,15 +5,6 @@ import Testing
 
 @Suite("a handoff listener")
 struct ListenerTests {
-    private func code(_ body: () throws(HandoffError) -> Void) -> HandoffError.Code? {
-        do throws(HandoffError) {
-            try body()
-            return nil
-        } catch {
-            return error.code
-        }
-    }
-
     @Test("its directory is made, and closed to others")
     func directory() throws {
         let base = temporaryDirectory()

@@ -5,15 +5,6 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1)))
 struct SocketLockTests {
-    private func code(_ body: () throws(HandoffError) -> Void) -> HandoffError.Code? {
-        do throws(HandoffError) {
-            try body()
-            return nil
-        } catch {
-            return error.code
-        }
-    }
-
     @Test("it is held by one at a time, and free when its holder lets it go")
     func exclusive() throws {
         let path = temporaryDirectory() + "/socket"

@@ -140,6 +140,16 @@ func carries(_ text: String, from source: Int32, to target: Int32) -> Bool {
     return recv(target, &read, read.count, Int32(MSG_WAITALL)) == read.count && read == bytes
 }
 
+/// The code of what `body` throws; `nil`: it throws nothing.
+func code(_ body: () throws(HandoffError) -> Void) -> HandoffError.Code? {
+    do throws(HandoffError) {
+        try body()
+        return nil
+    } catch {
+        return error.code
+    }
+}
+
 /// A directory of this test's own.
 func temporaryDirectory() -> String {
     var template = Array("/tmp/baton-handoff-XXXXXX".utf8CString)

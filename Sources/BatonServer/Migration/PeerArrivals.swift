@@ -193,18 +193,7 @@ final class PeerArrivals {
     private func takeAddresses(_ frame: PeerLink.Frame) throws {
         let request = frame.withBytes { bytes -> ([IPAddress], [Flow])? in
             var reader = WireReader(bytes)
-            guard let count = reader.uint8() else { return nil }
-            var addresses: [IPAddress] = []
-            for _ in 0..<count {
-                guard let address = reader.address() else { return nil }
-                addresses.append(address)
-            }
-            var flows: [Flow] = []
-            while !reader.isAtEnd {
-                guard let flow = reader.flow() else { return nil }
-                flows.append(flow)
-            }
-            return (addresses, flows)
+            return reader.addressesAndFlows()
         }
         guard let (addresses, flows) = request else { throw LinkError.violation }
         var refusal: MigrationError?

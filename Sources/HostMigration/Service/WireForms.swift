@@ -32,6 +32,22 @@ extension WireReader {
         return Flow(local: local, remote: remote)
     }
 
+    /// Service addresses that move, up to 255, with their number before them, and to the end the flows that stay.
+    package mutating func addressesAndFlows() -> ([IPAddress], [Flow])? {
+        guard let count = uint8() else { return nil }
+        var addresses: [IPAddress] = []
+        for _ in 0..<count {
+            guard let address = address() else { return nil }
+            addresses.append(address)
+        }
+        var flows: [Flow] = []
+        while !isAtEnd {
+            guard let flow = flow() else { return nil }
+            flows.append(flow)
+        }
+        return (addresses, flows)
+    }
+
     package mutating func nextHop() -> NextHop? {
         var host = NextHop()
         for family in IPAddress.Family.allCases {
