@@ -69,6 +69,34 @@ struct KeeperDeathTests {
         try upgrade.expect(nil)
     }
 
+    @Test(
+        "killed behind its word to yield, before and after that is heard: every connection is one worker's",
+        arguments: ["yield", "yielded"])
+    func yielding(step: String) throws {
+        let files = try TemporaryFiles()
+        let server = try Server(["--upstream", "echo"], program: [try files.baton(failing: "\(step):hang")])
+        let client = try Clients.exchange(server.port, connections: 4)
+        for _ in 0..<4 { try client.expectNext("STARTED") }
+        let before = try server.waitUntil { $0.connections == 4 }
+        let upgrade = try PeerProcess(
+            [
+                try BuiltProgram.path("baton"), "upgrade", "--control", server.control, "--binary",
+                BuiltProgram.path("baton"),
+            ])
+        try server.log("a new server starts")
+        let successor = try server.successorID()
+        // The old workers stop before they yield, or the keeper when the first of them has.
+        let stopped = step == "yield" ? before.workers.map(\.pid) : [server.processID]
+        try ProcessFacts.wait { stopped.allSatisfy(Self.isStopped) }
+        server.signal(SIGKILL)
+        try ProcessFacts.wait { !ProcessFacts.lives(successor) && !ProcessFacts.lives(before.front) }
+        for worker in before.workers { kill(worker.pid, SIGCONT) }
+        try upgrade.expect(nil)
+        try client.endInput()
+        try client.expect("WHOLE 4 of 4")
+        try server.end()
+    }
+
     private static func isStopped(_ process: Int32) -> Bool {
         (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8))?.contains(") T") == true
     }

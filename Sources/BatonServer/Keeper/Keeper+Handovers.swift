@@ -113,6 +113,7 @@ extension Keeper {
 
     /// A worker has relinquished an estate.
     func yielded(_ word: EstateMessage, by process: UInt32) {
+        try? FaultPoint.reach("yielded")
         guard let estate = children[process]?.estates.removeValue(forKey: word.number) else { return }
         estate.yieldedAt = word.entries.first?.generation ?? 0
         leave(estate, .yielded)
