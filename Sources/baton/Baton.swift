@@ -11,7 +11,7 @@ struct Baton: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, StatusCommand.self, UpgradeCommand.self, ReloadCommand.self, WorkersCommand.self,
             DrainCommand.self,
-            CheckCommand.self, DemoCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
+            CheckCommand.self, DemoCommand.self, ManualCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
             ServeNetworkCommand.self, ServePrivilegeCommand.self, ServeMigrationCommand.self,
             ServeFrontCommand.self, ServeTrialCommand.self,
         ])
