@@ -292,6 +292,7 @@ let package = Package(
             name: "BatonServerTests",
             dependencies: [
                 "BatonCore", "BatonConfiguration", "BatonServer", "Handoff", "HostMigration", "SessionEngine",
+                "StockPeers",
             ],
             swiftSettings: settings),
         .target(

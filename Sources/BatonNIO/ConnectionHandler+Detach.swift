@@ -14,7 +14,7 @@ extension ConnectionHandler {
         package static let closing = "baton.closing"
 
         /// See `ConnectionHandler.logID`.
-        static let logID = "baton.log-id"
+        package static let logID = "baton.log-id"
         /// See `SuspensionTime`.
         package static let suspendedAt = "baton.suspended-at"
 

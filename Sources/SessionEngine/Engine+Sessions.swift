@@ -133,13 +133,19 @@ extension Engine {
         return numbers.map { summary(of: Int(slots[$0]!)) }
     }
 
+    /// What each session has read and written; not of those that have not been taken over yet.
+    package var allCounts: [(number: UInt64, counts: SessionCounts)] {
+        slots.map { ($0.key, sessions[Int($0.value)].counts) }
+    }
+
     func summary(of index: Int) -> SessionSummary {
         let now = Engine.now
         let slot = arena.slot(index)
         return SessionSummary(
             number: sessions[index].number, slot: SlotName(slot: index, generation: slot.pointee.generation),
             note: SessionFacts.note(slot, arena_state_at(slot, arena_current(slot)), arena),
-            counts: sessions[index].counts, idleTime: now &- min(now, slot.pointee.activity),
+            counts: sessions[index].counts, before: sessions[index].countsBefore(slot),
+            firstEnd: sessions[index].firstEnd, idleTime: now &- min(now, slot.pointee.activity),
             handovers: slot.pointee.handovers)
     }
 

@@ -281,6 +281,7 @@ package struct Engine: ~Copyable {
 
     /// The session is over: its sockets are closed, and its slot is free.
     mutating func end(_ index: Int) {
+        if limits.describesEnds { events.append(.described(summary(of: index))) }
         events.append(.ended(sessions[index].number, sessions[index].outcome ?? .inOrder))
         vacate(index)
     }

@@ -19,6 +19,8 @@ struct Leg: ~Copyable {
     var hasEnded = false
     /// shutdown(2) has been called.
     var isShut: Bool
+    /// When this side has been told that the other has ended, on the monotonic clock in nanoseconds; 0: it has not.
+    var toldEndAt: UInt64 = 0
     /// The connection has been reset, by its peer or by us.
     private(set) var isReset = false
     /// Why it is this leg that ended the session.

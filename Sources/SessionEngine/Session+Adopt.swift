@@ -59,6 +59,9 @@ extension Session {
             if flags & ARENA_LEG_FAILED != 0 { blame(kind == .page ? .inOrder : .protocolError(side, nil)) }
             if flags & ARENA_LEG_BROKEN != 0 { blame(.reset(side)) }
         }
+        // An owner before has told these; what this one tells comes later.
+        if flags.0 & ARENA_LEG_ENDING != 0 { self.client.toldEndAt = 1 }
+        if flags.1 & ARENA_LEG_ENDING != 0 { self.upstream.toldEndAt = 1 }
         if (flags.0 | flags.1) & ARENA_LEG_RESETTING != 0 { blame(.protocolError(.client, nil)) }
     }
 

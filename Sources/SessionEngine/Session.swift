@@ -129,9 +129,26 @@ struct Session: ~Copyable {
     var passed: UInt64 { client.received &+ client.written &+ upstream.received &+ upstream.written }
 
     var counts: SessionCounts {
-        SessionCounts(
-            receivedFromClient: client.received, writtenToClient: client.written,
-            receivedFromUpstream: upstream.received, writtenToUpstream: upstream.written)
+        SessionCounts((client.received, client.written), (upstream.received, upstream.written))
+    }
+
+    /// What the kernel had counted when the session came into its slot.
+    func countsBefore(_ slot: UnsafeMutablePointer<arena_slot>) -> SessionCounts {
+        let (read, write) = (slot.pointee.read_base, slot.pointee.write_base)
+        return SessionCounts(
+            client.isUnix ? (0, 0) : (read.0, write.0),
+            // A socket that has connected counts its SYN.
+            upstream.isUnix || !kind.hasUpstream ? (0, 0) : (read.1, write.1 &- min(1, write.1)))
+    }
+
+    /// The side that ended first.
+    var firstEnd: SessionSide? {
+        switch (client.toldEndAt, upstream.toldEndAt) {
+        case (0, 0): nil
+        case (0, _): .client
+        case (_, 0): kind.hasUpstream ? .upstream : nil
+        case (let client, let upstream): upstream <= client ? .client : .upstream
+        }
     }
 
     // MARK: Time
@@ -203,6 +220,11 @@ struct Session: ~Copyable {
     mutating func depart(
         _ record: borrowing SessionRecord, note: [UInt8], idleTime: UInt64, arena: borrowing Arena
     ) -> SessionAtRest {
+        // What goes along unread is counted by the next owner, too.
+        let counts = SessionCounts(
+            (record.leg(.client).pointee.consumed, client.written),
+            kind.hasUpstream ? (record.leg(.upstream).pointee.consumed, upstream.written) : (0, 0))
+        let before = countsBefore(record.slot)
         var atRest =
             switch kind {
             case .relay:
@@ -218,6 +240,8 @@ struct Session: ~Copyable {
         atRest.moveEvery = record.slot.pointee.move_every
         atRest.idleTime = idleTime
         atRest.handovers = record.slot.pointee.handovers
+        atRest.counts = counts
+        atRest.before = before
         return atRest
     }
 }

@@ -14,6 +14,8 @@ package enum SessionEvent: Sendable {
     case settled
     /// The engine could not have its arena. Nothing more comes.
     case failed(ArenaError)
+    /// What there is to say of the session whose end is told next. Only where `SessionLimits.describesEnds` asks for it.
+    case described(SessionSummary)
     /// The session is over and its sockets are closed.
     case ended(UInt64, SessionOutcome)
     /// The client has sent as much as `moveEvery` says. Nothing is done for the session until it is taken out, cannot be, or is
@@ -63,6 +65,10 @@ package struct SessionSummary: Sendable, Equatable {
     package var slot: SlotName
     package var note: [UInt8]
     package var counts: SessionCounts
+    /// What the kernel had counted on the sockets before that; nothing of a Unix socket.
+    package var before = SessionCounts()
+    /// Who ended first, of a session in which a side has been told the other's end.
+    package var firstEnd: SessionSide?
     /// Milliseconds since the last byte.
     package var idleTime: UInt64
     /// How often the session has come to another owner with its arena, in order.
@@ -75,6 +81,24 @@ package struct SessionCounts: Sendable, Equatable {
     package var writtenToClient: UInt64 = 0
     package var receivedFromUpstream: UInt64 = 0
     package var writtenToUpstream: UInt64 = 0
+
+    package init() {}
+
+    init(_ client: (received: UInt64, written: UInt64), _ upstream: (received: UInt64, written: UInt64)) {
+        (receivedFromClient, writtenToClient) = client
+        (receivedFromUpstream, writtenToUpstream) = upstream
+    }
+
+    package static func &+ (first: SessionCounts, second: SessionCounts) -> SessionCounts {
+        SessionCounts(
+            (
+                first.receivedFromClient &+ second.receivedFromClient, first.writtenToClient &+ second.writtenToClient
+            ),
+            (
+                first.receivedFromUpstream &+ second.receivedFromUpstream,
+                first.writtenToUpstream &+ second.writtenToUpstream
+            ))
+    }
 }
 
 /// A session that could not be taken over. Its sockets have been reset.
@@ -164,6 +188,8 @@ package struct SessionLimits: Sendable, Equatable {
     package var headSize: Int
     /// Each answer of a page is its last, and who waits for none is told the end.
     package var isEnding: Bool
+    /// Whether `SessionEvent.described` comes before each `ended`.
+    package var describesEnds = false
 
     package init(
         bufferSize: Int = 65_536, closeTimeout: UInt64 = 10_000, blameTime: UInt64 = 60_000, headSize: Int = 16_384,

@@ -197,6 +197,15 @@ package final class SessionLoop: Sendable {
         }
     }
 
+    /// What each session has read and written since it came into its slot.
+    package func counts(_ answer: @escaping @Sendable ([(number: UInt64, counts: SessionCounts)]) -> Void) {
+        submit { engine in
+            answer(engine.allCounts)
+        } orElse: {
+            answer([])
+        }
+    }
+
     /// Replaces a session's note. `answer` says whether there is such a session and room for the note.
     package func setNote(_ number: UInt64, _ note: [UInt8], _ answer: @escaping @Sendable (Bool) -> Void = { _ in }) {
         submit { engine in

@@ -57,6 +57,9 @@ package struct SessionAtRest: ~Copyable, Sendable {
     package var idleTime: UInt64 = 0
     /// How often it has come to another owner with its arena, since it came into that.
     package internal(set) var handovers: UInt32 = 0
+    /// Bytes on the wire while it was in that, without those that go along unread, and what the kernel had counted before.
+    package internal(set) var counts = SessionCounts()
+    package internal(set) var before = SessionCounts()
     /// After as many records of application data, or reads of a plain leg, from the client, `SessionEvent.due` is told; 0: never.
     package var moveEvery: UInt32 = 0
 

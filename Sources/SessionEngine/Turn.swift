@@ -1,3 +1,4 @@
+internal import BatonCore
 internal import CSessionArena
 internal import Libc
 internal import TLSRecords
@@ -295,6 +296,7 @@ struct Turn: ~Copyable {
 
     /// What the leg's output is made of has ended in order: so does the leg, behind its output, in which there is room.
     func end(_ leg: inout Leg, _ arena: borrowing Arena, _ pool: inout ExtentPool) {
+        leg.toldEndAt = MonotonicTime.now
         if !leg.isPlain {
             leg.connection.close()
             answer(&leg, arena, &pool)

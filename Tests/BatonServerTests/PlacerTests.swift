@@ -48,7 +48,7 @@ struct PlacerTests {
                         if !delivery.returned.isEmpty { teller.yield(.returned(delivery.returned.count)) }
                     },
                     waits: { [self] _, reason in teller.yield(.waits(reason)) },
-                    abandoned: { [self] order, _ in
+                    abandoned: { [self] order, _, _ in
                         #expect(order.source == PlacerTests.source)
                         counted -= 1
                         teller.yield(.abandoned)

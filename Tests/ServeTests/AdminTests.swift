@@ -47,6 +47,60 @@ struct AdminTests {
         try client.expect("WHOLE 1 of 1")
     }
 
+    @Test(
+        "/metrics tells of bytes, routes, upstreams, reloads and descriptors, while connections live and of workers that died"
+    )
+    func traffic() throws {
+        let files = try TemporaryFiles()
+        let (upstream, port) = try Clients.upstream()
+        defer { try? upstream.endInput() }
+        let file = try files.write(
+            """
+            admin: "127.0.0.1:0"
+            listeners: {web: {address: "127.0.0.1:0", tls: false}}
+            upstreams:
+              app: {addresses: "127.0.0.1:\(port)"}
+              nowhere: {addresses: "127.0.0.1:\(try Wire.freePort())"}
+            routes: {all: {target: app}, none: {path: /none, target: nowhere}}
+
+            """, "baton.yaml")
+        let server = try Server(["--config", file], workers: 1)
+        let admin = "http://127.0.0.1:\(try server.number(behind: "admin=127.0.0.1:"))/metrics"
+        let wire = try Wire.connect(UInt16(server.port))
+        func exchange(_ text: String) throws {
+            try wire.write(Array(text.utf8))
+            var count = 0
+            while count < text.utf8.count { count += try wire.read().count }
+        }
+        let line = "GET /all HTTP/1.1\r\n"
+        try exchange(line)
+        var metrics = try get(admin) {
+            $0.contains("baton_connection_bytes_total{direction=\"out\",listener=\"web\"} \(line.utf8.count)\n")
+        }
+        #expect(metrics.contains("baton_upstream_bytes_total{direction=\"in\",upstream=\"app\"} \(line.utf8.count)\n"))
+        metrics = try get(admin) { $0.contains("baton_route_connections{route=\"all\"} 1\n") }
+        #expect(metrics.contains("baton_listener_connections{listener=\"web\"} 1\n"))
+        #expect(metrics.contains("baton_routed_connections_total{route=\"all\"} 1\n"))
+        #expect(metrics.contains("baton_upstream_connect_seconds_count{upstream=\"app\"} 1\n"))
+        #expect(metrics.contains("baton_accepted_connections_total{listener=\"web\"} 1\n"))
+        #expect(metrics.contains(/baton_open_descriptors\{worker="1"\} [1-9]/))
+        let lost = try Wire.connect(UInt16(server.port))
+        try lost.write(Array("GET /none HTTP/1.1\r\n\r\n".utf8))
+        _ = try get(admin) {
+            $0.contains("baton_upstream_errors_total{reason=\"refused\",upstream=\"nowhere\"} 1\n")
+                && $0.contains("baton_ended_connections_total{end=\"upstream-unreachable\"} 1\n")
+        }
+        try server.reload()
+        kill(try #require(try server.status().workers.first).pid, SIGKILL)
+        _ = try server.waitUntil { $0.deaths?.workers == 1 && $0.workers.first?.connections == 1 }
+        try exchange("more")
+        _ = try get(admin) {
+            $0.contains("baton_connection_bytes_total{direction=\"out\",listener=\"web\"} \(line.utf8.count + 4)\n")
+                && $0.contains("baton_reloads_total{result=\"success\"} 1\n")
+                && $0.contains("baton_process_deaths_total{process=\"worker\"} 1\n")
+        }
+    }
+
     @Test("connections are listed page by page, each once, with what their handshake settled")
     func pages() throws {
         let server = try Server(

@@ -3,6 +3,8 @@ extension Configuration {
     package enum Requirement: Hashable, Sendable {
         /// A file that can be read.
         case readableFile(String)
+        /// A file that can be written to, or made.
+        case appendableFile(String)
         /// A directory in which a socket can be made.
         case writableDirectory(String)
         /// A user that exists, by name or number.
@@ -23,6 +25,7 @@ extension Configuration {
         }
         if let user { needed.append(("user", .user(user))) }
         if let group { needed.append(("group", .group(group))) }
+        if case .file(let path)? = accessLog { needed.append(("access-log", .appendableFile(path))) }
         if let bytes = limits.relayMemory { needed.append(("limits.relay-memory", .memory(bytes))) }
         if case .unix(let path)? = admin { needed.append(("admin", .writableDirectory(Self.directory(of: path)))) }
         for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
@@ -74,7 +77,7 @@ extension Configuration.Requirement: CustomStringConvertible {
     /// What it is, for a message.
     package var description: String {
         switch self {
-        case .readableFile(let path): "the file \(path)"
+        case .readableFile(let path), .appendableFile(let path): "the file \(path)"
         case .writableDirectory(let path): "the directory \(path)"
         case .user(let name): "the user \(name)"
         case .group(let name): "the group \(name)"

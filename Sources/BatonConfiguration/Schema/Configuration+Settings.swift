@@ -35,6 +35,11 @@ extension Configuration: SettingSection {
             ),
             Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
             Setting(
+                "access-log", \.accessLog, .optional(.accessLogTarget),
+                "Where each connection has a line at its end: a file, `stdout`, or the system's log by `/dev/log` or another socket."
+            ),
+            Setting("access-log-format", \.accessLogFormat, .choice, "How a line of the access log is written."),
+            Setting(
                 "limits.connections", \.limits.connections, .count(1...10_000_000), "The most connections in all."),
             Setting(
                 "limits.connections-per-source", \.limits.connectionsPerSource, .optional(.count(1...10_000_000)),

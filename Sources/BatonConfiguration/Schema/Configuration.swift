@@ -20,6 +20,9 @@ package struct Configuration: Hashable, Sendable {
     package var group: String?
     /// The least severe messages that are logged.
     package var logLevel: LogLevel = .info
+    /// Where each connection has a line at its end; nil: nowhere.
+    package var accessLog: AccessLogTarget?
+    package var accessLogFormat: AccessLogFormat = .json
     /// How long connections are still accepted after SIGTERM.
     package var shutdownDelay: Duration = .zero
     /// The longest time that a stop waits for connections to end, from when none is accepted any more; nil: as long as they

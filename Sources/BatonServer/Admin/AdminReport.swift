@@ -15,6 +15,15 @@ struct AdminReport: Sendable {
     var workers: [Worker]
     /// Lines of the log that could not be written.
     var droppedLogLines = 0
+    /// Lines of the access log that could not be.
+    var droppedAccessLines = 0
+    /// How many processes have died.
+    var deaths = ProcessDeaths()
+    /// The most connections that are let in.
+    var connectionLimit = 0
+    /// Of the front.
+    var openDescriptors = 0
+    var maxDescriptors = 0
     /// Of workers that are gone, also those of former servers in the line of upgrades.
     var gone: WorkerReport
 }

@@ -39,7 +39,9 @@ final class AdminView: @unchecked Sendable {
             version: BatonVersion.current, phase: life.name, uptime: figures.uptime,
             handshaking: figures.newcomers, counts: figures.counts,
             workers: figures.workers.map { .init(number: $0.number, state: $0.stateName, report: $0.report) },
-            droppedLogLines: figures.droppedLogLines, gone: figures.gone)
+            droppedLogLines: figures.droppedLogLines, droppedAccessLines: figures.droppedAccessLines,
+            deaths: figures.deaths, connectionLimit: figures.connectionLimit, openDescriptors: DescriptorLimit.open,
+            maxDescriptors: Int(clamping: DescriptorLimit.current), gone: figures.gone)
     }
 
     private func overview(limit: Int, after: ConnectionCursor?) async -> AdminOverview {

@@ -27,6 +27,9 @@ final class Admission: Sendable {
         }
     }
 
+    /// The most connections in all.
+    var connectionLimit: Int { limits.withLock { $0.total } }
+
     /// Has `action` called, on the thread that it happens on, whenever the last connection has left this process.
     func whenEmpty(_ action: @escaping @Sendable () -> Void) { emptied.withLock { $0.action = action } }
 

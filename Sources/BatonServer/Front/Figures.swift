@@ -16,7 +16,7 @@ final class Figures: @unchecked Sendable {
     }
 
     /// What the keeper has seen.
-    private var deaths: ProcessDeaths
+    private(set) var deaths: ProcessDeaths
     /// The keeper's process, which is the service's.
     private let servicePid: Int32
     private let sources: Sources
@@ -56,6 +56,12 @@ final class Figures: @unchecked Sendable {
 
     /// Lines of the log that could not be written, of all processes.
     var droppedLogLines: Int { totals.droppedLogLines + ServeLog.droppedLines }
+
+    /// Lines of the access log that could not be.
+    var droppedAccessLines: Int { totals.droppedAccessLines + AccessLog.process.droppedLines }
+
+    /// The most connections that are let in.
+    var connectionLimit: Int { sources.admission.connectionLimit }
 
     /// What the keeper is to have of them.
     var deposited: Deposits.Counts {

@@ -229,7 +229,10 @@ final class Front: @unchecked Sendable {
                     admission: admission, workers: pool, deposits: deposits
                 ).apply($0, turn: $1)
             },
-            hasSucceeded: { [policy] in policy.tellOfCertificates() })
+            hasSucceeded: { [policy] in policy.tellOfCertificates() },
+            counted: { [tally] hasSucceeded, duration in
+                tally.withLock { $0.reloaded(hasSucceeded, at: WallClock.milliseconds / 1_000, after: duration) }
+            })
     }
 
     private var drainSurroundings: Drain.Surroundings {

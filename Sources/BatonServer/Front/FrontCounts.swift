@@ -6,6 +6,11 @@ struct FrontCounts: Codable, Sendable, Equatable {
     var handshakeFailures: [String: Int] = [:]
     /// Connections that were closed before a worker had them, by reason.
     var refusals: [String: Int] = [:]
+    /// Connections that were accepted, by listener.
+    var accepted: [String: Int] = [:]
+    /// Connections whose route was known from their hello, by route.
+    var routed: [String: Int] = [:]
+    var reloads = ReloadCounts()
     /// Connections that a worker or another program took.
     var handedOver = 0
     /// Offers that were not taken, by reason. Most are made again.
@@ -23,8 +28,44 @@ struct FrontCounts: Codable, Sendable, Equatable {
         handshakes.add(other.handshakes)
         handshakeFailures.add(other.handshakeFailures)
         refusals.add(other.refusals)
+        accepted.add(other.accepted)
+        routed.add(other.routed)
+        reloads.add(other.reloads)
         handedOver += other.handedOver
         handoffFailures.add(other.handoffFailures)
+    }
+}
+
+extension FrontCounts {
+    /// An older version's has fewer.
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        handshakes = try container.decode([String: Int].self, forKey: .handshakes)
+        handshakeFailures = try container.decode([String: Int].self, forKey: .handshakeFailures)
+        refusals = try container.decode([String: Int].self, forKey: .refusals)
+        accepted = try container.decodeIfPresent([String: Int].self, forKey: .accepted) ?? [:]
+        routed = try container.decodeIfPresent([String: Int].self, forKey: .routed) ?? [:]
+        reloads = try container.decodeIfPresent(ReloadCounts.self, forKey: .reloads) ?? ReloadCounts()
+        handedOver = try container.decode(Int.self, forKey: .handedOver)
+        handoffFailures = try container.decode([String: Int].self, forKey: .handoffFailures)
+    }
+}
+
+/// How often the configuration has been read again.
+struct ReloadCounts: Codable, Sendable, Equatable {
+    var succeeded = 0
+    var failed = 0
+    /// Of the last: whether it succeeded, and seconds since 1970. `nil`: there was none.
+    var lastHasSucceeded: Bool?
+    var lastAt: UInt64 = 0
+    /// Seconds that the last took.
+    var lastDuration = 0.0
+
+    mutating func add(_ other: ReloadCounts) {
+        succeeded += other.succeeded
+        failed += other.failed
+        guard other.lastAt >= lastAt, other.lastHasSucceeded != nil else { return }
+        (lastHasSucceeded, lastAt, lastDuration) = (other.lastHasSucceeded, other.lastAt, other.lastDuration)
     }
 }
 

@@ -44,6 +44,11 @@ final class FrontHandler: ChannelInboundHandler {
     private var timer: Scheduled<Void>?
     private var detectionTimer: Scheduled<Void>?
     private var counted = Counted.no
+    private var context: ChannelHandlerContext?
+    /// Why it ends here.
+    private var ending: (end: AccessRecord.End, detail: String?, kind: String)?
+    /// It goes on elsewhere.
+    private var isHandedOver = false
 
     /// - Parameters:
     ///   - source: where the connection comes from; nil: a Unix socket.
@@ -60,6 +65,9 @@ final class FrontHandler: ChannelInboundHandler {
     private var configuration: Listener { policy.listeners[listener] ?? Listener() }
 
     // MARK: The way of a connection
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelActive(context: ChannelHandlerContext) {
         counted = .from(origin)
@@ -228,7 +236,9 @@ final class FrontHandler: ChannelInboundHandler {
     private func decide(_ hello: Router.Hello, _ context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
         switch policy.router.decide(.init(listener: listener, hello: hello)) {
-        case .target(let target, _): handOver(target, context)
+        case .target(let target, let route):
+            intake.tally.withLock { $0.routed(route) }
+            handOver(target, route: route, context)
         case .needs: handOver(nil, context)
         case .noRoute: refuse(.noRoute, "no route", context)
         }
@@ -236,14 +246,17 @@ final class FrontHandler: ChannelInboundHandler {
 
     /// A request of PostgreSQL's that comes without TLS, and so without a server name. It has no other way to be routed.
     private func forward(_ context: ChannelHandlerContext) {
-        guard case .target(let target, _) = policy.router.decide(.init(listener: listener, hello: Router.Hello())),
+        guard
+            case .target(let target, let route) = policy.router.decide(.init(listener: listener, hello: Router.Hello())),
             case .upstream = target
         else { return refuse(.noRoute, "no upstream for a cancel request, which names no server", context) }
-        handOver(target, isCancelRequest: true, context)
+        handOver(target, route: route, isCancelRequest: true, context)
     }
 
     /// - Parameter target: nil: its first request is to decide.
-    private func handOver(_ target: Target?, isCancelRequest: Bool = false, _ context: ChannelHandlerContext) {
+    private func handOver(
+        _ target: Target?, route: String? = nil, isCancelRequest: Bool = false, _ context: ChannelHandlerContext
+    ) {
         stage = .done
         timer?.cancel()
         // It stays counted until it has been placed.
@@ -251,7 +264,10 @@ final class FrontHandler: ChannelInboundHandler {
         counted = .no
         do {
             let handler = try context.pipeline.syncOperations.connectionHandler()
+            // Makes the name that it has in all logs.
+            _ = handler.logID
             handler.metadata.target = target
+            handler.metadata.route = route
             handler.metadata.isUndecided = target == nil
             handler.metadata.isCancelRequest = isCancelRequest
             handler.metadata.startTLS = configuration.startTLS
@@ -263,6 +279,7 @@ final class FrontHandler: ChannelInboundHandler {
                 if case .worker? = target { received } else { SessionState(received: received).encoded }
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
+            isHandedOver = true
             let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
             intake.place(DetachedConnection(parcel), target, origin)
         } catch {
@@ -280,7 +297,10 @@ final class FrontHandler: ChannelInboundHandler {
         timer = context.eventLoop.scheduleTask(in: time.timeAmount) {
             let (handler, context) = bound.value
             if case .done = handler.stage { return }
-            if case .handshake = handler.stage { handler.countFailure("timed_out") }
+            if case .handshake = handler.stage {
+                handler.countFailure("timed_out")
+                handler.blame(.handshakeFailed, "it was not finished within limits.handshake-time", kind: "timed_out")
+            }
             handler.refuse(.time, "its time was over", context)
         }
     }
@@ -298,6 +318,7 @@ final class FrontHandler: ChannelInboundHandler {
 
     private func refuse(_ reason: RefusalReason, _ why: String, _ context: ChannelHandlerContext) {
         stage = .done
+        blame(.refused, why, kind: reason.rawValue)
         intake.tally.withLock { $0.refused(reason) }
         intake.log.info(
             "a connection is refused",
@@ -309,11 +330,14 @@ final class FrontHandler: ChannelInboundHandler {
         if let error = error as? ConnectionError, error.code == .detached { return }
         if case .handshake = stage {
             stage = .done
-            countFailure(
+            let reason =
                 (error as? HandshakeError)?.code.rawValue.snakeCased
-                    ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset"))
+                ?? ((error as? ConnectionError)?.code == .handshakeTimedOut ? "timed_out" : "reset")
+            countFailure(reason)
+            blame(.handshakeFailed, Self.detail(of: error, reason), kind: reason)
         }
-        let names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
+        var names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
+        names["connection"] = (try? context.pipeline.syncOperations.connectionHandler()).map { "\($0.logID)" }
         if let error = error as? HandshakeError, error.code == .unrecognizedName {
             intake.tally.withLock { $0.refused(.serverName) }
             intake.refusalLog.say(.serverName, "\(error)", intake.log, names)
@@ -334,7 +358,39 @@ final class FrontHandler: ChannelInboundHandler {
         case .from(let origin): intake.admission.dismiss(from: origin)
         }
         counted = .no
+        noteEnd()
         context.fireChannelInactive()
+    }
+
+    // MARK: The access log
+
+    private func blame(_ end: AccessRecord.End, _ detail: String?, kind: String) {
+        if ending == nil { ending = (end, detail, kind) }
+    }
+
+    /// Strangers bring these about as often as they like, so not each has a line.
+    private func noteEnd() {
+        guard !isHandedOver else { return }
+        isHandedOver = true
+        let (end, detail, kind) = ending ?? (.clientClosed, nil, "client_closed")
+        AccessLog.process.writeSome(kind, record(end, detail))
+    }
+
+    private func record(_ end: AccessRecord.End, _ detail: String?) -> AccessRecord {
+        let handler = try? context?.pipeline.syncOperations.connectionHandler()
+        var metadata = handler?.metadata ?? ParcelMetadata()
+        metadata.listener = listener
+        (metadata.source, metadata.destination) = (source, destination)
+        var record = AccessRecord(RelayNote(metadata, handler?.info, tellsSubject: true), end, detail: detail)
+        record.id = handler?.logID
+        return record
+    }
+
+    /// In the words of RFC 8446 section 6 where there is an alert.
+    private static func detail(of error: any Error, _ reason: String) -> String {
+        guard let error = error as? HandshakeError else { return reason.replacing("_", with: " ") }
+        guard let alert = error.alert else { return error.message }
+        return error.code == .alertReceived ? "alert received: \(alert)" : "alert sent: \(alert): \(error.message)"
     }
 }
 

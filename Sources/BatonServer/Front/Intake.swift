@@ -33,6 +33,7 @@ struct Intake: Sendable {
         func refuse(_ reason: RefusalReason, _ why: String) {
             Libc.close(descriptor)
             tally.withLock { $0.refused(reason) }
+            AccessLog.process.writeSome(reason.rawValue, Self.record(.refused, why, name, source))
             refusalLog.say(
                 reason, why, log, ["listener": "\(name)", "peer": "\(source.map { "\($0)" } ?? "")"])
         }
@@ -49,6 +50,7 @@ struct Intake: Sendable {
         } catch {
             return refuse(.connectionsPerSource, "limits.connections-per-source is reached")
         }
+        tally.withLock { $0.accepted(name) }
         var bootstrap = ConnectionBootstrap(group: group) { channel, _ in
             try channel.syncOptions?.setOption(.autoRead, value: false)
             try channel.pipeline.syncOperations.addHandler(
@@ -61,11 +63,23 @@ struct Intake: Sendable {
         // The handler begins TLS itself, after whatever is spoken before it, with the context that holds then.
         bootstrap.accept(descriptor, .plain, name: name, on: group.next()).whenFailure { error in
             admission.dismiss(from: origin)
+            AccessLog.process.writeSome("not_served", Self.record(.notServed, "\(error)", name, source))
             log.warning(
                 "a connection cannot be served",
                 metadata: [
                     "listener": "\(name)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(error)",
                 ])
         }
+    }
+
+    /// Of a connection for which nothing has been made.
+    private static func record(
+        _ end: AccessRecord.End, _ detail: String, _ listener: String, _ source: Endpoint?
+    ) -> AccessRecord {
+        var record = AccessRecord()
+        record.listener = listener
+        record.peer = source.map { "\($0)" }
+        (record.end, record.detail) = (end, detail)
+        return record
     }
 }

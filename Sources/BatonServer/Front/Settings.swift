@@ -13,6 +13,7 @@ final class Settings: @unchecked Sendable {
         self.configuration = configuration
         self.file = file
         self.logger = logger
+        AccessLog.process.use(configuration)
     }
 
     /// What the server's processes read.
@@ -23,5 +24,6 @@ final class Settings: @unchecked Sendable {
         self.configuration = configuration
         self.file = file
         logger.setLevel(configuration.logLevel.swiftLog)
+        AccessLog.process.use(configuration)
     }
 }

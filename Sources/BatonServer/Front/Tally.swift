@@ -28,6 +28,22 @@ struct Tally {
     /// A handshake has ended without one.
     mutating func handshakeFailed(_ reason: String) { own.handshakeFailures.count(reason) }
 
+    /// A connection has been accepted at this listener.
+    mutating func accepted(_ listener: String) { own.accepted.count(listener) }
+
+    /// A connection's hello has decided its route.
+    mutating func routed(_ route: String) { own.routed.count(route) }
+
+    /// The configuration has been read again, or was to be.
+    ///
+    /// - Parameters:
+    ///   - now: seconds since 1970.
+    ///   - duration: in seconds.
+    mutating func reloaded(_ hasSucceeded: Bool, at now: UInt64, after duration: Double) {
+        if hasSucceeded { own.reloads.succeeded += 1 } else { own.reloads.failed += 1 }
+        (own.reloads.lastHasSucceeded, own.reloads.lastAt, own.reloads.lastDuration) = (hasSucceeded, now, duration)
+    }
+
     /// A connection was closed before a worker had it.
     mutating func refused(_ reason: RefusalReason) { own.refusals.count(reason.rawValue) }
 
@@ -99,6 +115,12 @@ extension WorkerReport {
         lost.add(other.lost)
         migrations += other.migrations
         droppedLogLines += other.droppedLogLines
+        droppedAccessLines += other.droppedAccessLines
+        traffic.add(other.traffic)
+        routed.add(other.routed)
+        for (name, errors) in other.upstreamErrors { upstreamErrors[name, default: [:]].add(errors) }
+        for (name, times) in other.connectTimes { connectTimes[name, default: PauseHistogram()].merge(times) }
+        ends.add(other.ends)
         pauses.merge(other.pauses)
     }
 

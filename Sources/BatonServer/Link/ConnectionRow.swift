@@ -2,6 +2,8 @@
 struct ConnectionRow: Codable, Sendable, Equatable {
     /// The worker's number for it; a connection that has moved has another.
     var id: UInt64
+    /// What all logs call it, wherever it moves.
+    var connection: String?
     /// Its place in the server: set by the front, which knows its workers.
     var worker: Int?
     var pid: Int32?
@@ -20,7 +22,7 @@ struct ConnectionRow: Codable, Sendable, Equatable {
     var target: String
 
     private enum CodingKeys: String, CodingKey {
-        case id, worker, pid, peer, listener, version, cipher, moves, target
+        case id, connection, worker, pid, peer, listener, version, cipher, moves, target
         case serverName = "server_name"
         case protocolName = "alpn"
         case age = "age_ms"

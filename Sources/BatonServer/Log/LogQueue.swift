@@ -3,12 +3,10 @@ internal import Foundation
 internal import Libc
 internal import Synchronization
 
-/// Lines on their way to a descriptor, which a thread of its own writes in their order. Whoever appends a line never waits:
-/// while the reader stands still (a full pipe, a stopped terminal) lines are kept up to a limit, and counted beyond it; a
-/// descriptor that takes nothing (a full disk, a reader that is gone) loses lines, which are counted, too. The first that
-/// can be written again say how many are missing.
-///
-/// The descriptor is not made non-blocking: it is an open file description that others have, too.
+/// Lines on their way to where they are kept, which a thread of its own writes in their order. Whoever appends a line never waits:
+/// while the reader stands still (a full pipe, a stopped terminal) lines are kept up to a limit, and counted beyond it; what
+/// takes nothing (a full disk, a reader that is gone) loses lines, which are counted, too. The first that can be written again
+/// say how many are missing.
 final class LogQueue: Sendable {
     private struct State {
         var lines: [[UInt8]] = []
@@ -20,22 +18,24 @@ final class LogQueue: Sendable {
         var dropped = 0
         /// Of those the ones that the log does not tell of yet.
         var untold = 0
+        /// Nothing more comes.
+        var isFinished = false
     }
 
     /// The most bytes that wait.
     static let capacity = 1 << 20
-    /// Once the descriptor takes nothing it is tried again after as long, in milliseconds.
+    /// Once nothing is taken it is tried again after as long, in milliseconds.
     private static let retryDelay: UInt32 = 100
 
-    private let descriptor: CInt
+    private let sink: any LogSink
     private let state = Mutex(State())
     /// Signalled for each line that comes when there was none.
     private let work = DispatchSemaphore(value: 0)
 
-    /// - Parameter descriptor: remains the caller's, and open.
-    init(_ descriptor: CInt) {
-        self.descriptor = descriptor
-        startThread("baton-log") { [self] in while true { writeNext() } }
+    /// - Parameter sink: used on the queue's thread only.
+    init(_ sink: any LogSink) {
+        self.sink = sink
+        startThread("baton-log") { [self] in while writeNext() {} }
     }
 
     /// Appends a line, without its end.
@@ -57,8 +57,8 @@ final class LogQueue: Sendable {
     /// How many lines were lost.
     var droppedLines: Int { state.withLock { $0.dropped } }
 
-    /// Waits until nothing is left that can be written, but not longer than this. What a descriptor has refused is lost,
-    /// and the count of it comes with the next line.
+    /// Waits until nothing is left that can be written, but not longer than this. What has been refused is lost, and the count
+    /// of it comes with the next line.
     func flush(within time: Duration) {
         let deadline = Deadline.after(time)
         while state.withLock({ $0.isWriting || !$0.lines.isEmpty }), !deadline.hasPassed {
@@ -66,9 +66,16 @@ final class LogQueue: Sendable {
         }
     }
 
+    /// Nothing more comes: the thread ends when it has written what there is.
+    func finish() {
+        state.withLock { $0.isFinished = true }
+        work.signal()
+    }
+
     // MARK: The thread
 
-    private func writeNext() {
+    /// - Returns: whether more may come.
+    private func writeNext() -> Bool {
         work.wait()
         while true {
             let (lines, untold) = state.withLock { state in
@@ -80,30 +87,35 @@ final class LogQueue: Sendable {
                 state.isWriting = !taken.isEmpty || untold > 0
                 return (taken, untold)
             }
-            guard !lines.isEmpty || untold > 0 else { return }
+            guard !lines.isEmpty || untold > 0 else { return !state.withLock { $0.isFinished } }
             write(lines, missing: untold)
         }
     }
 
     /// Lines that were kept stand before those that were lost.
     private func write(_ lines: [[UInt8]], missing: Int) {
-        var batch: [UInt8] = []
-        var count = 0
-        for (index, line) in lines.enumerated() {
-            batch += line
-            count += 1
-            // Half a line is told from a whole one only by what follows; a batch that fits a pipe's buffer is rarely cut.
-            guard batch.count >= 4_096 || index == lines.count - 1 else { continue }
-            guard write(batch) else {
-                lose(count + lines.count - index - 1, again: missing)
+        var rest = lines[...]
+        while !rest.isEmpty {
+            let batch = nextBatch(of: &rest)
+            guard sink.write(batch.bytes) else {
+                lose(batch.count + rest.count, again: missing)
                 return
             }
-            batch = []
-            count = 0
         }
         guard missing > 0 else { return }
-        let note = "baton: \(missing) lines of the log were dropped: its reader stood still, or there was no room\n"
-        if !write(Array(note.utf8)) { lose(0, again: missing) }
+        if let note = sink.note(missing: missing), !sink.write(Array((note + "\n").utf8)) { lose(0, again: missing) }
+    }
+
+    /// Whole lines that fit the batch, at least one.
+    private func nextBatch(of lines: inout ArraySlice<[UInt8]>) -> (bytes: [UInt8], count: Int) {
+        var bytes: [UInt8] = []
+        var count = 0
+        while let line = lines.first, count == 0 || bytes.count + line.count <= sink.batchSize {
+            bytes += line
+            count += 1
+            _ = lines.popFirst()
+        }
+        return (bytes, count)
     }
 
     private func lose(_ count: Int, again untold: Int) {
@@ -123,27 +135,9 @@ final class LogQueue: Sendable {
         state.withLock { $0.isWriting = false }
         work.wait()
     }
+}
 
-    /// Waits as long as the reader does. `false`: it takes nothing.
-    private func write(_ bytes: [UInt8]) -> Bool {
-        var written = 0
-        while written < bytes.count {
-            let result = bytes.withUnsafeBytes {
-                Libc.write(descriptor, $0.baseAddress.map { $0 + written }, bytes.count - written)
-            }
-            if result >= 0 {
-                written += result
-                continue
-            }
-            switch errno {
-            case EINTR: continue
-            case EAGAIN:
-                // Somebody else has made it non-blocking.
-                var polled = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                _ = poll(&polled, 1, 1_000)
-            default: return false
-            }
-        }
-        return true
-    }
+extension LogQueue {
+    /// Writes to a descriptor, which remains the caller's, and open.
+    convenience init(_ descriptor: CInt) { self.init(DescriptorSink(descriptor)) }
 }

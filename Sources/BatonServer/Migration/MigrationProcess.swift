@@ -226,7 +226,7 @@ final class MigrationProcess: @unchecked Sendable {
                 delivered: { delivery in
                     if delivery.handedOver + delivery.lost > 0 { settled(delivery.handedOver, delivery.lost) }
                 },
-                abandoned: { [log] _, reason in
+                abandoned: { [log] _, _, reason in
                     log.error("a connection is closed, because no worker takes it", metadata: ["reason": "\(reason)"])
                     settled(0, 1)
                 },

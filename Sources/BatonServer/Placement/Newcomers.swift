@@ -65,7 +65,8 @@ final class Newcomers: @unchecked Sendable {
             waits: { [logger] _, reason in
                 logger.current.debug("a connection waits for a worker", metadata: ["reason": "\(reason)"])
             },
-            abandoned: { [self] order, reason in
+            abandoned: { [self] order, note, reason in
+                if let note { AccessLog.process.write(AccessRecord(note, .notServed, detail: reason)) }
                 log.error(
                     "a connection is closed, because nobody takes it",
                     metadata: [

@@ -14,7 +14,7 @@ final class Placer: @unchecked Sendable {
         /// One is offered again later, for this reason.
         var waits: (PlacementOrder, _ reason: String) -> Void = { _, _ in }
         /// One is closed, because nobody has taken it.
-        let abandoned: (PlacementOrder, _ reason: String) -> Void
+        let abandoned: (PlacementOrder, RelayNote?, _ reason: String) -> Void
         /// Connections of these sources are not counted here any more: they are others' to count.
         var released: ([IPAddress?]) -> Void = { _ in }
         /// One is counted here again.
@@ -100,8 +100,9 @@ final class Placer: @unchecked Sendable {
             actions.waits(order, reason)
             actions.run(delay) { [self] in offer(box, order) }
         case .givenUp:
-            _ = box.take()
-            actions.abandoned(order, reason)
+            var note: RelayNote?
+            if let parcel = box.take() { note = RelayNote(parcel.metadata, parcel.info, tellsSubject: true) }
+            actions.abandoned(order, note, reason)
         }
     }
 

@@ -35,7 +35,11 @@ extension Worker {
                         "a connection waits for a program",
                         metadata: ["path": "\(order.avoided ?? "")", "reason": "\(reason)"])
                 },
-                abandoned: { [unowned self] order, reason in
+                abandoned: { [unowned self] order, note, reason in
+                    if let note {
+                        report.ends.count(AccessRecord.End.notServed.rawValue)
+                        AccessLog.process.write(AccessRecord(note, .notServed, detail: reason))
+                    }
                     log.error(
                         "a connection is closed, because nobody takes it",
                         metadata: ["target": "\(order.target.map { "\($0)" } ?? "")", "reason": "\(reason)"])

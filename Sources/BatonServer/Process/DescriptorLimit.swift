@@ -38,6 +38,16 @@ enum DescriptorLimit {
         return getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 ? limit.rlim_cur : 0
     }
 
+    /// How many there are: the numbers in /proc/self/fd, without the one that it takes to read them.
+    static var open: Int {
+        guard let directory = opendir("/proc/self/fd") else { return 0 }
+        defer { closedir(directory) }
+        var count = 0
+        while readdir(directory) != nil { count += 1 }
+        // Beside `.` and `..`.
+        return max(0, count - 3)
+    }
+
     /// How many there may be once `raise` has been called.
     static var hard: UInt {
         var limit = rlimit()

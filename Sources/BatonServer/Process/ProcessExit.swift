@@ -16,6 +16,7 @@ package enum ProcessExit {
             _ = write(STDERR_FILENO, &line, line.count)
         }
         // A reader of the log that stands still must not keep the process.
+        AccessLog.process.flush(within: .seconds(1))
         ServeLog.flush(within: .seconds(1))
         fflush(stdout)
         _exit(status)

@@ -81,7 +81,7 @@ enum UnixSocket {
         return descriptor
     }
 
-    private static func address(_ path: String) -> sockaddr_un? {
+    static func address(_ path: String) -> sockaddr_un? {
         guard (1...107).contains(path.utf8.count) else { return nil }
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

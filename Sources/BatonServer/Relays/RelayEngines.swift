@@ -48,6 +48,8 @@ final class RelayEngines {
 
     private let loop: any EventLoop
     private let heard: ([SessionEvent], UInt32) -> Void
+    /// An engine is about to relinquish its arena: what is to be known of its sessions is asked now.
+    private let yielding: (UInt32, SessionLoop) -> Void
     private var engines: [UInt32: SessionLoop] = [:]
     private var origins: [UInt32: Origin] = [:]
     private var arriving: [UInt32: Arrival] = [:]
@@ -56,7 +58,12 @@ final class RelayEngines {
     private var number: UInt32 = 0
     private var ownCount: UInt32 = 0
     private var waiting: [() -> Void] = []
-    private var limits = SessionLimits()
+    /// What holds before the configuration has come leaves nothing untold.
+    private var limits: SessionLimits = {
+        var limits = SessionLimits()
+        limits.describesEnds = true
+        return limits
+    }()
     private let page = BuiltInPage()
     private var moveEvery: UInt32 = 0
     private var slotCount = 0
@@ -66,9 +73,13 @@ final class RelayEngines {
     private static let ownNumbers: UInt32 = 1 << 24
     private static let maxOwn = UInt32.max / ownNumbers
 
-    init(on loop: any EventLoop, heard: @escaping ([SessionEvent], UInt32) -> Void) {
+    init(
+        on loop: any EventLoop, heard: @escaping ([SessionEvent], UInt32) -> Void,
+        yielding: @escaping (UInt32, SessionLoop) -> Void
+    ) {
         self.loop = loop
         self.heard = heard
+        self.yielding = yielding
     }
 
     func start(worker number: UInt32) {
@@ -79,6 +90,7 @@ final class RelayEngines {
     func use(_ configuration: Configuration) {
         limits.bufferSize = configuration.limits.bufferSize
         limits.headSize = configuration.limits.headerSize
+        limits.describesEnds = configuration.accessLog != nil || configuration.admin != nil
         moveEvery = UInt32(clamping: configuration.moveEvery)
         slotCount = configuration.limits.relaySlots
         extentCount = configuration.limits.relayExtents
@@ -97,6 +109,8 @@ final class RelayEngines {
     }
 
     var all: [SessionLoop] { Array(engines.values) }
+
+    var numbered: [UInt32: SessionLoop] { engines }
 
     subscript(number: UInt32) -> SessionLoop? { engines[number] }
 
@@ -275,6 +289,7 @@ final class RelayEngines {
             guard WorkerKeeperLink.isThere else { return }
             if let engine = engines[number] {
                 if home == number { home = nil }
+                yielding(number, engine)
                 engine.stop()
             } else {
                 Self.sayYielded(number, at: MonotonicTime.now)

@@ -15,6 +15,8 @@ struct RelayNote {
         var applicationProtocol: String?
         var version: String
         var cipher: String
+        /// Of the client's certificate, if it is to be told.
+        var subject: String?
 
         init(_ info: ConnectionInfo) {
             serverName = info.serverName
@@ -30,6 +32,7 @@ struct RelayNote {
             self.cipher = cipher
             serverName = annotations.takeText(Name.serverName)
             applicationProtocol = annotations.takeText(Name.applicationProtocol)
+            subject = annotations.takeText(Name.subject)
         }
 
         fileprivate func write(to annotations: inout [String: [UInt8]]) {
@@ -37,6 +40,7 @@ struct RelayNote {
             annotations[Name.cipher] = Array(cipher.utf8)
             annotations[Name.serverName] = serverName.map { Array($0.utf8) }
             annotations[Name.applicationProtocol] = applicationProtocol.map { Array($0.utf8) }
+            annotations[Name.subject] = subject.map { Array($0.utf8) }
         }
     }
 
@@ -45,11 +49,19 @@ struct RelayNote {
         static let cipher = "cipher"
         static let serverName = "name"
         static let applicationProtocol = "alpn"
+        static let subject = "subject"
     }
 
-    init(_ metadata: ParcelMetadata, _ info: ConnectionInfo?) {
+    /// The most bytes of a subject that are kept: as many as the access log shows.
+    private static let longestSubject = 300
+
+    /// - Parameter tellsSubject: whether the subject of the client's certificate is kept, which only the access log tells.
+    init(_ metadata: ParcelMetadata, _ info: ConnectionInfo?, tellsSubject: Bool = false) {
         self.metadata = metadata
         security = info.map(Security.init)
+        if tellsSubject, let subject = info?.peerCertificate?.subject {
+            security?.subject = String(decoding: subject.utf8.prefix(Self.longestSubject), as: UTF8.self)
+        }
     }
 
     /// Reads what `encoded` wrote. The memory it comes from may be anything after a wild write; `nil` if it is no note.

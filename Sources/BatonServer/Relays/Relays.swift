@@ -17,12 +17,16 @@ final class Relays {
         case arrived(IPAddress?)
         /// It is over, or goes to another owner.
         case left(IPAddress?, isElsewhere: Bool)
-        /// One is over, for this reason.
-        case over(SessionOutcome, Entry)
+        /// One is over, for this reason. The record is there if it is asked for.
+        case over(SessionOutcome, Entry, AccessRecord.End, AccessRecord?)
+        /// One that another worker has left is lost.
+        case lost(AccessRecord)
+        /// So much has passed since this was told last.
+        case passed(Traffic)
         /// These have received as many records as `move-every` says, and stand still until they are taken or go on.
         case due([UInt64])
         /// One cannot begin, for this reason.
-        case refused(String, Logger.Metadata)
+        case refused(String, Logger.Metadata, AccessRecord)
         /// The engine has no memory to work in.
         case failed(String)
         /// These have come from a worker that lives, with their memory, and stood still for so long, in nanoseconds.
@@ -40,6 +44,12 @@ final class Relays {
         let peer: Endpoint?
         let listener: String?
         let target: String
+        let route: String?
+        let upstream: String?
+        /// As far as it has been told.
+        fileprivate var counted = SessionCounts()
+        /// Its `logID`, as a number.
+        private let name: UInt64?
         /// The sweep of a drain that has last asked for it.
         fileprivate let sweep: [UInt8]?
         /// The number of its engine.
@@ -52,9 +62,12 @@ final class Relays {
         fileprivate init(_ metadata: ParcelMetadata, in engine: UInt32) {
             self.engine = engine
             peer = metadata.source
+            name = metadata.logID.flatMap { UInt64($0, radix: 16) }
             listener = metadata.listener
             target = metadata.target.map { "\($0)" } ?? ""
             sweep = metadata.annotations[SessionAnnotation.sweep]
+            route = metadata.route
+            upstream = if case .upstream(let name)? = metadata.target { name } else { nil }
         }
 
         var source: IPAddress? { peer.map { ConnectionLimits.group(of: $0.address) } }
@@ -62,6 +75,10 @@ final class Relays {
         /// What names a side of it in a log.
         func names(_ side: SessionSide) -> Logger.Metadata {
             var names: Logger.Metadata = [:]
+            names["connection"] = name.map { number in
+                let digits = String(number, radix: 16)
+                return "\(String(repeating: "0", count: 16 - digits.count))\(digits)"
+            }
             names["listener"] = listener.map { "\($0)" }
             names["peer"] = peer.map { "\($0)" }
             if side == .upstream { names["upstream"] = "\(target)" }
@@ -79,12 +96,18 @@ final class Relays {
     private var configuration = Configuration()
     private let told: (Event) -> Void
     private var entries: [UInt64: Entry] = [:]
-    private lazy var engines = RelayEngines(on: loop) { [unowned self] events, engine in heard(events, engine) }
+    private lazy var engines = RelayEngines(on: loop) { [unowned self] events, engine in
+        heard(events, engine)
+    } yielding: { [unowned self] number, engine in
+        count(engine, number)
+    }
     /// Those that wait for an engine to begin in.
     private var waiting: [(box: ParcelBox, state: SessionState)] = []
     /// What each engine has taken over so far.
     private var inherited: [UInt32: (count: Int, lost: [String: Int])] = [:]
     private var isStarted = false
+    /// What waits for the configuration.
+    private var untilStart: [() -> Void] = []
 
     init(on loop: any EventLoop, told: @escaping (Event) -> Void) {
         self.loop = loop
@@ -96,6 +119,9 @@ final class Relays {
         engines.start(worker: UInt32(truncatingIfNeeded: number))
         isStarted = true
         use(configuration)
+        let all = untilStart
+        untilStart = []
+        for task in all { task() }
     }
 
     // MARK: Which there are
@@ -158,10 +184,12 @@ final class Relays {
             }
         case .none(let reason):
             let names = Entry(parcel.metadata, in: 0).names(.client)
+            let record = AccessRecord(
+                note(of: parcel), .notServed, detail: "there is no engine for it")
             // No side has ended, so none may see an end in order.
             for descriptor in parcel.sockets.takeAll() { SocketReset.close(descriptor) }
             told(.failed(reason))
-            told(.refused("there is no engine for it", names))
+            told(.refused("there is no engine for it", names, record))
         }
     }
 
@@ -172,12 +200,16 @@ final class Relays {
         let entry = Entry(metadata, in: engineNumber)
         let number = Session.nextNumber()
         let idleTime = metadata.idleFor / 1_000_000
-        guard let note = try? RelayNote(metadata, parcel.info).encoded() else {
+        let known = self.note(of: parcel)
+        func refuse(_ reason: String) {
+            told(.refused(reason, entry.names(.client), AccessRecord(known, .notServed, detail: reason)))
+        }
+        guard let note = try? known.encoded() else {
             for descriptor in parcel.sockets.takeAll() { SocketReset.close(descriptor) }
-            return told(.refused("what is known of it is too long", entry.names(.client)))
+            return refuse("what is known of it is too long")
         }
         guard var session = SessionAtRest(number: number, parcel, state, note: note) else {
-            return told(.refused("it is no session that can be taken", entry.names(.client)))
+            return refuse("it is no session that can be taken")
         }
         session.idleLimit = idleLimit(entry.listener)
         session.idleTime = idleTime
@@ -207,13 +239,19 @@ final class Relays {
             entries[parcel.number] = entry
             return begin(parcel, in: engine)
         }
+        var record = AccessRecord(RelayNote(ParcelMetadata(), nil), .notServed, detail: "\(error)")
         if let session = parcel.take() {
+            if let note = RelayNote(session.note) { record = AccessRecord(note, .notServed, detail: "\(error)") }
             SocketReset.close(session.client.descriptor)
             if session.kind == .relay { SocketReset.close(session.upstream.descriptor) }
         }
         guard let entry = entries.removeValue(forKey: parcel.number) else { return }
         told(.left(entry.source, isElsewhere: false))
-        told(.refused("\(error)", entry.names(.client)))
+        told(.refused("\(error)", entry.names(.client), record))
+    }
+
+    private func note(of parcel: borrowing Parcel) -> RelayNote {
+        RelayNote(parcel.metadata, parcel.info, tellsSubject: configuration.accessLog != nil)
     }
 
     // MARK: Going
@@ -248,11 +286,16 @@ final class Relays {
     }
 
     private func taken(_ parcel: SessionParcel) -> Taken? {
-        guard let entry = entries.removeValue(forKey: parcel.number) else { return nil }
+        guard var entry = entries.removeValue(forKey: parcel.number) else { return nil }
         told(.left(entry.source, isElsewhere: true))
         guard let session = parcel.take(), let note = RelayNote(session.note) else { return nil }
+        var traffic = Traffic()
+        entry.count(session.counts, in: &traffic)
+        if !traffic.isEmpty { told(.passed(traffic)) }
         var metadata = note.metadata
         metadata.moves &+= session.handovers
+        metadata.traffic =
+            configuration.accessLog == nil ? nil : (metadata.traffic ?? session.before) &+ session.counts
         metadata.idleFor = session.idleTime * 1_000_000
         metadata.stampDetached()
         return Taken(number: parcel.number, box: ParcelBox(session.parcel(metadata)))
@@ -313,6 +356,8 @@ final class Relays {
     var areExpected: Bool { engines.isLooking }
 
     private func heard(_ events: [SessionEvent], _ engine: UInt32) {
+        var described: SessionSummary?
+        var traffic = Traffic()
         var due: [UInt64] = []
         var adopted: [UInt64] = []
         var pauses: [UInt64] = []
@@ -321,20 +366,32 @@ final class Relays {
             case .started: inherited[engine] = (0, [:])
             case .adopted(let session, let moment):
                 // One whose note cannot be read goes on all the same.
-                let entry = Entry(RelayNote(session.note)?.metadata ?? ParcelMetadata(), in: engine)
+                let note = RelayNote(session.note)
+                var entry = Entry(note?.metadata ?? ParcelMetadata(), in: engine)
+                entry.counted = session.counts
                 entries[session.number] = entry
                 adopted.append(session.number)
                 inherited[engine]?.count += 1
                 if let yieldedAt = engines.origin(of: engine)?.yieldedAt {
                     pauses.append(moment > yieldedAt ? moment - yieldedAt : 0)
+                    keepAccount(of: session.number, note, pause: pauses.last, in: engine)
+                } else {
+                    keepAccount(of: session.number, note, pause: nil, in: engine)
                 }
                 told(.arrived(entry.source))
-            case .lost(let session): inherited[engine]?.lost["\(session.reason)", default: 0] += 1
+            case .lost(let session):
+                inherited[engine]?.lost["\(session.reason)", default: 0] += 1
+                let note = RelayNote(session.note) ?? RelayNote(ParcelMetadata(), nil)
+                let record = AccessRecord(note, .workerDied, detail: "\(session.reason)")
+                whenStarted { [self] in told(.lost(record)) }
+            case .described(let session): described = session
             case .settled: tellInherited(engine)
             case .due(let number): due.append(number)
             case .ended(let number, let outcome):
-                guard let entry = entries.removeValue(forKey: number) else { continue }
-                told(.over(outcome, entry))
+                guard var entry = entries.removeValue(forKey: number) else { continue }
+                let session = described?.number == number ? described : nil
+                if let session { entry.count(session.counts, in: &traffic) }
+                over(outcome, entry, session)
                 told(.left(entry.source, isElsewhere: false))
             case .failed(let error):
                 if let offered = engines.origin(of: engine)?.offered, !offered.isEmpty {
@@ -348,6 +405,57 @@ final class Relays {
         if isStarted { setIdleLimits(of: adopted, in: engine) }
         if !pauses.isEmpty { told(.came(pauses: pauses)) }
         if !due.isEmpty { told(.due(due)) }
+        if !traffic.isEmpty { told(.passed(traffic)) }
+    }
+
+    private func over(_ outcome: SessionOutcome, _ entry: Entry, _ session: SessionSummary?) {
+        // Whether anybody wants the record is known only then.
+        whenStarted { [self] in
+            let record = configuration.accessLog == nil ? nil : session.flatMap { AccessRecord($0, outcome) }
+            told(.over(outcome, entry, .init(outcome, first: session?.firstEnd), record))
+        }
+    }
+
+    private func whenStarted(_ task: @escaping () -> Void) { if isStarted { task() } else { untilStart.append(task) } }
+
+    /// Has a session that has come with its memory know how it came.
+    ///
+    /// - Parameter pause: nanoseconds; `nil`: its owner has died.
+    private func keepAccount(of number: UInt64, _ note: RelayNote?, pause: UInt64?, in engine: UInt32) {
+        whenStarted { [self] in
+            guard configuration.accessLog != nil, var note else { return }
+            if let pause { note.metadata.standstill.add(pause) } else { note.metadata.standstill.adoptions &+= 1 }
+            if let encoded = try? note.encoded() { engines[engine]?.setNote(number, encoded) }
+        }
+    }
+
+    // MARK: Counting
+
+    /// How many there are of each listener and each route.
+    var census: (listeners: [String: Int], routes: [String: Int]) {
+        var (listeners, routes): ([String: Int], [String: Int]) = ([:], [:])
+        for entry in entries.values {
+            if let listener = entry.listener { listeners.count(listener) }
+            if let route = entry.route { routes.count(route) }
+        }
+        return (listeners, routes)
+    }
+
+    /// Has told what has passed since that was told last.
+    func countTraffic() { for (number, engine) in engines.numbered { count(engine, number) } }
+
+    private func count(_ engine: SessionLoop, _ number: UInt32) {
+        guard configuration.admin != nil else { return }
+        let relays = NIOLoopBound(self, eventLoop: loop)
+        engine.counts { [loop] found in loop.execute { relays.value.counted(found, in: number) } }
+    }
+
+    private func counted(_ found: [(number: UInt64, counts: SessionCounts)], in engine: UInt32) {
+        var traffic = Traffic()
+        for (number, counts) in found where entries[number]?.engine == engine {
+            entries[number]?.count(counts, in: &traffic)
+        }
+        if !traffic.isEmpty { told(.passed(traffic)) }
     }
 
     private func tellInherited(_ engine: UInt32) {
@@ -362,6 +470,56 @@ final class Relays {
         for number in gone.keys { entries[number] = nil }
         if !gone.isEmpty { told(.went(gone.count)) }
         for entry in gone.values { told(.left(entry.source, isElsewhere: true)) }
+    }
+}
+
+extension Relays.Entry {
+    /// Adds what has passed since it was counted last.
+    fileprivate mutating func count(_ counts: SessionCounts, in traffic: inout Traffic) {
+        func more(_ count: KeyPath<SessionCounts, UInt64>) -> UInt64 {
+            let (now, before) = (counts[keyPath: count], counted[keyPath: count])
+            return now > before ? now - before : 0
+        }
+        if let listener {
+            traffic.listeners.add(received: more(\.receivedFromClient), sent: more(\.writtenToClient), to: listener)
+        }
+        if let upstream {
+            traffic.upstreams.add(received: more(\.receivedFromUpstream), sent: more(\.writtenToUpstream), to: upstream)
+        }
+        counted = counts
+    }
+}
+
+extension AccessRecord {
+    /// A session of an engine at its end. `nil` if its note cannot be read.
+    init?(_ session: SessionSummary, _ outcome: SessionOutcome) {
+        guard var note = RelayNote(session.note) else { return nil }
+        note.metadata.moves &+= session.handovers
+        self.init(note, End(outcome, first: session.firstEnd))
+        switch outcome {
+        case .protocolError(_, let error?): detail = "\(error)"
+        case .reset, .protocolError, .idle, .closed, .inOrder: break
+        }
+        let total = (note.metadata.traffic ?? session.before) &+ session.counts
+        traffic = ConnectionTraffic(
+            receivedFromClient: total.receivedFromClient, sentToClient: total.writtenToClient,
+            receivedFromUpstream: total.receivedFromUpstream, sentToUpstream: total.writtenToUpstream,
+            hasUpstream: note.metadata.upstreamAddress != nil)
+    }
+}
+
+extension AccessRecord.End {
+    init(_ outcome: SessionOutcome, first: SessionSide?) {
+        self =
+            switch (outcome, first) {
+            case (.inOrder, .client?): .clientClosed
+            case (.inOrder, .upstream?): .upstreamClosed
+            case (.inOrder, nil): .closed
+            case (.reset(let side), _): side == .client ? .clientReset : .upstreamReset
+            case (.protocolError(let side, _), _): side == .client ? .clientTLSError : .upstreamTLSError
+            case (.idle, _): .idleTime
+            case (.closed, _): .server
+            }
     }
 }
 
@@ -385,7 +543,7 @@ private final class Gathering<Element> {
 
 extension Parcel {
     /// What is known of the client's TLS.
-    fileprivate var info: ConnectionInfo? {
+    var info: ConnectionInfo? {
         switch snapshot {
         case .none: nil
         case .some(let snapshot): snapshot.info

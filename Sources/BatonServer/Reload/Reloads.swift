@@ -21,6 +21,8 @@ final class Reloads: @unchecked Sendable {
         var apply: (ConfigurationReading, _ turn: UInt64) throws -> ReloadReport
         /// Every worker has it.
         var hasSucceeded: () -> Void
+        /// A reload has ended, after so many seconds.
+        var counted: (_ hasSucceeded: Bool, _ duration: Double) -> Void
     }
 
     /// How long the workers may take to read the configuration.
@@ -152,6 +154,8 @@ final class Reloads: @unchecked Sendable {
 
     private func end(_ answer: ControlResponse) {
         progress = nil
+        let hasSucceeded = if case .reloaded = answer { true } else { false }
+        actions.counted(hasSucceeded, Double(MonotonicTime.now - startedAt) / 1e9)
         actions.notify(.ready)
         let (askers, steps) = schedule.hasEnded()
         for asker in askers { asker.finish(answer) }

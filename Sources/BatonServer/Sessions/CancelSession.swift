@@ -57,6 +57,8 @@ final class CancelSession: Session {
             switch result {
             case .success(let opened): session.send(on: opened.channel)
             case .failure(let error):
+                session.blame(.upstreamUnreachable, "\(error)")
+                session.worker.noteUpstreamFault(error, session.name)
                 session.worker.log.warning(
                     "the upstream cannot be reached", metadata: ["upstream": "\(session.name)", "reason": "\(error)"])
                 session.upstreamIsDone()

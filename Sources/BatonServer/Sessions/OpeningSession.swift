@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import BatonNIO
 internal import Handoff
 internal import HostMigration
@@ -15,6 +16,7 @@ final class OpeningSession: Session {
     /// What was read of the client and goes to the upstream first.
     private var received: [UInt8] = []
     private var connector: UpstreamConnector?
+    private var startedAt: UInt64 = 0
     /// The upstream's channel, until it is handed on.
     private var upstream: (any Channel)?
     /// Nothing more comes of it: the client is told, and closed.
@@ -57,10 +59,12 @@ final class OpeningSession: Session {
 
     private func connect() {
         guard let upstream = worker.configuration.upstreams[name] else {
+            blame(.notServed, "the upstream is not in the configuration any more")
             worker.log.warning("the upstream is not in the configuration any more", metadata: ["upstream": "\(name)"])
             return breakOff()
         }
         guard let handler = try? clientHandler() else { return breakOff() }
+        startedAt = MonotonicTime.now
         let session = NIOLoopBound(self, eventLoop: worker.loop)
         let connector = UpstreamConnector(worker, upstream, for: UpstreamClient(handler)) { result in
             let session = session.value
@@ -78,6 +82,7 @@ final class OpeningSession: Session {
     private func connected(_ opened: UpstreamOpening.Opened) {
         guard !hasEnded, !isOver, let client else { return opened.channel.close(promise: nil) }
         upstream = opened.channel
+        noteConnected(to: opened.channel)
         var writes: [EventLoopFuture<Void>] = []
         if !opened.received.isEmpty { writes.append(client.writeAndFlush(ByteBuffer(bytes: opened.received))) }
         if !received.isEmpty { writes.append(opened.channel.writeAndFlush(ByteBuffer(bytes: received))) }
@@ -91,6 +96,16 @@ final class OpeningSession: Session {
             case .failure: session.value.breakOff()
             }
         }
+    }
+
+    private func noteConnected(to channel: any Channel) {
+        let time = MonotonicTime.now - startedAt
+        worker.noteConnected(name, after: time)
+        guard AccessLog.process.isOn, let handler = try? clientHandler() else { return }
+        handler.metadata.upstreamAddress = channel.remoteAddress.map { address in
+            Endpoint(address).map { "\($0)" } ?? address.pathname.map { "unix:\($0)" } ?? "\(address)"
+        }
+        handler.metadata.connectTime = time / 1_000_000
     }
 
     private func handOn(isUpstreamInputClosed: Bool) {
@@ -123,6 +138,8 @@ final class OpeningSession: Session {
     private func fail(_ error: any Error) {
         // Its next owner connects anew.
         guard !hasEnded else { return }
+        worker.noteUpstreamFault(error, name)
+        blame(.upstreamUnreachable, "\(error)")
         worker.log.warning(
             "the upstream cannot be reached", metadata: ["upstream": "\(name)", "reason": "\(error)"])
         // Nothing else has been said to the client: it is told in its protocol, where the front has begun to speak that.

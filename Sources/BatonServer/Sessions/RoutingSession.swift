@@ -95,6 +95,8 @@ final class RoutingSession: Session {
                 parcel.metadata.isUndecided = false
                 parcel.metadata.idleFor = 0
                 parcel.metadata.target = target
+                parcel.metadata.route = route
+                worker.report.routed.count(route)
                 parcel.metadata.affinity = worker.configuration.routes[route]?.affinity?.key(of: line)
                 worker.serve(parcel)
             } catch {
@@ -124,6 +126,7 @@ final class RoutingSession: Session {
         received = []
         let peer = (try? clientHandler())?.metadata.source.map { "\($0)" } ?? ""
         worker.refused(reason)
+        blame(.refused, why)
         worker.log.info("a connection is refused", metadata: ["peer": "\(peer)", "reason": "\(why)"])
         client?.writeAndFlush(ByteBuffer(bytes: answer), promise: nil)
         close()

@@ -4,6 +4,7 @@ internal import BatonNIO
 internal import Handoff
 internal import Logging
 internal import NIOCore
+internal import TLSRecords
 
 /// A client's connection in a worker, with whatever serves it. Used on the worker's event loop only.
 class Session {
@@ -23,8 +24,17 @@ class Session {
     private(set) var lastActivity: UInt64
     private var pendingAtLook = 0
     private var isClosing = false
+    /// What was known of it when it came.
+    let arrived: ParcelMetadata
+    /// Of its TLS, until it is in a channel.
+    final var info: ConnectionInfo?
+    private var ending: (AccessRecord.End, detail: String?)?
+    private var isTold = false
+    /// Whether the front has been told of it.
+    final var isKeptByFront = false
 
     init(_ worker: Worker, target: Target?, _ metadata: ParcelMetadata) {
+        arrived = metadata
         source = metadata.source.map { ConnectionLimits.group(of: $0.address) }
         let (now, idle) = (MonotonicTime.now, metadata.idleFor)
         lastActivity = now - min(now, idle)
@@ -115,10 +125,29 @@ class Session {
         handler.reset(discarding: true)
     }
 
+    /// Notes why it ends, if nothing else has been noted.
+    final func blame(_ end: AccessRecord.End, _ detail: String? = nil) {
+        if ending == nil { ending = (end, detail) }
+    }
+
+    /// What the access log says of it, once.
+    final func takeRecord() -> AccessRecord? {
+        guard !isTold else { return nil }
+        isTold = true
+        return record(ending?.0 ?? .clientClosed, ending?.detail)
+    }
+
+    final func record(_ end: AccessRecord.End, _ detail: String? = nil) -> AccessRecord {
+        let handler = try? clientHandler()
+        return AccessRecord(
+            RelayNote(handler?.metadata ?? arrived, handler?.info ?? info, tellsSubject: true), end, detail: detail)
+    }
+
     /// Closes it, unless that was done before.
-    final func closeOnce() -> Bool {
+    final func closeOnce(_ reason: AccessRecord.End = .server) -> Bool {
         guard !isClosing else { return false }
         isClosing = true
+        blame(reason)
         close()
         return true
     }
@@ -134,6 +163,7 @@ extension ParcelMetadata {
     /// What names the connection in a log.
     var names: Logger.Metadata {
         var names: Logger.Metadata = [:]
+        names["connection"] = logID.map { "\($0)" }
         names["listener"] = listener.map { "\($0)" }
         names["peer"] = source.map { "\($0)" }
         return names

@@ -2,6 +2,7 @@ internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
 internal import Handoff
+internal import SessionEngine
 
 /// What the processes of a server tell each other of a connection beside its state.
 enum SessionAnnotation {
@@ -28,6 +29,14 @@ enum SessionAnnotation {
     static let placement = "baton.placement"
     /// The sweep of a drain that has last asked for the connection.
     static let sweep = "baton.sweep"
+    /// The route that has led to the target.
+    static let route = "baton.route"
+    /// The upstream's address, as the kernel knows it, and the milliseconds until it was ready.
+    static let upstream = "baton.upstream"
+    static let connectTime = "baton.connect-time"
+    /// Bytes on the wire that former owners have counted.
+    static let traffic = "baton.traffic"
+    static let standstill = "baton.standstill"
 }
 
 extension ParcelMetadata {
@@ -131,6 +140,59 @@ extension ParcelMetadata {
         guard let then = moment else { return nil }
         let now = MonotonicTime.now
         return now >= then ? now - then : nil
+    }
+
+    // MARK: What the access log tells at the end
+
+    /// The route that has led to the target.
+    var route: String? {
+        get { text(SessionAnnotation.route) }
+        set { annotations[SessionAnnotation.route] = newValue.map { Array($0.utf8) } }
+    }
+
+    /// The address of the upstream that has been connected to.
+    var upstreamAddress: String? {
+        get { text(SessionAnnotation.upstream) }
+        set { annotations[SessionAnnotation.upstream] = newValue.map { Array($0.utf8) } }
+    }
+
+    /// Milliseconds until that was ready.
+    var connectTime: UInt64? {
+        get { numbers(SessionAnnotation.connectTime, count: 1)?[0] }
+        set { annotations[SessionAnnotation.connectTime] = newValue.map { Self.bytes([$0]) } }
+    }
+
+    /// What former owners have counted; nil: there was none that did.
+    var traffic: SessionCounts? {
+        get {
+            guard let numbers = self.numbers(SessionAnnotation.traffic, count: 4) else { return nil }
+            var counts = SessionCounts()
+            (counts.receivedFromClient, counts.writtenToClient) = (numbers[0], numbers[1])
+            (counts.receivedFromUpstream, counts.writtenToUpstream) = (numbers[2], numbers[3])
+            return counts
+        }
+        set {
+            annotations[SessionAnnotation.traffic] = newValue.map {
+                Self.bytes([
+                    $0.receivedFromClient, $0.writtenToClient, $0.receivedFromUpstream, $0.writtenToUpstream,
+                ])
+            }
+        }
+    }
+
+    /// How long it has stood still.
+    var standstill: Standstill {
+        get { annotations[SessionAnnotation.standstill].flatMap(Standstill.init) ?? Standstill() }
+        set { annotations[SessionAnnotation.standstill] = newValue.encoded }
+    }
+
+    private static func bytes(_ numbers: [UInt64]) -> [UInt8] {
+        numbers.flatMap { withUnsafeBytes(of: $0.bigEndian) { Array($0) } }
+    }
+
+    private func numbers(_ name: String, count: Int) -> [UInt64]? {
+        guard let bytes = annotations[name], bytes.count == 8 * count else { return nil }
+        return (0..<count).map { index in bytes[(8 * index)..<(8 * index + 8)].reduce(0) { $0 << 8 | UInt64($1) } }
     }
 
     private func text(_ name: String) -> String? {

@@ -29,7 +29,7 @@ extension Worker {
     private func row(_ number: UInt64, _ note: RelayNote, now: UInt64, target: String? = nil) -> ConnectionRow {
         let metadata = note.metadata
         return ConnectionRow(
-            id: number, peer: metadata.source.map { "\($0)" }, listener: metadata.listener,
+            id: number, connection: metadata.logID, peer: metadata.source.map { "\($0)" }, listener: metadata.listener,
             serverName: note.security?.serverName, protocolName: note.security?.applicationProtocol,
             version: note.security?.version, cipher: note.security?.cipher,
             age: metadata.acceptedAt.map { now >= $0 ? now - $0 : 0 }, moves: metadata.moves,

@@ -28,7 +28,10 @@ extension Worker {
             guard var parcel = box.take() else { continue }
             parcel.metadata.moves &+= 1
             if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
-            if let pause = parcel.metadata.takePause() { note(pause: pause) }
+            if let pause = parcel.metadata.takePause() {
+                note(pause: pause)
+                if AccessLog.process.isOn { parcel.metadata.standstill.add(pause) }
+            }
             serve(parcel)
         }
         reportSoon()
@@ -49,6 +52,7 @@ extension Worker {
             session = CancelSession(self, upstream: name, parcel.metadata)
         case .upstream(let name): session = OpeningSession(self, upstream: name, parcel.metadata)
         }
+        session.info = parcel.info
         remember(session)
         let bound = NIOLoopBound(session, eventLoop: loop)
         bootstrap { channel in try bound.value.install(in: channel, state) }
@@ -58,6 +62,7 @@ extension Worker {
                 case .success: if !bound.value.hasEnded { bound.value.begin() }
                 case .failure(let error):
                     log.warning("a connection cannot be served", metadata: ["reason": "\(error)"])
+                    bound.value.blame(.notServed, "\(error)")
                     bound.value.end(isMoved: false)
                 }
             }

@@ -51,9 +51,12 @@ final class Worker: @unchecked Sendable {
     private var throttle = LineThrottle<String>()
     /// Placements of the front that it has not been told of.
     var placed: [UInt64] = []
+    /// Connections that end with this process, as far as the front has not been told.
+    var waiting = WaitingConnections()
     /// Connections more or fewer than the front has been told of, by source.
     private var sourceChanges: [IPAddress?: Int] = [:]
     private var idleSweep: RepeatedTask?
+    var census: RepeatedTask?
     private var reportIsDue = false
     private var lastReload: UInt64 = 0
     /// Whether another front may come when this one is gone.
@@ -105,7 +108,12 @@ final class Worker: @unchecked Sendable {
 
     /// Ends at once. What is cut off by it must not look whole.
     func stop() {
-        for session in Array(sessions.values) { session.abandon() }
+        for session in Array(sessions.values) {
+            session.abandon()
+            session.blame(.server)
+            noteEnd(of: session)
+        }
+        sendReport()
         relays.abandon { [self] in ended.succeed() }
     }
 
@@ -155,6 +163,8 @@ final class Worker: @unchecked Sendable {
             lastReload = 0
             placed = []
             sourceChanges = [:]
+            waiting = WaitingConnections()
+            for session in sessions.values { tellWaiting(session) }
             for source in sessions.values.map(\.source) + relays.sources { arrived(from: source) }
             reportSoon()
         }
@@ -167,6 +177,7 @@ final class Worker: @unchecked Sendable {
             configuration = try Configuration(file: setup.file, arguments: setup.flags)
             log.logLevel = configuration.logLevel.swiftLog
             log[metadataKey: "worker"] = "\(number)"
+            AccessLog.process.use(configuration)
             relays.start(worker: number, configuration)
             let inbox = try ParcelReceiver(at: setup.socket) { [self] parcel in
                 verdict(on: parcel)
@@ -180,6 +191,7 @@ final class Worker: @unchecked Sendable {
             phase = .serving
             turned()
             scheduleIdleSweep()
+            scheduleCensus()
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
             #if DEBUG
@@ -218,7 +230,9 @@ final class Worker: @unchecked Sendable {
             configuration = changed
             clientContexts = contexts
             log.logLevel = changed.logLevel.swiftLog
+            AccessLog.process.use(changed)
             scheduleIdleSweep()
+            scheduleCensus()
             relays.use(changed)
         }
         link?.send(.reconfigured(turn))
@@ -272,6 +286,7 @@ final class Worker: @unchecked Sendable {
 
     func remember(_ session: Session) {
         sessions[session.id] = session
+        tellWaiting(session)
         arrived(from: session.source)
     }
 
@@ -279,6 +294,7 @@ final class Worker: @unchecked Sendable {
     func arrived(from source: IPAddress?) { sourceChanges[source, default: 0] += 1 }
 
     func forget(_ session: Session, isMoved: Bool) {
+        if isMoved { forgetWaiting(session) } else { noteEnd(of: session) }
         if sessions.removeValue(forKey: session.id) != nil {
             left(from: session.source, isElsewhere: isMoved && !session.staysInWorker)
         }
@@ -321,9 +337,13 @@ final class Worker: @unchecked Sendable {
         var changes: [String: Int] = [:]
         for (source, number) in sourceChanges where number != 0 { changes[source.map { "\($0)" } ?? ""] = number }
         sourceChanges = [:]
-        if !changes.isEmpty || !placed.isEmpty { link?.send(.sources(changes, placed: placed)) }
+        if !changes.isEmpty || !placed.isEmpty || !waiting.isEmpty {
+            link?.send(.sources(changes, placed: placed, waiting: waiting.isEmpty ? nil : waiting))
+        }
         placed = []
+        waiting = WaitingConnections()
         report.droppedLogLines = ServeLog.droppedLines
+        report.droppedAccessLines = AccessLog.process.droppedLines
         link?.send(.report(report))
     }
 
@@ -344,7 +364,7 @@ final class Worker: @unchecked Sendable {
         let limits = configuration.listeners.compactMapValues { $0.idleTime?.timeAmount.nanoseconds }
         for session in Array(sessions.values) {
             guard let listener = try? session.clientHandler().metadata.listener, let limit = limits[listener],
-                session.idleTime(at: now) >= UInt64(limit), session.closeOnce()
+                session.idleTime(at: now) >= UInt64(limit), session.closeOnce(.idleTime)
             else { continue }
             report.idleClosed += 1
             reportSoon()
@@ -403,7 +423,14 @@ final class Worker: @unchecked Sendable {
         faultLog.say(fault, at: .notice, in: log, names())
     }
 
-    func note(_ error: any Error, of session: Session) { note(error, session.logMetadata) }
+    func note(_ error: any Error, of session: Session) {
+        if let fault = ConnectionFault(error) {
+            session.blame(.clientTLSError, fault.text)
+        } else if (error as? ConnectionError)?.code != .detached {
+            session.blame(.clientReset)
+        }
+        note(error, session.logMetadata)
+    }
 
     private func note(_ outcome: SessionOutcome, _ entry: Relays.Entry) {
         switch outcome {
@@ -420,10 +447,22 @@ final class Worker: @unchecked Sendable {
         case .left(let source, let isElsewhere):
             left(from: source, isElsewhere: isElsewhere)
             if !isElsewhere { endIfDone() }
-        case .over(let outcome, let entry): note(outcome, entry)
+        case .over(let outcome, let entry, let end, let record):
+            report.ends.count(end.rawValue)
+            if let upstream = entry.upstream { noteUpstreamFault(outcome, upstream) }
+            note(outcome, entry)
+            if let record { AccessLog.process.write(record) }
+        case .lost(let record):
+            report.ends.count(record.end.rawValue)
+            AccessLog.process.write(record)
+        case .passed(let traffic):
+            report.traffic.add(traffic)
+            reportSoon()
         case .due(let numbers): moveOn(numbers)
-        case .refused(let reason, let names):
+        case .refused(let reason, let names, let record):
             refused(.noRoom)
+            report.ends.count(record.end.rawValue)
+            AccessLog.process.write(record)
             say("a connection cannot be served", at: .warning, names.merging(["reason": "\(reason)"]) { $1 })
         case .inherited(let count, let lost, let hasDied): noteInherited(count, lost, hasDied: hasDied)
         case .came(let pauses):

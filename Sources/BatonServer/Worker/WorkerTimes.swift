@@ -8,6 +8,8 @@ enum WorkerTimes {
     static let closing = Duration.seconds(1)
     /// How often idle connections are looked for, at the most and at the least.
     static let idleLook = Duration.milliseconds(250)...Duration.seconds(60)
+    /// How often connections and what has passed are counted, for the metrics.
+    static let census = Duration.seconds(1)
     /// How often the event loop notes that it turns.
     static let turn = Duration.milliseconds(250)
     /// Without a turn for this long nothing is taken: nobody would serve it.

@@ -29,6 +29,8 @@ final class WorkerHandle {
     var siblings = 0
     /// Its connections, by source.
     private(set) var sources: [IPAddress?: Int] = [:]
+    /// What the access log says of connections that end with it.
+    private var waiting: [UInt64: AccessRecord] = [:]
     /// A process has ended when it is gone and all that it said has been read.
     var ending: ProcessEnding?
     var isLinkEnded = false
@@ -48,6 +50,19 @@ final class WorkerHandle {
 
     /// For status and the admin page.
     var stateName: String { silentSince == nil || state == .gone ? state.rawValue : "silent" }
+
+    // MARK: The access log
+
+    func keep(_ changes: WaitingConnections) {
+        waiting.merge(changes.come) { _, new in new }
+        for number in changes.gone { waiting[number] = nil }
+    }
+
+    /// The worker is gone: what waited in it is lost.
+    func tellWaiting() {
+        for record in waiting.values { AccessLog.process.write(record) }
+        waiting = [:]
+    }
 
     func change(_ source: IPAddress?, by number: Int) {
         let count = sources[source, default: 0] + number

@@ -12,7 +12,8 @@ struct WorkerNews {
         switch message {
         case .reconfigured(let turn, let failure): reloads.answered(worker.number, turn: turn, failure: failure)
         case .report: upgrades.tellProgress()
-        case .sources(let changes, let placed):
+        case .sources(let changes, let placed, let waiting):
+            if let waiting { worker.keep(waiting) }
             admission.change(changes, of: worker)
             newcomers.arrived(placed, at: worker)
         case .listing(let listing): inquiries.answered(listing, by: worker.number)
@@ -25,6 +26,7 @@ struct WorkerNews {
     /// A worker is gone.
     func ended(_ worker: WorkerHandle) {
         inquiries.ended(worker.number)
+        worker.tellWaiting()
         tally.withLock { $0.workerEnded(worker.report) }
         admission.forget(worker)
         newcomers.forget(worker)
