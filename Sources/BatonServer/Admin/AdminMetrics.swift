@@ -117,7 +117,7 @@ enum AdminMetrics {
                 counter("baton_handoff_failures_total", number, [("worker", name), ("reason", reason)])
             }
         }
-        write(pauses, metrics)
+        write(pauses, to: "baton_pause_seconds", [], metrics)
         return metrics.exposition()
     }
 
@@ -182,7 +182,7 @@ enum AdminMetrics {
     ]
 
     private static func write(
-        _ pauses: PauseHistogram, to name: String = "baton_pause_seconds", _ labels: [(String, String)] = [],
+        _ pauses: PauseHistogram, to name: String, _ labels: [(String, String)],
         _ metrics: PrometheusMetrics
     ) {
         guard let histogram = metrics.makeTimer(label: name, dimensions: labels) as? PrometheusHistogram

@@ -1,5 +1,6 @@
 internal import BatonConfiguration
 internal import BatonCore
+internal import Handoff
 internal import Logging
 internal import NIOCore
 internal import SessionEngine
