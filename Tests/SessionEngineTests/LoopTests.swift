@@ -39,7 +39,7 @@ struct LoopTests {
                     case .started: record.note("started")
                     case .adopted(let session, _): record.note("adopted \(session.number)")
                     case .lost(let session): record.note("lost \(session.number)")
-                    case .settled: break
+                    case .settled, .described: break
                     case .ended(let number, let why): record.note("\(number) ended \(why)")
                     case .due(let number): record.note("\(number) due")
                     case .failed(let error): record.note("failed \(error)")
