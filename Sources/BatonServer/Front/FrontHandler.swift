@@ -277,13 +277,16 @@ final class FrontHandler: ChannelInboundHandler {
             // A program of somebody else's finds the bytes read as they are.
             let state: [UInt8] =
                 if case .worker? = target { received } else { SessionState(received: received).encoded }
+            // Its channel closes within that.
+            isHandedOver = true
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
-            isHandedOver = true
             let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
             intake.place(DetachedConnection(parcel), target, origin)
         } catch {
             counted = before
+            isHandedOver = false
+            blame(.notServed, "\(error)", kind: "not_served")
             intake.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
         }
