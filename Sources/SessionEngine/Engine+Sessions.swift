@@ -138,6 +138,11 @@ extension Engine {
         slots.map { ($0.key, sessions[Int($0.value)].counts) }
     }
 
+    /// Those of these sessions that live, in the order of `numbers`.
+    package func list(_ numbers: [UInt64]) -> [SessionSummary] {
+        numbers.compactMap { number in slots[number].map { summary(of: Int($0)) } }
+    }
+
     func summary(of index: Int) -> SessionSummary {
         let now = Engine.now
         let slot = arena.slot(index)

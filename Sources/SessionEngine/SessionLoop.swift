@@ -188,6 +188,15 @@ package final class SessionLoop: Sendable {
         }
     }
 
+    /// Those of these sessions that live, in the order of `numbers`.
+    package func list(_ numbers: [UInt64], _ answer: @escaping @Sendable ([SessionSummary]) -> Void) {
+        submit { engine in
+            answer(engine.list(numbers))
+        } orElse: {
+            answer([])
+        }
+    }
+
     /// How many sessions live.
     package func count(_ answer: @escaping @Sendable (Int) -> Void) {
         submit { engine in

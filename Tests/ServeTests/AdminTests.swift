@@ -122,7 +122,16 @@ struct AdminTests {
         }
         #expect(peers.count == 7 && Set(peers).count == 7, "\(peers)")
         #expect(try get(admin + "/api/connections?limit=0").contains("STATUS 400"))
-        #expect(try get(admin + "/api/connections?after=x").contains("STATUS 400"))
+        for query in [
+            "after=x", "sort=colour", "order=up", "known=-1", "after=1.2.tzz",
+            "filter=" + String(repeating: "x", count: 2_000),
+        ] {
+            #expect(try get(admin + "/api/connections?" + query).contains("STATUS 400"), "\(query)")
+        }
+        let some = try get(admin + "/api/connections?limit=3&sort=peer&order=desc&filter=TLS_ECDHE%20127.0", ["-f"])
+        let page = try JSONDecoder().decode(Page.self, from: Data(some.prefix { $0 != "\n" }.utf8))
+        #expect(page.matched == 7 && page.next != nil)
+        #expect(page.rows.map(\.peer) == Array(peers.sorted().reversed().prefix(3)))
         try client.endInput()
         try client.expect("WHOLE 7 of 7")
     }
@@ -137,8 +146,60 @@ struct AdminTests {
 
         var total: Int
         var complete: Bool
+        var matched: Int?
         var next: String?
         var rows: [Row]
+    }
+
+    @Test("what has been lately is known to a new server, and to the front that takes the place of one that has died")
+    func history() throws {
+        let server = try Server(["--upstream", "echo", "--admin", "127.0.0.1:0"], workers: 1)
+        let admin = "http://127.0.0.1:\(try server.number(behind: "admin=127.0.0.1:"))/api/state"
+        func state(until isRight: (State.History) -> Bool) throws -> State.History {
+            let answer = try get(admin) { text in
+                (try? State(text)).map { isRight($0.history) } ?? false
+            }
+            return try State(answer).history
+        }
+        let client = try Clients.exchange(server.port)
+        try client.expect("STARTED")
+        let first = try state { $0.count >= 2 }
+        #expect(first.marks.map(\.kind) == ["started"] && first.upgrades == 0)
+        try server.upgrade()
+        let second = try state { $0.upgrades == 1 && $0.samples.count > first.count }
+        #expect(second.marks.map(\.kind) == ["started", "upgraded"] && second.count == second.samples.count)
+        // What is counted is left with the keeper by the time of the next sample.
+        let other = try Clients.exchange(server.port)
+        try other.expect("STARTED")
+        let third = try state { $0.count >= second.count + 2 }
+        kill(try server.frontID(), SIGKILL)
+        let last = try state { $0.marks.last?.kind == "front_died" && $0.samples.count > second.count }
+        #expect(last.marks.map(\.kind) == ["started", "upgraded", "front_died"] && last.upgrades == 1)
+        #expect(last.columns == third.columns && last.samples.allSatisfy { $0.count == last.columns.count + 2 })
+        let connections = try #require(last.columns.firstIndex(of: "connections"))
+        _ = try state { $0.samples.last?[connections + 2] == 2 }
+        for client in [client, other] {
+            try client.endInput()
+            try client.expect("WHOLE 1 of 1")
+        }
+    }
+
+    private struct State: Decodable {
+        struct History: Decodable {
+            struct Mark: Decodable { var kind: String }
+
+            var count: Int
+            var columns: [String]
+            var samples: [[Int]]
+            var marks: [Mark]
+            var upgrades: Int
+        }
+
+        var history: History
+
+        init(_ answer: String) throws {
+            self = try JSONDecoder().decode(State.self, from: Data(answer.prefix { $0 != "\n" }.utf8))
+        }
     }
 
     @Test("nothing is changed or told to pages of other origins, and unknown paths are told apart")

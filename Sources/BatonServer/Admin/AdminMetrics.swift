@@ -6,6 +6,7 @@ enum AdminMetrics {
     static let descriptions = [
         "baton_build_info": "The version of the running server.",
         "baton_uptime_seconds": "Seconds since this process became the front.",
+        "baton_upgrades_total": "Upgrades since the service began.",
         "baton_serving": "1 while the server accepts connections.",
         "baton_workers": "Worker processes by state.",
         "baton_connections": "Open connections by worker; of the worker 'front' those that are in their handshake.",
@@ -62,6 +63,7 @@ enum AdminMetrics {
         }
         gauge("baton_build_info", 1, [("version", report.version)])
         gauge("baton_uptime_seconds", report.uptime)
+        counter("baton_upgrades_total", report.upgrades)
         gauge("baton_serving", report.phase == "serving" || report.phase == "replacing" ? 1 : 0)
         for (state, workers) in Dictionary(grouping: report.workers, by: \.state) {
             gauge("baton_workers", Double(workers.count), [("state", state)])

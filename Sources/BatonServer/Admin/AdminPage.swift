@@ -8,6 +8,7 @@ enum AdminPage {
         <meta name="color-scheme" content="light dark">
         <title>Baton</title>
         <link rel="stylesheet" href="/baton.css">
+        <script src="/baton-charts.js" defer></script>
         <script src="/baton.js" defer></script>
         <header>
           <h1>Baton</h1>
@@ -17,34 +18,52 @@ enum AdminPage {
         <main>
           <dl class="figures">
             <div><dt>connections</dt><dd id="connections">–</dd></div>
+            <div><dt>handshakes</dt><dd id="handshakes">–</dd></div>
             <div><dt>moves</dt><dd id="moves">–</dd></div>
             <div><dt>failed moves</dt><dd id="failed">–</dd></div>
-            <div><dt>handshakes</dt><dd id="handshakes">–</dd></div>
             <div><dt>pause, median</dt><dd id="p50">–</dd></div>
             <div><dt>pause, 99 %</dt><dd id="p99">–</dd></div>
+            <div><dt>upgrades</dt><dd id="upgrades">–</dd></div>
           </dl>
-          <section>
-            <h2>Recent pauses</h2>
-            <p class="note" id="plot-note">How long connections stood still when they moved.</p>
-            <svg id="plot" viewBox="0 0 960 220" role="img" aria-labelledby="plot-note"></svg>
+          <section aria-labelledby="lately">
+            <h2 id="lately">The last minutes</h2>
+            <div id="charts" class="charts"></div>
+            <ol id="marks" class="marks" aria-label="Upgrades and other events, the latest first"></ol>
           </section>
-          <section>
-            <h2>Workers</h2>
-            <div class="table"><table>
-              <thead><tr><th class="n">worker<th class="n">process<th>state<th class="n">connections
-                <th class="n">moves in<th class="n">moves out</thead>
-              <tbody id="workers"></tbody>
-            </table></div>
-          </section>
-          <section>
-            <h2>Connections</h2>
-            <p class="note"><span id="shown"></span>
-              <button id="first" type="button" hidden>first</button>
-              <button id="next" type="button" hidden>next</button></p>
-            <div class="table"><table>
-              <thead><tr><th>peer<th>server name<th>ALPN<th>TLS<th>cipher<th class="n">age<th class="n">moves
-                <th class="n">owner<th>listener<th>target</thead>
-              <tbody id="rows"></tbody>
+          <div class="pair">
+            <section id="upstream-section" aria-labelledby="upstream-title" hidden>
+              <h2 id="upstream-title">Upstreams</h2>
+              <div class="table"><table>
+                <thead><tr><th>upstream<th>address<th>state<th class="n">weight
+                  <th class="n">connections<th class="n">opened<th class="n">failed<th>why, or last check</thead>
+                <tbody id="upstreams"></tbody>
+              </table></div>
+            </section>
+            <section aria-labelledby="worker-title">
+              <h2 id="worker-title">Workers</h2>
+              <div class="table"><table>
+                <thead><tr><th class="n">worker<th class="n">process<th>state<th class="n">connections
+                  <th class="n">moves in<th class="n">moves out</thead>
+                <tbody id="workers"></tbody>
+              </table></div>
+            </section>
+          </div>
+          <section aria-labelledby="connection-title">
+            <h2 id="connection-title">Connections</h2>
+            <div class="tools">
+              <label for="filter">Filter</label>
+              <input id="filter" type="search" maxlength="200" autocomplete="off" autocapitalize="none" spellcheck="false"
+                placeholder="peer, server name, target, number">
+              <p id="shown" role="status"></p>
+              <p class="pages">
+                <button id="first" type="button" disabled>First</button>
+                <button id="previous" type="button" disabled>Previous</button>
+                <button id="next" type="button" disabled>Next</button>
+              </p>
+            </div>
+            <div class="table cards"><table role="table" aria-labelledby="connection-title">
+              <thead role="rowgroup"><tr id="columns" role="row"></tr></thead>
+              <tbody id="rows" role="rowgroup"></tbody>
             </table></div>
           </section>
         </main>

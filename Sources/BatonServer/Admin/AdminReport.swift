@@ -9,6 +9,7 @@ struct AdminReport: Sendable {
     var version: String
     var phase: String
     var uptime: Double
+    var upgrades = 0
     /// Connections the front has.
     var handshaking: Int
     var counts: FrontCounts

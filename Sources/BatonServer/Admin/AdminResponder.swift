@@ -33,6 +33,7 @@ struct AdminResponder: Sendable {
         switch request.uri.path {
         case "/": return AdminAnswer(.ok, AdminPage.document, "text/html; charset=utf-8")
         case "/baton.css": return AdminAnswer(.ok, AdminPage.style, "text/css; charset=utf-8")
+        case "/baton-charts.js": return AdminAnswer(.ok, AdminPage.charts, "text/javascript; charset=utf-8")
         case "/baton.js": return AdminAnswer(.ok, AdminPage.script, "text/javascript; charset=utf-8")
         case "/healthz":
             let (isHealthy, word) = await source.health()
@@ -50,6 +51,7 @@ struct AdminResponder: Sendable {
         _ request: Request, _ part: @Sendable (AdminOverview) -> some Encodable & Sendable
     ) async -> AdminAnswer {
         let query = request.uri.queryParameters
+        func word(_ name: Substring) -> String? { query[name].map { String($0) } }
         guard let limit = query["limit"].map({ Int($0) }) ?? Self.usualRows, (1...Listing.maxRows).contains(limit)
         else { return AdminAnswer(.badRequest, "limit is a number from 1 to \(Listing.maxRows).\n") }
         var after: ConnectionCursor?
@@ -59,7 +61,27 @@ struct AdminResponder: Sendable {
                 return AdminAnswer(.badRequest, "after is what the page before gave as next.\n")
             }
         }
-        return json(part(await source.overview(limit, after)))
+        let names = ConnectionSelection.Column.allCases.map(\.rawValue)
+        let column = word("sort").map { ConnectionSelection.Column(rawValue: $0) }
+        if case .some(.none) = column {
+            return AdminAnswer(.badRequest, "sort is one of \(names.joined(separator: ", ")).\n")
+        }
+        let order = word("order") ?? "asc"
+        guard order == "asc" || order == "desc" else { return AdminAnswer(.badRequest, "order is asc or desc.\n") }
+        guard
+            let selection = ConnectionSelection(
+                filter: word("filter") ?? "", by: column ?? nil, isDescending: order == "desc")
+        else {
+            return AdminAnswer(
+                .badRequest,
+                "filter has at most \(ConnectionSelection.maxWords) words and \(ConnectionSelection.longestFilter) bytes.\n"
+            )
+        }
+        guard let known = query["known"].map({ Int($0) }) ?? 0, known >= 0 else {
+            return AdminAnswer(.badRequest, "known is the count that the history had.\n")
+        }
+        return json(
+            part(await source.overview(ConnectionQuery(selection: selection, limit: limit, after: after), known)))
     }
 
     private func json(_ value: some Encodable & Sendable) -> AdminAnswer {

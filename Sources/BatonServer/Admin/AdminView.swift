@@ -9,8 +9,12 @@ final class AdminView: @unchecked Sendable {
     private let figures: Figures
     private let inquiries: Inquiries
     private let life: Life
+    private let recorder: Recorder
 
-    init(on loop: any EventLoop, _ figures: Figures, _ inquiries: Inquiries, _ life: Life) {
+    init(
+        on loop: any EventLoop, _ figures: Figures, _ inquiries: Inquiries, _ life: Life, _ recorder: Recorder
+    ) {
+        self.recorder = recorder
         self.loop = loop
         self.figures = figures
         self.inquiries = inquiries
@@ -22,7 +26,7 @@ final class AdminView: @unchecked Sendable {
         AdminSource(
             health: { [self] in await onLoop { $0.health } ?? (false, "ending") },
             report: { [self] in await onLoop { $0.report } ?? .ending },
-            overview: { [self] in await overview(limit: $0, after: $1) }, names: names)
+            overview: { [self] in await overview($0, known: $1) }, names: names)
     }
 
     private var health: (isHealthy: Bool, word: String) {
@@ -37,6 +41,7 @@ final class AdminView: @unchecked Sendable {
     private var report: AdminReport {
         AdminReport(
             version: BatonVersion.current, phase: life.name, uptime: figures.uptime,
+            upgrades: recorder.history.upgrades,
             handshaking: figures.newcomers, counts: figures.counts,
             workers: figures.workers.map { .init(number: $0.number, state: $0.stateName, report: $0.report) },
             droppedLogLines: figures.droppedLogLines, droppedAccessLines: figures.droppedAccessLines,
@@ -44,13 +49,13 @@ final class AdminView: @unchecked Sendable {
             maxDescriptors: Int(clamping: DescriptorLimit.current), gone: figures.gone)
     }
 
-    private func overview(limit: Int, after: ConnectionCursor?) async -> AdminOverview {
+    private func overview(_ query: ConnectionQuery, known: Int) async -> AdminOverview {
         let asked = try? await loop.flatSubmit { [self] in
             inquiries.ask(
-                figures.workers.filter { $0.state != .starting && $0.state != .gone }, limit: limit, after: after)
+                figures.workers.filter { $0.state != .starting && $0.state != .gone }, query)
         }.get()
         let inquiry = asked ?? Inquiry(of: [])
-        let moment = await onLoop { Moment($0.life.name, $0.figures) } ?? Moment()
+        let moment = await onLoop { Moment($0.life.name, $0.figures, $0.recorder.history) } ?? Moment()
         let now = MonotonicTime.now
         let pauses = inquiry.listings.values.flatMap(\.pauses).sorted { $0.endedAt < $1.endedAt }
         return AdminOverview(
@@ -60,7 +65,8 @@ final class AdminView: @unchecked Sendable {
                 [Double(now &- min(now, pause.endedAt)) / 1e6, Double(pause.duration) / 1e3]
             },
             connections: ConnectionsPage(
-                of: inquiry, limit: limit, total: moment.status.connections, pids: moment.pids))
+                of: inquiry, query, total: moment.status.connections, pids: moment.pids),
+            history: AdminOverview.History(moment.history, known: known))
     }
 
     /// What `body` gives on the loop; `nil` once that has ended.
@@ -79,10 +85,12 @@ private struct Moment: Sendable {
     var handshaking = 0
     var handshakes = 0
     var handshakeFailures = 0
+    var history = History()
 
     init() {}
 
-    init(_ phase: String, _ figures: Figures) {
+    init(_ phase: String, _ figures: Figures, _ history: History) {
+        self.history = history
         self.phase = phase
         status = figures.status
         pids = Dictionary(figures.workers.map { ($0.number, $0.pid) }) { first, _ in first }

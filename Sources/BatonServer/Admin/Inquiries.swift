@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// Questions to the workers about their connections. What does not come in time is left out. Used on `loop` only.
 final class Inquiries: @unchecked Sendable {
-    private static let limit = TimeAmount.seconds(2)
+    static let limit = TimeAmount.seconds(2)
 
     private let loop: any EventLoop
     private var open: [UInt64: (inquiry: Inquiry, promise: EventLoopPromise<Inquiry>)] = [:]
@@ -10,16 +10,14 @@ final class Inquiries: @unchecked Sendable {
 
     init(on loop: any EventLoop) { self.loop = loop }
 
-    /// Asks workers for their connections behind `after`, `limit` each at most.
-    func ask(_ workers: [WorkerHandle], limit: Int, after: ConnectionCursor?) -> EventLoopFuture<Inquiry> {
+    /// Asks workers for their connections, as many of each as are asked for.
+    func ask(_ workers: [WorkerHandle], _ query: ConnectionQuery) -> EventLoopFuture<Inquiry> {
         last += 1
         let id = last
         let promise = loop.makePromise(of: Inquiry.self)
         open[id] = (Inquiry(of: Set(workers.map(\.number))), promise)
         for worker in workers {
-            let start = after.map { $0.worker == worker.number ? $0.connection : 0 } ?? 0
-            let isBefore = after.map { worker.number < $0.worker } ?? false
-            worker.link?.send(.list(ListingRequest(id: id, after: start, limit: isBefore ? 0 : limit)))
+            worker.link?.send(.list(query.request(id, to: worker.number)))
         }
         loop.scheduleTask(in: Self.limit) { self.settle(id) }
         settleIfDone(id)

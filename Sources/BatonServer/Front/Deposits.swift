@@ -8,6 +8,8 @@ final class Deposits: @unchecked Sendable {
         var gone: WorkerReport
         var lastWorkerNumber: Int
         var asked: Int?
+        /// How far the history has come, in steps of half a minute.
+        var history = 0
     }
 
     private let keeper: KeeperLink

@@ -63,6 +63,23 @@ final class Figures: @unchecked Sendable {
     /// The most connections that are let in.
     var connectionLimit: Int { sources.admission.connectionLimit }
 
+    /// What the history is made of.
+    var sampled: History.Totals {
+        let (counts, totals) = (counts, totals)
+        func sum(_ numbers: [String: Int]) -> Int { numbers.values.reduce(0, +) }
+        func bytes(_ direction: KeyPath<ByteCounts, UInt64>) -> Int {
+            Int(clamping: totals.traffic.listeners.values.reduce(0) { $0 &+ $1[keyPath: direction] })
+        }
+        return [
+            .connections: connectionCount, .placements: counts.handedOver, .handshakes: sum(counts.handshakes),
+            .handshakeFailures: sum(counts.handshakeFailures),
+            .refusals: sum(counts.refusals) + sum(totals.refusals), .moves: totals.movesIn + totals.migrations,
+            .movesFailed: totals.movesFailed,
+            .upstreamErrors: totals.upstreamErrors.values.reduce(0) { $0 + sum($1) },
+            .received: bytes(\.received), .sent: bytes(\.sent),
+        ]
+    }
+
     /// What the keeper is to have of them.
     var deposited: Deposits.Counts {
         Deposits.Counts(

@@ -28,6 +28,8 @@ final class Front: @unchecked Sendable {
     private let inquiries: Inquiries
     private let tally: SharedTally
     private let heap: HeapRest
+    /// What the front before this one has left of it.
+    private let history: History?
 
     private lazy var life: Life = .init(
         on: loop, logger, hasPredecessor: predecessor != nil, isRestored: given.left != nil
@@ -46,7 +48,9 @@ final class Front: @unchecked Sendable {
             workers: pool, admission: admission, tally: tally, migration: migration, listening: listening,
             remainder: { [life] in life.remainder }), servicePid: given.pid, deaths: given.deaths)
     private lazy var legacy: Legacy = .init(
-        control: control, listening: listening, policy: policy, workers: pool, migration: migration, figures: figures)
+        control: control, listening: listening, policy: policy, workers: pool, migration: migration, figures: figures,
+        recorder: recorder)
+    private lazy var recorder: Recorder = .init(history, of: figures, deaths: given.deaths)
     private lazy var deposits: Deposits = .init(
         keeper, descriptors: { [legacy] in legacy.descriptors },
         state: { [legacy, life, settings] in
@@ -56,7 +60,7 @@ final class Front: @unchecked Sendable {
         on: loop, logger, settings, listening, policy,
         AdminAddress(
             on: loop, logger,
-            AdminView(on: loop, figures, inquiries, life).source { [policy] in policy.value.adminNames }),
+            AdminView(on: loop, figures, inquiries, life, recorder).source { [policy] in policy.value.adminNames }),
         CommandConnections(
             on: loop, logger, answer: { [self] in answer($0, $1) }, ended: { [drains] in drains.stop(askedBy: $0) }),
         deposits)
@@ -97,6 +101,7 @@ final class Front: @unchecked Sendable {
         heap = HeapRest(on: loop)
         tally = SharedTally(
             Tally(predecessors: inheritance?.past ?? WorkerReport(), counts: inheritance?.counts ?? FrontCounts()))
+        history = inheritance?.history
         pool.inherit(lastNumber: inheritance?.lastWorkerNumber ?? 0, asked: inheritance?.workersAsked)
         predecessor?.isOfVersion(inheritance?.version)
         admission.whenEmpty { [self] in
@@ -140,6 +145,7 @@ final class Front: @unchecked Sendable {
         loop.submit { [self] in
             keeper.serves()
             predecessor?.say(.accepting)
+            recorder.begin(given.left != nil ? .frontDied : predecessor != nil ? .upgraded : .started)
         }
     }
 
@@ -163,7 +169,12 @@ final class Front: @unchecked Sendable {
     /// A worker has lost its front.
     func adopt(_ worker: KeptWorker, _ link: CInt) { loop.execute { self.pool.adopt(worker, link) } }
 
-    func note(_ deaths: ProcessDeaths) { loop.execute { self.figures.note(deaths) } }
+    func note(_ deaths: ProcessDeaths) {
+        loop.execute {
+            self.figures.note(deaths)
+            self.recorder.note(deaths)
+        }
+    }
 
     private func answer(_ request: ControlRequest, _ link: JSONLink<ControlResponse>) {
         switch request {
@@ -198,7 +209,12 @@ final class Front: @unchecked Sendable {
             areAcquainted: { [self] in life.becomeReady() },
             failed: { [self] in life.failStart($0) },
             hasBeaten: { [self] in
-                if life.moment == .serving || life.moment == .replacing { deposits.deposit(figures.deposited) }
+                recorder.look()
+                if life.moment == .serving || life.moment == .replacing {
+                    var counts = figures.deposited
+                    counts.history = recorder.history.count / 15
+                    deposits.deposit(counts)
+                }
                 // Time passes for an upgrade that waits for a silent worker.
                 upgrades.look()
             },
@@ -229,7 +245,10 @@ final class Front: @unchecked Sendable {
                     admission: admission, workers: pool, deposits: deposits
                 ).apply($0, turn: $1)
             },
-            hasSucceeded: { [policy] in policy.tellOfCertificates() },
+            hasSucceeded: { [self] in
+                policy.tellOfCertificates()
+                recorder.mark(.reloaded)
+            },
             counted: { [tally] hasSucceeded, duration in
                 tally.withLock { $0.reloaded(hasSucceeded, at: WallClock.milliseconds / 1_000, after: duration) }
             })
@@ -248,7 +267,11 @@ final class Front: @unchecked Sendable {
         Upgrade.Surroundings(
             loop: loop, logger: logger, keeper: keeper, keeperHandsOver: given.handsOver, figures: figures,
             pauseConnections: { [listening] in listening.pauseConnections() },
-            handOver: { [pool] in pool.handOver(to: $0) }, happened: { [life] in life.handle($0) },
+            handOver: { [pool] in pool.handOver(to: $0) },
+            happened: { [self] in
+                if case .upgradeFailed = $0 { recorder.mark(.upgradeFailed) }
+                life.handle($0)
+            },
             stops: { [self] in shutdown.otherStops(atOnce: $0) })
     }
 }

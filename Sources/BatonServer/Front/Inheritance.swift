@@ -28,6 +28,9 @@ struct Inheritance: Codable, Sendable {
     /// What the privileged process may do. If this is set, a link to its keeper is the last descriptor.
     var networkArguments: [String]?
 
+    /// What has been lately; absent from an older version.
+    var history: History?
+
     /// What a new server has in hand.
     struct Received {
         let inheritance: Inheritance

@@ -10,6 +10,7 @@ struct Legacy {
     let workers: WorkerPool
     let migration: MigrationProcesses
     let figures: Figures
+    let recorder: Recorder
 
     /// For a successor.
     func parcel() throws -> Parcel {
@@ -38,6 +39,7 @@ struct Legacy {
             listeners: Inheritance.describe(listening.sockets),
             ticketKeys: policy.ticketKeys.serialised, ticketKeysCreatedAt: policy.ticketKeys.createdAt, past: past,
             lastWorkerNumber: workers.lastNumber, counts: figures.counts, workersAsked: workers.asked,
-            version: BatonVersion.current, networkArguments: hasPrivileges ? migration.networkArguments : nil)
+            version: BatonVersion.current, networkArguments: hasPrivileges ? migration.networkArguments : nil,
+            history: recorder.history)
     }
 }

@@ -18,14 +18,20 @@ struct ConnectionRow: Codable, Sendable, Equatable {
     var cipher: String?
     /// Milliseconds since it was accepted.
     var age: UInt64?
+    /// When that was, in milliseconds since 1970.
+    var acceptedAt: UInt64?
+    /// Bytes on the wire from the client and to it, where the engine serves it.
+    var received: UInt64?
+    var sent: UInt64?
     var moves: UInt32
     var target: String
 
     private enum CodingKeys: String, CodingKey {
-        case id, connection, worker, pid, peer, listener, version, cipher, moves, target
+        case id, connection, worker, pid, peer, listener, version, cipher, moves, target, received, sent
         case serverName = "server_name"
         case protocolName = "alpn"
         case age = "age_ms"
+        case acceptedAt = "accepted_at_ms"
     }
 }
 
@@ -43,6 +49,10 @@ struct ListingRequest: Codable, Sendable {
     var after: UInt64
     /// The most rows.
     var limit: Int
+    /// `nil`: all, in the order of their numbers.
+    var selection: ConnectionSelection?
+    /// Of a selection, those behind this place; `nil`: from the first.
+    var place: ConnectionCursor?
 }
 
 /// A worker's answer.
@@ -54,4 +64,6 @@ struct Listing: Codable, Sendable {
     var hasMore: Bool
     /// The last moves to this worker.
     var pauses: [RecentPause]
+    /// How many the selection takes, before its place, too; `nil` without one, and from a version that knows of none.
+    var matched: Int?
 }

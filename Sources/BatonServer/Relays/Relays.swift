@@ -147,22 +147,45 @@ final class Relays {
         entries.filter { !$0.value.isLeaving && $0.value.sweep != mark }.map(\.key)
     }
 
+    /// What there is to tell of one.
+    struct Listed {
+        let number: UInt64
+        var note: RelayNote
+        let counts: SessionCounts
+
+        init?(_ summary: SessionSummary) {
+            guard let note = RelayNote(summary.note) else { return nil }
+            number = summary.number
+            // What the connection had passed before, as the access log counts it.
+            counts = (note.metadata.traffic ?? summary.before) &+ summary.counts
+            self.note = note
+            self.note.metadata.moves &+= summary.handovers
+        }
+    }
+
     /// At most `limit` whose numbers are above `number`, in their order.
-    func list(after number: UInt64, limit: Int, _ answer: @escaping ([(UInt64, RelayNote)]) -> Void) {
+    func list(after number: UInt64, limit: Int, _ answer: @escaping ([Listed]) -> Void) {
         let all = engines.all
         guard limit > 0, !all.isEmpty, !entries.isEmpty else { return answer([]) }
-        let found = NIOLoopBound(Gathering<(UInt64, RelayNote)>(from: all.count, answer), eventLoop: loop)
+        let found = NIOLoopBound(Gathering<Listed>(from: all.count, answer), eventLoop: loop)
         for engine in all {
             engine.list(after: number, limit: limit) { [loop] summaries in
-                loop.execute {
-                    found.value.add(
-                        summaries.compactMap { summary in
-                            guard var note = RelayNote(summary.note) else { return nil }
-                            note.metadata.moves &+= summary.handovers
-                            return (summary.number, note)
-                        })
-                }
+                loop.execute { found.value.add(summaries.compactMap(Listed.init)) }
             }
+        }
+    }
+
+    /// Which there are, by the engine that serves them.
+    var numbersByEngine: [UInt32: [UInt64]] {
+        Dictionary(grouping: entries.keys) { entries[$0]?.engine ?? 0 }
+    }
+
+    /// Those of an engine's that it has still.
+    func list(_ numbers: [UInt64], in engine: UInt32, _ answer: @escaping ([Listed]) -> Void) {
+        guard let engine = engines[engine] else { return answer([]) }
+        let answer = NIOLoopBound(answer, eventLoop: loop)
+        engine.list(numbers) { [loop] summaries in
+            loop.execute { answer.value(summaries.compactMap(Listed.init)) }
         }
     }
 

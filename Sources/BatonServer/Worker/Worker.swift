@@ -47,6 +47,8 @@ final class Worker: @unchecked Sendable {
     /// Connections that stayed when they were to be handed over.
     var unmovable: Set<UInt64> = []
     var recentPauses = RecentPauses()
+    /// Looks through all connections for who asks.
+    private(set) lazy var scans = ConnectionScans(on: loop) { [unowned self] in makeScan($0, $1, limit: $2) }
     private let faultLog = FaultLog()
     private var throttle = LineThrottle<String>()
     /// Placements of the front that it has not been told of.
