@@ -5,7 +5,7 @@ SHELL := /bin/bash
 SWIFT_FLAGS := -j $(shell nproc) $(if $(CI),-Xswiftc -warnings-as-errors)
 FORMATTED := Sources Tests Examples Fuzz Benchmarks Integrations Package.swift
 
-.PHONY: demo test integrations soak build release libbaton docs format lint api fuzz sanitize bench lab lab-down clean
+.PHONY: demo test integrations soak build release dist libbaton docs format lint api fuzz sanitize bench lab lab-down clean
 
 demo: ## move a live connection between processes while you watch
 	@scripts/bootstrap.sh demo
@@ -38,6 +38,10 @@ build: ## the debug build
 release: ## the optimised build
 	@scripts/bootstrap.sh build
 	swift build -c release $(SWIFT_FLAGS)
+
+dist: ## what is installed: the program, a Debian package, an archive, an image and checksums, in dist
+	@scripts/bootstrap.sh dist
+	scripts/dist.sh dist
 
 libbaton: ## libbaton.so, its headers and baton.pc for programs in C, to PREFIX (dist unless set)
 	@scripts/bootstrap.sh build

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Installs what a part of the project needs beyond a Swift 6.3 toolchain, and says so.
-# scripts/bootstrap.sh build|demo|test|bench
+# scripts/bootstrap.sh build|demo|test|bench|dist
 set -euo pipefail
 declare -A packages=(
     [build]="make pkg-config libssl-dev libnftables-dev"
     [demo]="openssl gnutls-bin"
-    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps haproxy prometheus postfix python3-aiosmtpd swaks libnet-ssleay-perl dovecot-imapd postgresql postgresql-client openjdk-17-jdk-headless libuv1-dev conntrack man-db groff-base"
+    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps haproxy prometheus postfix python3-aiosmtpd swaks libnet-ssleay-perl dovecot-imapd postgresql postgresql-client openjdk-17-jdk-headless libuv1-dev conntrack man-db groff-base dpkg-dev mmdebstrap fish zsh"
+    [dist]="dpkg-dev python3 ca-certificates"
     [bench]="openssl nginx-light libnginx-mod-stream wrk python3 haproxy hitch iproute2 procps"
 )
 case ${1:-} in
     build) wanted=${packages[build]} ;;
-    demo | test | bench) wanted="${packages[build]} ${packages[$1]}" ;;
-    *) echo "usage: scripts/bootstrap.sh build|demo|test|bench" >&2; exit 2 ;;
+    demo | test | bench | dist) wanted="${packages[build]} ${packages[$1]}" ;;
+    *) echo "usage: scripts/bootstrap.sh build|demo|test|bench|dist" >&2; exit 2 ;;
 esac
 command -v swift >/dev/null || { echo "no Swift toolchain: install Swift 6.3 from swift.org, then run this again" >&2; exit 1; }
 if ! command -v dpkg-query >/dev/null; then

@@ -13,13 +13,17 @@ struct Baton: AsyncParsableCommand {
             DrainCommand.self,
             CheckCommand.self, DemoCommand.self, ManualCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
             ServeNetworkCommand.self, ServePrivilegeCommand.self, ServeMigrationCommand.self,
-            ServeFrontCommand.self, ServeTrialCommand.self,
+            ServeFrontCommand.self, ServeTrialCommand.self, CompleteServeCommand.self,
         ])
 
     /// Exit status 0, 1 (it failed), 2 (wrong arguments), or 128 and the number of the signal that ended it; an error is one
     /// line.
     static func main() async {
         ProcessHardening.apply()
+        if let script = CompletionScript.requested(CommandLine.arguments) {
+            print(script, terminator: "")
+            ProcessExit.leave(0)
+        }
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {

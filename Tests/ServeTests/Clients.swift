@@ -4,8 +4,12 @@ import StockPeers
 enum Clients {
     /// Sends random pieces to an echo, and reads them back, until its standard input ends; then it says whether all bytes
     /// agreed.
-    static func exchange(_ port: Int, connections: Int = 1, version: String = "TLSv1_3") throws -> PeerProcess {
-        try PeerProcess(["python3", "-c", exchangeText, "\(port)", "\(connections)", version])
+    ///
+    /// - Parameter place: what starts a program where the server is, if that is a network namespace of its own.
+    static func exchange(
+        _ port: Int, connections: Int = 1, version: String = "TLSv1_3", in place: [String] = []
+    ) throws -> PeerProcess {
+        try PeerProcess(place + ["python3", "-c", exchangeText, "\(port)", "\(connections)", version])
     }
 
     /// Sends `size` bytes to an echo while it reads them back; says whether they agreed. A plain one ends its side then,

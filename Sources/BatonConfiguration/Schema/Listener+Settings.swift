@@ -70,7 +70,7 @@ extension Listener: LivenessSection {
 extension SettingFormat where Value == TLSVersion {
     static var tlsVersion: SettingFormat {
         .word(
-            "1.2, 1.3",
+            "1.2, 1.3", words: ["1.2", "1.3"],
             read: { word in
                 switch word {
                 case "1.2": .tls12
@@ -84,6 +84,7 @@ extension SettingFormat where Value == TLSVersion {
 extension SettingFormat where Value == CipherSuite {
     static var cipherSuite: SettingFormat {
         .word(
-            "a cipher suite", read: { word in CipherSuite.allCases.first { "\($0)" == word } }, write: { "\($0)" })
+            "a cipher suite", words: CipherSuite.allCases.map { "\($0)" },
+            read: { word in CipherSuite.allCases.first { "\($0)" == word } }, write: { "\($0)" })
     }
 }

@@ -7,6 +7,8 @@ struct Setting<Section>: Sendable {
     let allowed: String
     /// The default as it would be written; nil: the key is required.
     let defaultText: String?
+    /// All words that are allowed, if they can be counted.
+    let words: [String]
     /// What the key does, for the document.
     let summary: String
     /// Puts the value in its place; false if it is not allowed.
@@ -20,6 +22,7 @@ extension Setting where Section: SettingSection {
     ) {
         self.key = key
         self.allowed = format.allowed
+        words = format.words
         self.summary = summary
         defaultText = isRequired ? nil : format.write(Section()[keyPath: place])
         apply = { value, section in

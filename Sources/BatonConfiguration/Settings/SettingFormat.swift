@@ -8,17 +8,19 @@ struct SettingFormat<Value>: Sendable {
     let read: @Sendable (SettingValue) -> Value?
     /// The text that `read` reads.
     let write: @Sendable (Value) -> String
+    /// All words that are allowed, if they can be counted: what a shell offers.
+    var words: [String] = []
 }
 
 extension SettingFormat {
     /// One word.
     static func word(
-        _ allowed: String, read: @escaping @Sendable (String) -> Value?,
+        _ allowed: String, words: [String] = [], read: @escaping @Sendable (String) -> Value?,
         write: @escaping @Sendable (Value) -> String
     ) -> SettingFormat {
         SettingFormat(
             allowed: allowed,
-            read: { if case .scalar(let word) = $0 { read(word) } else { nil } }, write: write)
+            read: { if case .scalar(let word) = $0 { read(word) } else { nil } }, write: write, words: words)
     }
 
     /// What another format reads, or a word that says that there is none.
@@ -30,7 +32,8 @@ extension SettingFormat {
                 if value == .scalar(none) { return .some(nil) }
                 return format.read(value).map(Optional.some)
             },
-            write: { $0.map(format.write) ?? none })
+            write: { $0.map(format.write) ?? none },
+            words: format.words.isEmpty ? [] : format.words + [none])
     }
 
     /// A list of words, each in another format; a single word is a list of one.
@@ -43,21 +46,24 @@ extension SettingFormat {
                 let elements = value.words.compactMap { format.read(.scalar($0)) }
                 return elements.count == value.words.count && elements.count >= least ? elements : nil
             },
-            write: { elements in "[" + elements.map(format.write).joined(separator: ", ") + "]" })
+            write: { elements in "[" + elements.map(format.write).joined(separator: ", ") + "]" },
+            words: format.words)
     }
 }
 
 extension SettingFormat where Value: CaseIterable & RawRepresentable & Sendable, Value.RawValue == String {
     /// One of the cases.
     static var choice: SettingFormat {
-        .word(
-            Value.allCases.map(\.rawValue).joined(separator: ", "), read: { Value(rawValue: $0) },
-            write: { $0.rawValue })
+        let words = Value.allCases.map(\.rawValue)
+        return .word(
+            words.joined(separator: ", "), words: words, read: { Value(rawValue: $0) }, write: { $0.rawValue })
     }
 }
 
 extension SettingFormat where Value == Bool {
-    static var flag: SettingFormat { .word("true or false", read: { Bool($0) }, write: { "\($0)" }) }
+    static var flag: SettingFormat {
+        .word("true or false", words: ["true", "false"], read: { Bool($0) }, write: { "\($0)" })
+    }
 }
 
 extension SettingFormat where Value == Int {

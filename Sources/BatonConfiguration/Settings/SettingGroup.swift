@@ -15,6 +15,7 @@ struct SettingGroup: Sendable {
         let key: String
         let allowed: String
         let defaultText: String?
+        let words: [String]
         let summary: String
     }
 
@@ -63,7 +64,8 @@ struct SettingGroup: Sendable {
         self.prefix = prefix
         self.summary = summary
         let rows = Section.settings.map {
-            Row(key: $0.key, allowed: $0.allowed, defaultText: $0.defaultText, summary: $0.summary)
+            Row(
+                key: $0.key, allowed: $0.allowed, defaultText: $0.defaultText, words: $0.words, summary: $0.summary)
         }
         self.rows = rows
         apply = { name, values, configuration in

@@ -4,7 +4,7 @@ import BatonServer
 
 /// Where a running server is commanded.
 struct ControlOption: ParsableArguments {
-    @Option(help: "The control socket of the server.")
+    @Option(help: "The control socket of the server.", completion: .file())
     var control = Configuration().control
 
     var client: ControlClient { ControlClient(path: control) }

@@ -15,7 +15,7 @@ struct UpgradeCommand: AsyncParsableCommand {
 
     @OptionGroup var server: ControlOption
 
-    @Option(help: "The program to start. Default: what the server was started as, as it is now.")
+    @Option(help: "The program to start. Default: what the server was started as, as it is now.", completion: .file())
     var binary: String?
 
     @Flag(help: "Print one JSON document.")
