@@ -16,17 +16,19 @@ sed -i -e 's:/usr/local/bin:/usr/bin:' -e '1s:^# /etc/systemd/system/:# For chan
     "$tree"/lib/systemd/system/*
 install -D -m 644 "$here/debian/sysusers.conf" "$tree/usr/lib/sysusers.d/baton.conf"
 install -D -m 644 "$here/debian/baton.yaml" "$tree/etc/baton/baton.yaml"
+printf 'baton (%s) stable; urgency=medium\n\n  * CHANGELOG.md.gz tells what is new.\n\n -- %s  %s\n' "$version" \
+    "$(sed -n 's/^Maintainer: //p' "$here/debian/control")" "$(date -u -R -d "@${SOURCE_DATE_EPOCH:-0}")" |
+    gzip -9n >"$tree/usr/share/doc/baton/changelog.gz"
 
 # What it links to, as Depends has it, and where dpkg knows it: when one of these files changes, the program is replaced.
-mkdir "$tree/debian"
+control=$tree/DEBIAN
+mkdir "$tree/debian" "$control"
 printf 'Source: baton\n\nPackage: baton\nArchitecture: any\n' >"$tree/debian/control"
-depends=$(cd "$tree" && dpkg-shlibdeps -O usr/bin/baton | sed -n 's/^shlibs:Depends=//p')
+depends=$(cd "$tree" && dpkg-shlibdeps -O "$tree/usr/bin/baton" | sed -n 's/^shlibs:Depends=//p')
 rm -r "$tree/debian"
 mapfile -t libraries < <(objdump -p "$binary" | awk '$1 == "NEEDED" { print $2 }')
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 
-control=$tree/DEBIAN
-mkdir "$control"
 install -m 755 "$here"/debian/{postinst,prerm,postrm} "$control"
 echo /etc/baton/baton.yaml >"$control/conffiles"
 {

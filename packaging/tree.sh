@@ -11,13 +11,14 @@ for page in $("$binary" manual); do
 done
 completions() {
     mkdir -p "$(dirname "$folder/share/$2")"
-    "$binary" --generate-completion-script "$1" >"$folder/share/$2"
+    # They are read, not run.
+    "$binary" --generate-completion-script "$1" | sed '1{/^#!/d}' >"$folder/share/$2"
 }
 completions bash bash-completion/completions/baton
 completions zsh zsh/vendor-completions/_baton
 completions fish fish/vendor_completions.d/baton.fish
 install -D -m 644 -t "$folder/share/doc/baton" "$here"/../docs/{serve,configuration,install,drain}.md
 install -D -m 644 -t "$folder/share/doc/baton/examples" "$here/../docs/examples/baton.yaml"
-gzip -9nc "$here/../CHANGELOG.md" >"$folder/share/doc/baton/changelog.gz"
+gzip -9nc "$here/../CHANGELOG.md" >"$folder/share/doc/baton/CHANGELOG.md.gz"
 install -m 644 "$here/debian/copyright" "$folder/share/doc/baton"
 install -D -m 644 -t "$folder/lib/systemd/system" "$here"/../docs/baton.{service,socket}
