@@ -16,6 +16,7 @@ sed -i -e 's:/usr/local/bin:/usr/bin:' -e '1s:^# /etc/systemd/system/:# For chan
     "$tree"/lib/systemd/system/*
 install -D -m 644 "$here/debian/sysusers.conf" "$tree/usr/lib/sysusers.d/baton.conf"
 install -D -m 644 "$here/debian/baton.yaml" "$tree/etc/baton/baton.yaml"
+install -D -m 644 "$here/debian/needrestart.conf" "$tree/etc/needrestart/conf.d/baton.conf"
 printf 'baton (%s) stable; urgency=medium\n\n  * CHANGELOG.md.gz tells what is new.\n\n -- %s  %s\n' "$version" \
     "$(sed -n 's/^Maintainer: //p' "$here/debian/control")" "$(date -u -R -d "@${SOURCE_DATE_EPOCH:-0}")" |
     gzip -9n >"$tree/usr/share/doc/baton/changelog.gz"
@@ -30,7 +31,7 @@ mapfile -t libraries < <(objdump -p "$binary" | awk '$1 == "NEEDED" { print $2 }
 multiarch=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 
 install -m 755 "$here"/debian/{postinst,prerm,postrm} "$control"
-echo /etc/baton/baton.yaml >"$control/conffiles"
+(cd "$tree" && find etc -type f -printf '/%p\n' | sort) >"$control/conffiles"
 {
     cat "$here/debian/triggers"
     for library in "${libraries[@]}"; do
