@@ -18,16 +18,20 @@ final class Container {
         process = try PeerProcess(
             ["unshare", "-mnpf", "--kill-child", "--mount-proc=\(root)/proc", "sh", "-c", Self.start, root, user]
                 + command)
-        try process.expect("] serving")
+        try process.expect("exec\n")
         guard let first = try ProcessFacts.children(of: process.processID).first else {
-            throw WireError("it has no first process")
+            throw WireError("it has no first process: \(process.text)")
         }
         self.first = first
+        try process.expect("] serving")
     }
+
+    /// Not by `--kill-child` alone: a process that changes its user is not told of its parent's end (PR_SET_PDEATHSIG).
+    deinit { kill(first, SIGKILL) }
 
     /// ROOT is `$0`.
     private static let start = """
-        ip link set lo up && mount --bind /dev "$0/dev" && user=$1 && shift && exec chroot --userspec="$user" "$0" "$@"
+        ip link set lo up && mount --bind /dev "$0/dev" && user=$1 && shift && echo exec && exec chroot --userspec="$user" "$0" "$@"
         """
 
     /// What starts a program of this system in the container's network.

@@ -86,8 +86,7 @@ struct PackageTests {
         try Shell.run(["chroot", root, "dpkg", "-i", "/tmp/first.deb"])
         let unit = try String(contentsOfFile: "\(root)/lib/systemd/system/baton.service", encoding: .utf8)
         #expect(unit.contains("ExecStart=/usr/bin/baton serve") && !unit.contains("/usr/local"))
-        let links = try paths(in: root).filter { $0.hasSuffix("multi-user.target.wants/baton.service") }
-        #expect(links == ["/etc/systemd/system/multi-user.target.wants/baton.service"])
+        #expect(try paths(in: root).contains("/etc/systemd/system/multi-user.target.wants/baton.service"))
 
         let container = try serve(root)
         #expect(try container.page(8443).contains("Baton"))
@@ -101,9 +100,10 @@ struct PackageTests {
         try Shell.run(["chroot", root, "dpkg", "--remove", "baton"])
         #expect(try paths(in: root).contains("/etc/baton/baton.yaml"))
         try Shell.run(["chroot", root, "dpkg", "--purge", "baton"])
-        // useradd(8) keeps copies of what it changes.
-        let copies = Set(["passwd", "group", "shadow", "gshadow", "subuid", "subgid"].map { "/etc/\($0)-" })
-        #expect(try paths(in: root).subtracting(before).subtracting(copies + ["/etc/.pwd.lock"]) == [])
+        // useradd(8) keeps copies of what it changes, dpkg a log.
+        let copies = ["passwd", "group", "shadow", "gshadow", "subuid", "subgid"].map { "/etc/\($0)-" }
+        let left = try paths(in: root).subtracting(before).subtracting(copies + ["/var/log/dpkg.log"])
+        #expect(left == [])
         #expect(try Shell.run(["chroot", root, "getent", "passwd", "baton"]).contains("nologin"))
         // It can be installed again.
         try Shell.run(["chroot", root, "dpkg", "-i", "/tmp/second.deb"])
