@@ -1,7 +1,7 @@
 public import NIOCore
 internal import NIOTLS
 public import TLSHandshake
-internal import TLSRecords
+package import TLSRecords
 
 extension ConnectionHandler {
     /// Turns a plain connection to TLS: STARTTLS and the like. Plain bytes already written leave first.
@@ -51,7 +51,7 @@ extension ConnectionHandler {
     }
 
     private func establish() throws(HandshakeError) {
-        clientSession = try layer.establish()
+        (clientSession, handshakeFacts) = try layer.establish()
         stopTimer()
         if let info { context?.fireUserInboundEventTriggered(ConnectionEvent.established(info)) }
         tellHandshake()
@@ -86,6 +86,16 @@ extension ConnectionHandler {
                 outbound.wait(promise, outgoing: layer.outgoingCount)
             }
         }
+    }
+
+    /// Ends an established connection with a fatal alert, behind what was written: the peer is who it says, and is not let in.
+    package func refuse(with alert: Alert) {
+        guard layer.phase == .established else { return }
+        layer.refuse(with: alert)
+        layer.fail()
+        stopTimer()
+        failWrites(ConnectionError(.closed))
+        close(.close)
     }
 
     /// Ends the connection for a reason of the peer's or of its own. A fatal alert that is due is written before the

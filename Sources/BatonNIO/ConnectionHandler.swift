@@ -34,6 +34,10 @@ public final class ConnectionHandler: ChannelDuplexHandler {
     /// A client's session, to be resumed later; set when the handshake is done, if the server gave a ticket by then.
     public internal(set) var clientSession: ClientSession?
 
+    /// What the certificates of a server's handshake say, if its context reads it, from the end of the handshake on. It stays here when
+    /// the connection leaves.
+    package internal(set) var handshakeFacts: HandshakeFacts?
+
     /// Application-data records whose plaintext was handed to the application here. One that a former owner opened and
     /// did not hand on counts here.
     public internal(set) var recordsReceived: UInt64 = 0

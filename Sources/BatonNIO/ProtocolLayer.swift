@@ -38,13 +38,17 @@ struct ProtocolLayer: ~Copyable {
         phase = .handshaking
     }
 
-    /// - Returns: a client's session, if the server gave a ticket by then.
-    mutating func establish() throws(HandshakeError) -> ClientSession? {
+    /// - Returns: a client's session, if the server gave a ticket by then; what a server's certificates say, if that is read.
+    mutating func establish() throws(HandshakeError) -> (session: ClientSession?, facts: HandshakeFacts?) {
         let session = try handshake?.clientSession()
+        let facts = handshake?.facts
         connection = try handshake.take()?.connection()
         phase = .established
-        return session
+        return (session, facts)
     }
+
+    /// Queues a fatal alert, if the connection is established.
+    mutating func refuse(with alert: Alert) { connection?.refuse(with: alert) }
 
     mutating func fail() { phase = .failed }
 

@@ -50,12 +50,14 @@ extension Engine {
             throw error
         }
         let index = Int(freeSlots.removeLast())
+        let bandwidth = session.bandwidth
         let slot = arena.slot(index)
         arena_set_phase(slot, UInt32(ARENA_UNSETTLED))
         Step.pass()
         slot.pointee.activity = Engine.now &- min(Engine.now, session.idleTime)
         do throws(BeginError) {
             place(try Session(beginning: index, &session, in: arena, pool: &pool, limits, respond))
+            if bandwidth > 0 { sessions[index].setBandwidth(bandwidth, at: Engine.now) }
         } catch {
             free(index)
             parcel.restore(session)
@@ -167,6 +169,14 @@ extension Engine {
         guard let index = find(number) else { return }
         arena.slot(index).pointee.idle_limit = milliseconds
         sweepSoon()
+    }
+
+    /// How many bytes a second either side of a session is read; 0: as many as come.
+    package mutating func setBandwidth(_ number: UInt64, _ rate: UInt64) {
+        guard let index = find(number) else { return }
+        let wasHeld = sessions[index].heldUntil != 0
+        sessions[index].setBandwidth(rate, at: Engine.now)
+        if wasHeld { turn(index, readable: nil) }
     }
 
     package mutating func setLimits(_ limits: SessionLimits, moveEvery: UInt32) {

@@ -31,6 +31,10 @@ package struct Engine: ~Copyable {
     /// Sessions of which a side only has to take its last bytes, or to end: they are looked at again and again.
     private var closing: [Int] = []
     private var nextLook: UInt64 = 0
+    /// Sessions of which a side has been read as much as it may in a time, and when that is over for the first of them; `.max`:
+    /// there are none.
+    private var held: [Int] = []
+    private var nextRelease = UInt64.max
     private var lastSweep: UInt64 = 0
     /// When something can be due; `.max`: never.
     private var nextSweep: UInt64 = 0
@@ -273,8 +277,34 @@ package struct Engine: ~Copyable {
         } else {
             sessions[index].watch(turn, in: epoll)
         }
+        if sessions[index].heldUntil != 0 { hold(index) }
         if slot.pointee.deaths != 0, now &- began >= limits.blameTime { slot.pointee.deaths = 0 }
         arena_set_at_work(slot, 0)
+    }
+
+    private mutating func hold(_ index: Int) {
+        nextRelease = min(nextRelease, sessions[index].heldUntil)
+        guard !sessions[index].isHeld else { return }
+        sessions[index].isHeld = true
+        held.append(index)
+    }
+
+    /// Lets the sessions go on whose time has come.
+    private mutating func releaseHeld(_ now: UInt64) {
+        let all = held
+        held = []
+        nextRelease = .max
+        for index in all where isTaken(index) && sessions[index].isHeld {
+            sessions[index].isHeld = false
+            if sessions[index].heldUntil > now {
+                hold(index)
+            } else {
+                sessions[index].release(at: now)
+                turn(index, readable: nil)
+            }
+        }
+        // Many that come one after another are let go together.
+        if nextRelease < .max { nextRelease = max(nextRelease, now + 5) }
     }
 
     // MARK: Ends
@@ -355,7 +385,7 @@ package struct Engine: ~Copyable {
     mutating func sweepSoon() { nextSweep = min(nextSweep, lastSweep + Engine.sweepInterval) }
 
     private func untilNextTime(atMost milliseconds: Int32) -> Int32 {
-        let next = closing.isEmpty ? nextSweep : min(nextSweep, nextLook)
+        let next = min(nextRelease, closing.isEmpty ? nextSweep : min(nextSweep, nextLook))
         guard milliseconds != 0, next < .max else { return milliseconds }
         let now = Engine.now
         let left = Int32(clamping: next > now ? next - now : 0)
@@ -369,6 +399,7 @@ package struct Engine: ~Copyable {
             nextLook = now + UInt64(min(50, 2 + closing.count / 16))
             lookAtClosing(now)
         }
+        if now >= nextRelease { releaseHeld(now) }
         if now >= nextSweep { sweep(now) }
     }
 

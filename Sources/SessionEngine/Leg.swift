@@ -36,6 +36,8 @@ struct Leg: ~Copyable {
     private var interest: UInt32
     /// `nil`: the socket is TCP.
     private var unix: UnixStream?
+    /// How fast it is read.
+    var pace = Pace()
     /// The peer takes nothing more, and may have said something before.
     var isUnwritable = false
 

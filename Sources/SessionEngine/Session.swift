@@ -22,6 +22,8 @@ struct Session: ~Copyable {
     var hasMore = false
     /// It is among the engine's unfinished.
     var isQueued = false
+    /// It is among the engine's that have read as much as they may, and wait.
+    var isHeld = false
     /// Until the session is due to move; 0: it never is, or has been told.
     private var messagesLeft: UInt32
     /// What broke the session first.
@@ -152,6 +154,24 @@ struct Session: ~Copyable {
     }
 
     // MARK: Time
+
+    /// Bytes a second that either side is read; 0: as many as come.
+    mutating func setBandwidth(_ rate: UInt64, at now: UInt64) {
+        client.pace.set(rate, at: now)
+        upstream.pace.set(rate, at: now)
+    }
+
+    /// Until when a side is not read, for it has been read as much as it may; 0: none is in that case.
+    var heldUntil: UInt64 {
+        let (first, second) = (client.pace.heldUntil, upstream.pace.heldUntil)
+        return first == 0 || second == 0 ? first | second : min(first, second)
+    }
+
+    /// Lets those be read again whose time has come.
+    mutating func release(at now: UInt64) {
+        client.pace.release(at: now)
+        upstream.pace.release(at: now)
+    }
 
     /// Counts what the client has sent. Returns whether the session is due to move, once.
     mutating func countMessages() -> Bool {

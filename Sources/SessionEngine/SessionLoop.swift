@@ -224,9 +224,14 @@ package final class SessionLoop: Sendable {
         }
     }
 
-    /// Replaces sessions' idle limits, in milliseconds; 0: none.
-    package func setIdleLimits(_ limits: [(number: UInt64, milliseconds: UInt32)]) {
-        submit { engine in for limit in limits { engine.setIdleLimit(limit.number, limit.milliseconds) } }
+    /// Replaces sessions' idle limits, in milliseconds, and the bytes a second that either side is read; 0: none.
+    package func setLimits(of sessions: [(number: UInt64, idle: UInt32, bandwidth: UInt64)]) {
+        submit { engine in
+            for session in sessions {
+                engine.setIdleLimit(session.number, session.idle)
+                engine.setBandwidth(session.number, session.bandwidth)
+            }
+        }
     }
 
     /// Replaces what all sessions keep to, and after how many records each is due to move (0: never).

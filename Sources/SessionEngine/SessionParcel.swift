@@ -53,6 +53,8 @@ package struct SessionAtRest: ~Copyable, Sendable {
     package var note: [UInt8]
     /// Milliseconds without a byte either way after which the session is reset; 0: none.
     package var idleLimit: UInt32 = 0
+    /// Bytes a second that either side is read; 0: as many as come. It is not kept: whoever begins or adopts a session says it.
+    package var bandwidth: UInt64 = 0
     /// Milliseconds that have passed without a byte.
     package var idleTime: UInt64 = 0
     /// How often it has come to another owner with its arena, since it came into that.

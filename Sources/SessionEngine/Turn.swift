@@ -46,11 +46,15 @@ struct Turn: ~Copyable {
         guard !leg.isReset else { return }
         if record.leg(leg.index).pointee.flags & ARENA_LEG_FAILED != 0 { return discard(&leg) }
         guard isAllowed, let room = inputRoom(leg, arena, &pool) else { return }
+        let most = leg.pace.isOn ? min(room.count, leg.pace.allowance(at: now)) : room.count
+        // read(2) of nothing looks like the end.
+        guard most > 0 else { return leg.pace.hold(at: now) }
         while true {
-            let count = recv(leg.descriptor, room.baseAddress, room.count, flags)
+            let count = recv(leg.descriptor, room.baseAddress, most, flags)
             Step.pass()
             if count > 0 {
                 leg.noteRead(count)
+                if leg.pace.isOn { leg.pace.spend(count, at: now) }
                 if leg.isPlain { leg.messages += 1 }
             } else if count == 0 {
                 leg.hasEnded = true
@@ -95,7 +99,8 @@ struct Turn: ~Copyable {
     /// Whether a leg may be read whose input goes to `other`, which is the leg itself where it is echoed.
     func mayRead(_ leg: borrowing Leg, other: borrowing Leg) -> Bool {
         let place = record.leg(leg.index)
-        guard !leg.hasEnded, !leg.isReset, place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0,
+        guard !leg.hasEnded, !leg.isReset, leg.pace.heldUntil == 0,
+            place.pointee.flags & (ARENA_LEG_READ_CLOSED | Turn.deaf) == 0,
             !other.isReset, !isFull(other)
         else { return false }
         return place.pointee.input_extent == ARENA_NO_EXTENT

@@ -90,7 +90,7 @@ enum CertificateFacts {
         return found
     }
 
-    private static func alternativeName(_ type: Int32, _ value: OpaquePointer) -> AlternativeName? {
+    static func alternativeName(_ type: Int32, _ value: OpaquePointer) -> AlternativeName? {
         switch type {
         case GEN_EMAIL: text(value).map(AlternativeName.email)
         case GEN_DNS: text(value).map(AlternativeName.dns)

@@ -33,11 +33,15 @@ final class ClientTrust: Sendable {
     /// What was wrong at the making, and does not keep it from being used.
     let notices: [String]
     private let authorities: CertificateList
+    private let depth: Int?
     private let lists: [SmallFile]
     private let state: Mutex<State>
 
+    /// - Parameter depth: how many certificates may stand between a client's and the authority's; `nil`: as many as the library
+    ///   takes.
     /// - Throws: for files that cannot be read or are something else.
-    init(authorities: PEMSource?, revocationLists: [String]) throws(TLSConfigurationError) {
+    init(authorities: PEMSource?, revocationLists: [String], depth: Int?) throws(TLSConfigurationError) {
+        self.depth = depth
         let certificates = if let authorities { try CertificateList(authorities) } else { try CertificateList() }
         self.authorities = certificates
         // Some public authorities' lists are large. Each look at one costs a hash over all of it, on the thread that makes
@@ -96,8 +100,14 @@ final class ClientTrust: Sendable {
         let store = store
         return withExtendedLifetime(store) {
             X509_STORE_CTX_init(context, store.pointer, certificate, nil) == 1
-                && X509_STORE_CTX_set_default(context, "ssl_client") == 1 && ClientTrust.verify(context)
+                && X509_STORE_CTX_set_default(context, "ssl_client") == 1 && limitDepth(of: context)
+                && ClientTrust.verify(context)
         }
+    }
+
+    private func limitDepth(of context: OpaquePointer) -> Bool {
+        if let depth { X509_STORE_CTX_set_depth(context, Int32(clamping: depth)) }
+        return true
     }
 
     /// Reads the revocation lists again if a file has changed. It blocks.

@@ -53,6 +53,9 @@ public struct Handshake: ~Copyable, Sendable {
     /// What the handshake settled; `nil` until it is established.
     public private(set) var info: ConnectionInfo?
 
+    /// What the certificates of a server's handshake say, if its context reads it; `nil` until it is established.
+    package private(set) var facts: HandshakeFacts?
+
     /// The server's side of a handshake.
     ///
     /// - Parameter maximumLength: the most handshake bytes to take from the client.
@@ -369,6 +372,7 @@ public struct Handshake: ~Copyable, Sendable {
                     .protocolViolation, "the \(peerName) sent more behind its Finished message in the same record"))
         }
         session.settle(&info, asksForCertificate: asksForCertificate)
+        if session.server?.readsFacts == true { facts = session.facts() }
         self.info = info
     }
 

@@ -64,6 +64,10 @@ public struct ServerConfiguration: Sendable {
     /// Whether a client that asks for a name that no identity covers, or for none, is refused (`unrecognized_name`,
     /// `missing_extension`).
     public var requiresKnownName = false
+    /// How many certificates may stand between a client's and the authority's; `nil`: as many as OpenSSL takes, 100.
+    package var verificationDepth: Int?
+    /// Whether `HandshakeFacts` are read at the end of a handshake.
+    package var readsFacts = false
     /// What tickets are for: another server that shares the ticket keys takes them only if it has the same name here, and
     /// the same certificates, suites and demands on clients.
     public var sessionScope = ""

@@ -13,6 +13,7 @@ public final class ServerContext: Sendable {
     let requiresKnownName: Bool
     let verifier: CertificateVerifier?
     let peerDetail: PeerCertificateDetail
+    let readsFacts: Bool
 
     var verifiesClients: Bool { clientTrust != nil }
 
@@ -41,15 +42,21 @@ public final class ServerContext: Sendable {
         self.ticketKeys = TicketKeyStore(ticketKeys)
         requiresKnownName = configuration.requiresKnownName
         peerDetail = configuration.peerCertificateDetail
+        readsFacts = configuration.readsFacts
         library = try LibraryContext(.server, configuration.options)
 
         let (authorities, isRequired, verifier) = configuration.clientCertificates.parts
         self.verifier = verifier
         if let isRequired {
-            clientTrust = try ClientTrust(authorities: authorities, revocationLists: configuration.revocationLists)
+            clientTrust = try ClientTrust(
+                authorities: authorities, revocationLists: configuration.revocationLists,
+                depth: configuration.verificationDepth)
             if let authorities { try library.announce(authorities) }
             SSL_CTX_set_verify(
                 library.pointer, isRequired ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_PEER, nil)
+            if let depth = configuration.verificationDepth {
+                SSL_CTX_set_verify_depth(library.pointer, Int32(clamping: depth))
+            }
             library.verifyPeers()
         } else {
             clientTrust = nil

@@ -22,6 +22,8 @@ public struct Alert: RawRepresentable, Hashable, Sendable {
     public static let illegalParameter = Alert(rawValue: 47)
     /// A certificate's issuer is not known.
     public static let unknownCA = Alert(rawValue: 48)
+    /// A valid certificate or session was shown, and its holder is not let in.
+    public static let accessDenied = Alert(rawValue: 49)
     /// A message could not be decoded.
     public static let decodeError = Alert(rawValue: 50)
     /// The offered protocol version is not supported.

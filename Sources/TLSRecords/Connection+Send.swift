@@ -44,6 +44,14 @@ extension Connection {
         progress.owesKeyUpdate = false
     }
 
+    /// Ends the connection with a fatal alert (RFC 8446 section 6.2) for a reason of the application's, as `access_denied`.
+    /// Nothing more is read.
+    package mutating func refuse(with alert: Alert) {
+        guard failure == nil else { return }
+        if !isWriteClosed { queueAlert(level: 2, alert) }
+        _ = end(TLSError(.writeClosed, alert: alert))
+    }
+
     /// Ciphertext that waits to be written, in bytes.
     public var outgoingCount: Int { progress.outgoing.count }
 

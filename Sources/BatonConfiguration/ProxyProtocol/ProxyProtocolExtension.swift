@@ -8,4 +8,19 @@ package enum ProxyProtocolExtension: String, Hashable, Sendable, CaseIterable {
     case ssl
     /// The unique ID that a load balancer in front has given to the connection.
     case uniqueID = "unique-id"
+    /// By what the server's certificate is signed.
+    case certificateSignature = "cert-sig"
+    /// The kind of the server's key.
+    case certificateKey = "cert-key"
+    /// The client's certificate itself.
+    case clientCertificate = "client-cert"
+    /// The alternative names in the client's certificate.
+    case clientNames = "client-names"
+
+    /// What is told unless something else is asked for: what receivers with little room for a header have room for.
+    package static let standard: [ProxyProtocolExtension] = [.alpn, .authority, .ssl, .uniqueID]
+    /// What only the process knows that has made the handshake.
+    package static let ofCertificates: Set<ProxyProtocolExtension> = [
+        .certificateSignature, .certificateKey, .clientCertificate, .clientNames,
+    ]
 }

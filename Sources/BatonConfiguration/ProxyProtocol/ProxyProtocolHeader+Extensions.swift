@@ -9,6 +9,13 @@ extension ProxyProtocolHeader {
         package var uniqueID: [UInt8]?
         /// PP2_TYPE_SSL: the client's TLS connection; nil: it has none.
         package var security: Security?
+        /// The alternative names in the client's certificate, each as an extension of the type `nameType`.
+        package var names: [String] = []
+        /// One of the types that the specification leaves to applications, 0xE0 to 0xEF.
+        package var nameType = Extensions.firstCustomType
+
+        /// PP2_TYPE_MIN_CUSTOM.
+        package static let firstCustomType: UInt8 = 0xE0
 
         /// Nothing to tell.
         package init() {}
@@ -22,6 +29,10 @@ extension ProxyProtocolHeader {
         package var cipher: String
         /// The client's certificate, if it has shown one.
         package var certificate: ClientCertificate?
+        /// PP2_SUBTYPE_SSL_SIG_ALG: by what the server's certificate is signed.
+        package var signature: String?
+        /// PP2_SUBTYPE_SSL_KEY_ALG: the kind of the server's key and its length.
+        package var key: String?
 
         /// A TLS connection without a client certificate.
         package init(version: String, cipher: String, certificate: ClientCertificate? = nil) {
@@ -39,6 +50,8 @@ extension ProxyProtocolHeader {
         package var verifyResult: UInt32
         /// Whether it was shown on this connection, rather than on an earlier one of the same TLS session.
         package var isOfThisConnection: Bool
+        /// PP2_SUBTYPE_SSL_CLIENT_CERT: the certificate in DER.
+        package var der: [UInt8]?
 
         /// A certificate.
         package init(commonName: String?, verifyResult: UInt32, isOfThisConnection: Bool) {
@@ -58,6 +71,9 @@ extension ProxyProtocolHeader.Extensions {
         static let version: UInt8 = 0x21
         static let commonName: UInt8 = 0x22
         static let cipher: UInt8 = 0x23
+        static let signature: UInt8 = 0x24
+        static let key: UInt8 = 0x25
+        static let clientCertificate: UInt8 = 0x28
     }
 
     /// The client field of PP2_TYPE_SSL.
@@ -91,7 +107,8 @@ extension ProxyProtocolHeader.Extensions {
         if let applicationProtocol { bytes.append(Kind.applicationProtocol, Array(applicationProtocol.utf8)) }
         if let authority { bytes.append(Kind.authority, Array(authority.utf8)) }
         if let uniqueID { bytes.append(Kind.uniqueID, uniqueID, limit: Self.uniqueIDLimit) }
-        if let security { bytes.append(Kind.security, Self.encoded(security), limit: 1024) }
+        if let security { bytes.append(Kind.security, Self.encoded(security), limit: 12_288) }
+        for name in names.prefix(CertificateExtensions.maxNames) { bytes.append(nameType, Array(name.utf8)) }
         return bytes
     }
 
@@ -107,6 +124,11 @@ extension ProxyProtocolHeader.Extensions {
         bytes.append(Kind.version, Array(security.version.utf8))
         if let name = security.certificate?.commonName { bytes.append(Kind.commonName, Array(name.utf8)) }
         bytes.append(Kind.cipher, Array(security.cipher.utf8))
+        if let signature = security.signature { bytes.append(Kind.signature, Array(signature.utf8)) }
+        if let key = security.key { bytes.append(Kind.key, Array(key.utf8)) }
+        if let der = security.certificate?.der {
+            bytes.append(Kind.clientCertificate, der, limit: CertificateExtensions.certificateLimit)
+        }
         return bytes
     }
 }

@@ -31,7 +31,7 @@ package struct Affinity: Hashable, Sendable, CustomStringConvertible {
         for part in query.utf8.split(separator: UInt8(ascii: "&")) {
             let pieces = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard pieces.count == 2, pieces[0].elementsEqual(field.utf8) else { continue }
-            return pieces[1].isEmpty ? nil : Self.hash(pieces[1])
+            return pieces[1].isEmpty ? nil : pieces[1].stableHash
         }
         return nil
     }
@@ -39,17 +39,7 @@ package struct Affinity: Hashable, Sendable, CustomStringConvertible {
     /// The order in which a connection of this key tries the addresses.
     package static func order(_ addresses: [Address], for key: UInt64) -> [Address] {
         let text = (0..<8).map { UInt8(truncatingIfNeeded: key >> (8 * $0)) }
-        let ranked = addresses.map { (hash(Array("\($0)".utf8) + text), "\($0)", $0) }
+        let ranked = addresses.map { ((Array("\($0)".utf8) + text).stableHash, "\($0)", $0) }
         return ranked.sorted { ($0.0, $0.1) > ($1.0, $1.1) }.map(\.2)
-    }
-
-    /// FNV-1a, and the last mix of MurmurHash3, by which each bit of the text changes all bits. It is the same in every process
-    /// and version, and no secret: who chooses values can choose where they lead.
-    private static func hash(_ bytes: some Sequence<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        hash = (hash ^ (hash >> 33)) &* 0xff51_afd7_ed55_8ccd
-        hash = (hash ^ (hash >> 33)) &* 0xc4ce_b9fe_1a85_ec53
-        return hash ^ (hash >> 33)
     }
 }

@@ -29,6 +29,7 @@ extension Configuration {
             if listener.role != .server { found.add("\(key).role", "needs TLS, but tls is false") }
             if !listener.certificates.isEmpty { found.add("\(key).certificates", "are of no use, since tls is false") }
             if listener.requiresKnownName { found.add("\(key).strict-sni", "is of no use, since tls is false") }
+            if !listener.clientRules.isEmpty { found.add("\(key).client-rules", "need TLS, but tls is false") }
         }
         if listener.startTLS != nil, listener.role != .server {
             found.add("\(key).starttls", "is spoken as a server; set role to server")
@@ -54,7 +55,17 @@ extension Configuration {
         if listener.clientAuth != .none, listener.clientCA == nil {
             found.add("\(key).client-auth", "needs client-ca")
         }
+        if listener.clientAuth == .none {
+            if !listener.clientRules.isEmpty { found.add("\(key).client-rules", "need client-auth; set it to require") }
+            if listener.clientVerifyDepth != nil { found.add("\(key).client-verify-depth", "needs client-auth") }
+        }
         if listener.role != .server {
+            if !listener.clientRules.isEmpty {
+                found.add("\(key).client-rules", "are for TLS clients; set role to server")
+            }
+            if listener.clientVerifyDepth != nil {
+                found.add("\(key).client-verify-depth", "is for TLS clients; set role to server")
+            }
             if !listener.clientCRL.isEmpty { found.add("\(key).client-crl", "is for TLS clients; set role to server") }
             if listener.requiresKnownName { found.add("\(key).strict-sni", "is for TLS clients; set role to server") }
         }
@@ -138,6 +149,12 @@ extension Configuration {
                     "routes.\(name).affinity",
                     "\(affinity) chooses among the addresses of an upstream, and \(target) is none; leave it out")
             }
+            let served = listeners.filter { route.listeners.isEmpty || route.listeners.contains($0.key) }
+            if !route.clientRules.isEmpty, !served.values.contains(where: \.asksForCertificates) {
+                found.add(
+                    "routes.\(name).client-rules",
+                    "let nobody in: none of its listeners asks clients for a certificate; set client-auth there")
+            }
             for listener in route.listeners where listeners[listener] == nil {
                 found.add("routes.\(name).listeners", "there is no listeners.\(listener)")
             }
@@ -193,6 +210,10 @@ extension Configuration {
         if upstream.tlsCertificate != nil { found.add("\(key).tls-certificate", "is of no use, since tls is false") }
         if upstream.tlsKey != nil { found.add("\(key).tls-key", "is of no use, since tls is false") }
     }
+}
+
+extension Listener {
+    fileprivate var asksForCertificates: Bool { usesTLS && role == .server && clientAuth != .none }
 }
 
 private struct Contradictions {

@@ -45,6 +45,19 @@ extension Configuration: SettingSection {
                 "limits.connections-per-source", \.limits.connectionsPerSource, .optional(.count(1...10_000_000)),
                 "The most connections from one IPv4 address or one IPv6 /64."),
             Setting(
+                "limits.connection-rate", \.limits.connectionRate, .optional(.count(1...10_000_000)),
+                "The most new connections a second, and at once. Beyond it they wait in the sockets' queues, which `backlog` bounds."
+            ),
+            Setting(
+                "limits.connection-rate-per-source", \.limits.connectionRatePerSource,
+                .optional(.count(1...10_000_000)),
+                "The most new connections a second, and at once, from one IPv4 address or one IPv6 /64. Beyond it they are reset."
+            ),
+            Setting(
+                "limits.handshake-rate", \.limits.handshakeRate, .optional(.count(1...10_000_000)),
+                "The most TLS handshakes that begin a second, and at once. Beyond it they wait their turn, which is part of "
+                    + "`handshake-time`; whose turn would come later than that is closed at once."),
+            Setting(
                 "limits.handshakes", \.limits.handshakes, .count(1...10_000_000),
                 "The most connections in their handshake, with all that comes before it. Beyond it new ones are closed."
             ),

@@ -4,6 +4,12 @@ package struct Limits: Hashable, Sendable {
     package var connections = 100_000
     /// The most connections from one IPv4 address or one IPv6 /64; nil: no limit.
     package var connectionsPerSource: Int?
+    /// The most new connections in a second, in all; nil: no limit.
+    package var connectionRate: Int?
+    /// The most new connections in a second from one IPv4 address or one IPv6 /64; nil: no limit.
+    package var connectionRatePerSource: Int?
+    /// The most handshakes that begin in a second; nil: no limit.
+    package var handshakeRate: Int?
     /// The most connections that have not come to a worker yet: those in their handshake, with all that comes before it.
     package var handshakes = 10_000
     /// From the accepted connection to the end of its handshake, with all that comes before it.

@@ -38,6 +38,13 @@ extension Listener: LivenessSection {
                 "Files of revocation lists, PEM or DER, one of each authority up to the root. Without a list that is in date a "
                     + "client is refused. They are read again within seconds when they change."),
             Setting(
+                "client-rules", \.clientRules, .list(of: .clientRule, ClientRule.forms),
+                "Which clients are let in by their certificates. The most specific rule decides, of equal ones the one that "
+                    + "denies; whom none is about is refused. Empty: all with a good certificate."),
+            Setting(
+                "client-verify-depth", \.clientVerifyDepth, .optional(.count(0...100)),
+                "How many certificates may stand between a client's and one of `client-ca`. `off`: 100."),
+            Setting(
                 "tls-versions", \.versions, .list(of: .tlsVersion, "1.2, 1.3", atLeast: 1),
                 "The versions of TLS that are offered."),
             Setting(
@@ -63,7 +70,10 @@ extension Listener: LivenessSection {
         ] + livenessSettings + [
             Setting(
                 "idle-time", \.idleTime, .optional(.duration(.seconds(1)...(.seconds(30 * 86_400)))),
-                "How long a connection may pass no byte in either direction.")
+                "How long a connection may pass no byte in either direction."),
+            Setting(
+                "bandwidth", \.bandwidth, .optional(.size(1 << 10...1 << 40)),
+                "How many bytes a second a connection may pass in each direction, as they come from its sockets."),
         ]
 }
 

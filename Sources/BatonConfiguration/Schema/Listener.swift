@@ -22,6 +22,10 @@ package struct Listener: Hashable, Sendable {
     package var clientCA: String?
     /// The files of revocation lists for client certificates; empty: none is looked up.
     package var clientCRL: [String] = []
+    /// Which of them are let in; empty: all.
+    package var clientRules: [ClientRule] = []
+    /// How many certificates may stand between a client's and the authority's; nil: as many as OpenSSL takes.
+    package var clientVerifyDepth: Int?
     /// Whether a client that asks for a name without a certificate, or for none, is refused.
     package var requiresKnownName = false
     /// The versions of TLS that are offered.
@@ -40,6 +44,9 @@ package struct Listener: Hashable, Sendable {
     package var liveness = Liveness()
     /// How long a connection may pass no byte in either direction; nil: for ever.
     package var idleTime: Duration?
+
+    /// How many bytes a second a connection may pass, in each direction; nil: as many as come.
+    package var bandwidth: Int?
 
     /// What is chosen from by ALPN. PostgreSQL clients from version 17 on that begin with TLS insist on their protocol.
     package var offeredProtocols: [String] {

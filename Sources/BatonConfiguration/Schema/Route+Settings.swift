@@ -21,6 +21,10 @@ extension Route: SettingSection {
             "Connections whose first HTTP/1 request has the same value in this field of its query go to the same of the "
                 + "upstream's addresses, and try the others in an order of their own. Without a value the addresses are tried as "
                 + "they are written."),
+        Setting(
+            "client-rules", \.clientRules, .list(of: .clientRule, ClientRule.forms),
+            "Which clients may come to its target, of those that the listener lets in. Who is refused here is not tried with "
+                + "another route. Empty: all."),
     ]
 
     @Sendable private static func isMethod(_ text: String) -> Bool {

@@ -13,6 +13,8 @@ package struct Route: Hashable, Sendable {
     /// What the first HTTP/1 request of connections has in common that go to the same address of the target; nil: the addresses
     /// are tried in their order. Needs a request.
     package var affinity: Affinity?
+    /// Which clients may come by it, of those that the listener lets in; empty: all.
+    package var clientRules: [ClientRule] = []
     /// Where the connection goes.
     package var target: Target = .hello
 

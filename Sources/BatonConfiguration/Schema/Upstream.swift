@@ -23,7 +23,9 @@ package struct Upstream: Hashable, Sendable {
     /// The PROXY protocol header that it gets first; nil: none.
     package var proxyProtocol: ProxyProtocolHeader.Version?
     /// What version 2 of the header tells beside the addresses.
-    package var proxyProtocolExtensions = ProxyProtocolExtension.allCases
+    package var proxyProtocolExtensions = ProxyProtocolExtension.standard
+    /// The type by which version 2 tells the names in a client's certificate, 0xE0 to 0xEF.
+    package var proxyProtocolNameType = Int(ProxyProtocolHeader.Extensions.firstCustomType)
     /// How it is noticed that the upstream has gone.
     package var liveness = Liveness()
 
@@ -65,6 +67,11 @@ extension Upstream: LivenessSection {
                 "proxy-protocol-tlvs", \.proxyProtocolExtensions,
                 .list(of: .choice, ProxyProtocolExtension.allCases.map(\.rawValue).joined(separator: ", ")),
                 "With `v2`: what the header tells beside the addresses, as far as it is known. `ssl` is the client's TLS version, "
-                    + "cipher and certificate; `unique-id` is passed on from a load balancer in front."),
+                    + "cipher and the subject of its certificate; `unique-id` is passed on from a load balancer in front. "
+                    + "`cert-sig` and `cert-key` are the algorithms of the certificate that the client was shown, `client-cert` its "
+                    + "own in DER, `client-names` the alternative names in it."),
+            Setting(
+                "proxy-protocol-names-type", \.proxyProtocolNameType, .count(0xE0...0xEF),
+                "With `client-names`: the type of the extensions that tell them."),
         ] + livenessSettings
 }

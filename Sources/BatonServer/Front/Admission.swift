@@ -7,6 +7,7 @@ internal import Synchronization
 final class Admission: Sendable {
     /// All connections by their sources: those here, those on their way to a worker, and the workers' by their reports.
     private let limits: Mutex<ConnectionLimits>
+    private let rates: Mutex<Rates>
     private let count = Atomic<Int>(0)
     private let emptied = Mutex(Listener())
 
@@ -16,14 +17,27 @@ final class Admission: Sendable {
         var action: @Sendable () -> Void = {}
     }
 
+    private struct Rates {
+        var sources: SourceRates
+        var handshakes: RateLimit
+    }
+
     init(_ limits: Limits) {
         self.limits = Mutex(ConnectionLimits(total: limits.connections, perSource: limits.connectionsPerSource))
+        rates = Mutex(
+            Rates(
+                sources: SourceRates(perSecond: limits.connectionRatePerSource),
+                handshakes: RateLimit(perSecond: limits.handshakeRate)))
     }
 
     func setLimits(_ limits: Limits) {
         self.limits.withLock {
             $0.total = limits.connections
             $0.perSource = limits.connectionsPerSource
+        }
+        rates.withLock {
+            $0.sources.perSecond = limits.connectionRatePerSource
+            $0.handshakes.perSecond = limits.handshakeRate
         }
     }
 
@@ -32,6 +46,18 @@ final class Admission: Sendable {
 
     /// Has `action` called, on the thread that it happens on, whenever the last connection has left this process.
     func whenEmpty(_ action: @escaping @Sendable () -> Void) { emptied.withLock { $0.action = action } }
+
+    // MARK: Rates
+
+    /// Whether a connection of this source may come now, which counts it.
+    func mayCome(from source: IPAddress) -> Bool {
+        rates.withLock { $0.sources.admit(from: source, at: MonotonicTime.now) }
+    }
+
+    /// When a handshake may begin, in nanoseconds from now, which counts it; `nil`: not within `longest`.
+    func handshakeWait(within longest: UInt64) -> UInt64? {
+        rates.withLock { $0.handshakes.reserve(at: MonotonicTime.now, within: longest) }
+    }
 
     // MARK: Connections of this process
 

@@ -49,6 +49,8 @@ final class FrontHandler: ChannelInboundHandler {
     private var ending: (end: AccessRecord.End, detail: String?, kind: String)?
     /// It goes on elsewhere.
     private var isHandedOver = false
+    /// What is known of certificates, where somebody is to go by it.
+    private var facts: HandshakeFacts?
 
     /// - Parameters:
     ///   - source: where the connection comes from; nil: a Unix socket.
@@ -93,7 +95,7 @@ final class FrontHandler: ChannelInboundHandler {
     }
 
     private func beginTLS(_ context: ChannelHandlerContext) {
-        guard configuration.usesTLS else { return decide(Router.Hello(), context) }
+        guard configuration.usesTLS else { return judge(Router.Hello(), context) }
         switch configuration.role {
         case .server: handshake(as: .server, context)
         case .client: handshake(as: .client, context)
@@ -101,8 +103,22 @@ final class FrontHandler: ChannelInboundHandler {
         }
     }
 
+    /// Begins when it is its turn.
     private func handshake(as role: Role, _ context: ChannelHandlerContext) {
         stage = .handshake
+        let longest = UInt64(max(0, policy.limits.handshakeTime.timeAmount.nanoseconds))
+        guard let wait = intake.admission.handshakeWait(within: longest) else {
+            return refuse(.handshakeRate, "limits.handshake-rate is reached", context)
+        }
+        guard wait > 0 else { return beginHandshake(as: role, context) }
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        context.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: wait))) {
+            let (handler, context) = bound.value
+            if case .handshake = handler.stage { handler.beginHandshake(as: role, context) }
+        }
+    }
+
+    private func beginHandshake(as role: Role, _ context: ChannelHandlerContext) {
         do {
             let bytes = ByteBuffer(bytes: received)
             received = []
@@ -178,6 +194,10 @@ final class FrontHandler: ChannelInboundHandler {
                 do throws(ConnectionLimits.Refusal) {
                     try intake.admission.attribute(to: ends.source.address)
                     counted = .from(ends.source.address)
+                    guard intake.admission.mayCome(from: ends.source.address) else {
+                        return refuse(
+                            .connectionRatePerSource, "limits.connection-rate-per-source is reached", context)
+                    }
                 } catch {
                     counted = .from(nil)
                     return refuse(error, context)
@@ -221,7 +241,7 @@ final class FrontHandler: ChannelInboundHandler {
             stage = .done
             // The handler beneath is in the midst of its work.
             let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            context.eventLoop.execute { bound.value.0.decide(hello, bound.value.1) }
+            context.eventLoop.execute { bound.value.0.judge(hello, bound.value.1) }
         case ChannelEvent.inputClosed as ChannelEvent:
             // What came before the end counts. Who ends before it has come to TLS wants nothing.
             if !received.isEmpty { advance(context) }
@@ -231,14 +251,71 @@ final class FrontHandler: ChannelInboundHandler {
         context.fireUserInboundEventTriggered(event)
     }
 
+    // MARK: Clients
+
+    /// Whether the listener lets the client in. A session that it goes on with has its certificate, so that it is judged by the rules
+    /// that hold now.
+    private func judge(_ hello: Router.Hello, _ context: ChannelHandlerContext) {
+        guard context.channel.isActive else { return }
+        facts = (try? context.pipeline.syncOperations.connectionHandler())?.handshakeFacts
+        do throws(ClientRules.Refusal) {
+            try ClientRules(configuration.clientRules).admit(identity)
+            decide(hello, context)
+        } catch {
+            deny(error, "client-rules", context)
+        }
+    }
+
+    private var identity: ClientIdentity? { facts?.client.map(ClientIdentity.init) }
+
+    /// Refuses a client for its certificate. In TLS it is told so (RFC 8446 section 6.2).
+    private func deny(_ refusal: ClientRules.Refusal, _ rules: String, _ context: ChannelHandlerContext) {
+        stage = .done
+        timer?.cancel()
+        blame(.refused, "\(rules): \(refusal)", kind: RefusalReason.clientRules.rawValue)
+        intake.tally.withLock { $0.refused(.clientRules) }
+        guard let handler = try? context.pipeline.syncOperations.connectionHandler() else {
+            return context.close(promise: nil)
+        }
+        let names = CertificateExtensions.names(facts?.client?.names ?? []).prefix(3).joined(separator: ", ")
+        intake.refusalLog.say(
+            .clientRules, "\(rules): \(refusal)", intake.log,
+            [
+                "listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")",
+                "subject": "'\((handler.info?.peerCertificate?.subject ?? "").prefix(200))'", "names": "'\(names)'",
+            ])
+        let isUnknown = if case .noCertificate = refusal { handler.info?.version == .tls13 } else { false }
+        if handler.isPlain { context.close(promise: nil) }
+        handler.refuse(with: isUnknown ? .certificateRequired : .accessDenied)
+    }
+
+    /// What the upstream is to be told of the certificates, as far as any upstream is.
+    private var certificates: CertificateExtensions {
+        var told = CertificateExtensions()
+        let wanted = policy.toldOfCertificates
+        if wanted.contains(.certificateSignature) { told.signature = facts?.signature }
+        if wanted.contains(.certificateKey) { told.key = facts?.key }
+        if wanted.contains(.clientCertificate) { told.certificate = facts?.client?.der }
+        // Names that can be taken for others are nobody's.
+        if wanted.contains(.clientNames), let client = facts?.client, identity?.flaw == nil {
+            told.names = CertificateExtensions.names(client.names)
+        }
+        return told
+    }
+
     // MARK: Routes
 
     private func decide(_ hello: Router.Hello, _ context: ChannelHandlerContext) {
         guard context.channel.isActive else { return }
         switch policy.router.decide(.init(listener: listener, hello: hello)) {
         case .target(let target, let route):
-            intake.tally.withLock { $0.routed(route) }
-            handOver(target, route: route, context)
+            do throws(ClientRules.Refusal) {
+                try policy.routeRules[route]?.admit(identity)
+                intake.tally.withLock { $0.routed(route) }
+                handOver(target, route: route, context)
+            } catch {
+                deny(error, "routes.\(route).client-rules", context)
+            }
         case .needs: handOver(nil, context)
         case .noRoute: refuse(.noRoute, "no route", context)
         }
@@ -248,7 +325,7 @@ final class FrontHandler: ChannelInboundHandler {
     private func forward(_ context: ChannelHandlerContext) {
         guard
             case .target(let target, let route) = policy.router.decide(.init(listener: listener, hello: Router.Hello())),
-            case .upstream = target
+            case .upstream = target, policy.routeRules[route] == nil, configuration.clientRules.isEmpty
         else { return refuse(.noRoute, "no upstream for a cancel request, which names no server", context) }
         handOver(target, route: route, isCancelRequest: true, context)
     }
@@ -272,6 +349,8 @@ final class FrontHandler: ChannelInboundHandler {
             handler.metadata.isCancelRequest = isCancelRequest
             handler.metadata.startTLS = configuration.startTLS
             handler.metadata.uniqueID = uniqueID
+            if target == nil { handler.metadata.admittedRoutes = admittedRoutes }
+            if target.map(\.isUpstream) ?? true { handler.metadata.certificates = certificates }
             handler.metadata.source = source
             handler.metadata.destination = destination
             // A program of somebody else's finds the bytes read as they are.
@@ -289,6 +368,14 @@ final class FrontHandler: ChannelInboundHandler {
             blame(.notServed, "\(error)", kind: "not_served")
             intake.log.debug("a connection cannot be handed over", metadata: ["reason": "\(error)"])
             context.close(promise: nil)
+        }
+    }
+
+    /// The routes with rules that the client may come by: its first request is to choose one.
+    private var admittedRoutes: [UInt64] {
+        guard !policy.routeRules.isEmpty, let identity else { return [] }
+        return policy.routeRules.compactMap { route, rules in
+            (try? rules.admit(identity)) == nil ? nil : rules.digest(of: route)
         }
     }
 
@@ -323,9 +410,11 @@ final class FrontHandler: ChannelInboundHandler {
         stage = .done
         blame(.refused, why, kind: reason.rawValue)
         intake.tally.withLock { $0.refused(reason) }
-        intake.log.info(
-            "a connection is refused",
-            metadata: ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")", "reason": "\(why)"])
+        let names: Logger.Metadata = ["listener": "\(listener)", "peer": "\(source.map { "\($0)" } ?? "")"]
+        switch reason {
+        case .handshakeRate, .connectionRatePerSource: intake.refusalLog.say(reason, why, intake.log, names)
+        default: intake.log.info("a connection is refused", metadata: names.merging(["reason": "\(why)"]) { $1 })
+        }
         context.close(promise: nil)
     }
 
@@ -394,6 +483,27 @@ final class FrontHandler: ChannelInboundHandler {
         guard let error = error as? HandshakeError else { return reason.replacing("_", with: " ") }
         guard let alert = error.alert else { return error.message }
         return error.code == .alertReceived ? "alert received: \(alert)" : "alert sent: \(alert): \(error.message)"
+    }
+}
+
+extension Target {
+    fileprivate var isUpstream: Bool { if case .upstream = self { true } else { false } }
+}
+
+extension ClientIdentity {
+    init(_ facts: ClientCertificateFacts) {
+        var (dns, uris, addresses): ([String], [String], [IPAddress]) = ([], [], [])
+        for name in facts.names {
+            switch name {
+            case .dns(let text): dns.append(text)
+            case .uri(let text): uris.append(text)
+            case .address(let text): if let address = IPAddress(text) { addresses.append(address) }
+            case .email: break
+            }
+        }
+        self.init(
+            commonNames: facts.commonNames, dnsNames: dns, uris: uris, addresses: addresses, key: facts.keyDigest,
+            issuer: facts.issuer, flaw: facts.flaw)
     }
 }
 

@@ -8,6 +8,10 @@ struct FrontPolicy: Sendable {
     let router: Router
     let limits: Limits
     let listeners: [String: Listener]
+    /// Who may come by which route, for those that not everybody may come by.
+    let routeRules: [String: ClientRules]
+    /// What upstreams are told of certificates.
+    let toldOfCertificates: Set<ProxyProtocolExtension>
     /// The names by which the admin address may be asked for.
     let adminNames: Set<String>
     /// The TLS contexts by listener.
@@ -22,6 +26,11 @@ struct FrontPolicy: Sendable {
         router = configuration.router
         limits = configuration.limits
         listeners = configuration.listeners
+        routeRules = configuration.routes.mapValues { ClientRules($0.clientRules) }.filter { !$0.value.isEmpty }
+        toldOfCertificates = Set(
+            configuration.upstreams.values.filter { $0.proxyProtocol == .v2 }.flatMap(\.proxyProtocolExtensions)
+        ).intersection(ProxyProtocolExtension.ofCertificates)
+        let readsFacts = !routeRules.isEmpty || !toldOfCertificates.isEmpty
         var adminNames = Set(configuration.adminHosts + ["localhost"])
         if case .tcp(.name(let name), _)? = configuration.admin { adminNames.insert(name) }
         self.adminNames = adminNames
@@ -30,7 +39,9 @@ struct FrontPolicy: Sendable {
         let store = IdentityStore()
         for (name, listener) in configuration.listeners where listener.usesTLS {
             if listener.role != .client {
-                contexts[name] = try Self.context(name, listener, configuration, keys, store)
+                contexts[name] = try Self.context(
+                    name, listener, configuration, keys, store,
+                    readsFacts: readsFacts || !listener.clientRules.isEmpty)
             }
             if listener.role != .server { clientContexts[name] = try Self.clientContext(listener, configuration) }
         }
@@ -73,7 +84,7 @@ struct FrontPolicy: Sendable {
 
     private static func context(
         _ name: String, _ listener: Listener, _ configuration: Configuration, _ keys: TicketKeysBox,
-        _ store: IdentityStore
+        _ store: IdentityStore, readsFacts: Bool
     ) throws -> ServerContext {
         var identities = identities(listener, configuration)
         if identities.isEmpty {
@@ -85,14 +96,17 @@ struct FrontPolicy: Sendable {
         }
         let clientCertificates: ServerConfiguration.ClientCertificates =
             switch (listener.clientAuth, listener.clientCA) {
-            case (.request, let path?): .optional(authorities: .file(path))
-            case (.require, let path?): .required(authorities: .file(path))
+            // A client without a certificate is about no rule.
+            case (.request, let path?) where listener.clientRules.isEmpty: .optional(authorities: .file(path))
+            case (.request, let path?), (.require, let path?): .required(authorities: .file(path))
             default: .none
             }
         var server = ServerConfiguration(
             identities: identities, options: options(listener), clientCertificates: clientCertificates,
             ticketCount: configuration.sessionTickets.rotateEvery == nil ? 0 : 2)
         server.revocationLists = listener.clientCRL
+        server.verificationDepth = listener.clientVerifyDepth
+        server.readsFacts = readsFacts
         server.requiresKnownName = listener.requiresKnownName
         server.sessionScope = name
         return try ServerContext(server, ticketKeys: keys.copy(), sharing: store)

@@ -1,6 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import BatonNIO
+internal import HostMigration
 internal import Libc
 internal import Logging
 internal import NIOCore
@@ -30,8 +31,8 @@ struct Intake: Sendable {
         let source = Endpoint(peer)
         // A load balancer's own address is not the client's.
         let origin = listener.proxyProtocol == .off ? source?.address : nil
-        func refuse(_ reason: RefusalReason, _ why: String) {
-            Libc.close(descriptor)
+        func refuse(_ reason: RefusalReason, _ why: String, resetting: Bool = false) {
+            if resetting { SocketReset.close(descriptor) } else { Libc.close(descriptor) }
             tally.withLock { $0.refused(reason) }
             AccessLog.process.writeSome(reason.rawValue, Self.record(.refused, why, name, source))
             refusalLog.say(
@@ -39,6 +40,10 @@ struct Intake: Sendable {
         }
         if let address = source?.address, !listener.mayBeLoadBalancer(address) {
             return refuse(.network, "it is not in proxy-protocol-from")
+        }
+        if let origin, !admission.mayCome(from: origin) {
+            // With nothing to remember of it, as a connection has that was closed in order.
+            return refuse(.connectionRatePerSource, "limits.connection-rate-per-source is reached", resetting: true)
         }
         guard admission.present < policy.limits.handshakes else {
             return refuse(.handshakes, "limits.handshakes is reached")

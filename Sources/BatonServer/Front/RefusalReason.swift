@@ -9,6 +9,9 @@ enum RefusalReason: String, Sendable {
     case badRequest = "bad_request"
     case network
     case serverName = "server_name"
+    case clientRules = "client_rules"
+    case connectionRatePerSource = "connection_rate_per_source"
+    case handshakeRate = "handshake_rate"
     case handshakes
     case noRoom = "no_room"
 }

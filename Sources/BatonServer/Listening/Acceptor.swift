@@ -1,3 +1,4 @@
+internal import BatonConfiguration
 internal import BatonCore
 internal import CLinuxSockets
 internal import Libc
@@ -20,6 +21,8 @@ final class Acceptor: Sendable {
     enum Event: Sendable {
         /// New connections wait for want of descriptors or memory (errno).
         case waits(CInt)
+        /// New connections wait because as many have come as may in a second. Told once in ten seconds at most.
+        case waitsForRate
         /// They are accepted again, after so many nanoseconds.
         case acceptsAgain(after: UInt64)
         /// A socket can accept no more (errno).
@@ -28,6 +31,7 @@ final class Acceptor: Sendable {
 
     /// Connections accepted at one socket before another has its turn.
     private static let batch = 32
+    private static let tellingInterval: UInt64 = 10_000_000_000
     /// Of the connections that wait at a socket that is given up.
     private static let maxEmptied = 1_024
 
@@ -38,6 +42,16 @@ final class Acceptor: Sendable {
         var isOpen = false
         var hasEnded = false
         var shortage = DescriptorShortage()
+        var rate = RateLimit(perSecond: nil)
+        /// Until when nothing is accepted because as many have come as may; 0: it is.
+        var rateUntil: UInt64 = 0
+        var rateToldAt: UInt64?
+
+        /// Whether nothing is accepted for now.
+        var isWaiting: Bool { shortage.waitsUntil != nil || rateUntil > 0 }
+
+        /// When there is something to do without being asked.
+        var next: UInt64? { rateUntil == 0 ? shortage.next : min(rateUntil, shortage.next ?? .max) }
     }
 
     private let state = Mutex(State())
@@ -131,6 +145,14 @@ final class Acceptor: Sendable {
     /// Begins to accept.
     func open() { change { $0.isOpen = true } }
 
+    /// Accepts so many in a second at the most; `nil`: all that come.
+    func setRate(_ perSecond: Int?) {
+        change {
+            $0.rate.perSecond = perSecond
+            $0.rateUntil = 0
+        }
+    }
+
     /// Accepts nothing more, until it is opened again.
     func close() { change { $0.isOpen = false } }
 
@@ -159,7 +181,7 @@ final class Acceptor: Sendable {
         var ready = [CInt](repeating: 0, count: 64)
         while true {
             let (accepts, next, hasEnded) = state.withLock {
-                ($0.isOpen && $0.shortage.waitsUntil == nil, $0.shortage.next, $0.hasEnded)
+                ($0.isOpen && !$0.isWaiting, $0.next, $0.hasEnded)
             }
             if hasEnded { return }
             let now = MonotonicTime.now
@@ -184,15 +206,19 @@ final class Acceptor: Sendable {
     /// Accepts some of those who wait at one socket.
     private func accept(at descriptor: CInt) {
         let event: Event? = state.withLock { state in
-            guard state.isOpen, !state.hasEnded, state.shortage.waitsUntil == nil,
+            guard state.isOpen, !state.hasEnded, !state.isWaiting,
                 let receiver = state.receivers[descriptor]
             else { return nil }
             let highest = reserve()?.highest ?? .max
             var failure: CInt = 0
             for attempt in 0..<Self.batch {
+                let now = state.rate.perSecond == nil ? 0 : MonotonicTime.now
+                let wait = state.rate.wait(at: now)
+                guard wait == 0 else { return waitForRate(now, wait, &state) }
                 var peer = sockaddr_storage()
                 let accepted = baton_accept_from(descriptor, &peer, MemoryLayout<sockaddr_storage>.size)
                 guard accepted < 0 else {
+                    _ = state.rate.admit(at: now)
                     receiver(accepted, peer)
                     // The lowest number that is free tells how many are taken.
                     if accepted >= highest { return met(EMFILE, &state) }
@@ -216,6 +242,13 @@ final class Acceptor: Sendable {
         if let event { told(event) }
     }
 
+    private func waitForRate(_ now: UInt64, _ wait: UInt64, _ state: inout State) -> Event? {
+        state.rateUntil = now + wait
+        if let told = state.rateToldAt, now - told < Self.tellingInterval { return nil }
+        state.rateToldAt = now
+        return .waitsForRate
+    }
+
     private func met(_ code: CInt, _ state: inout State) -> Event? {
         state.shortage.met(at: MonotonicTime.now) ? .waits(code) : nil
     }
@@ -224,6 +257,7 @@ final class Acceptor: Sendable {
     private func lookForDescriptors() {
         let event: Event? = state.withLock { state in
             let now = MonotonicTime.now
+            if now >= state.rateUntil { state.rateUntil = 0 }
             if let until = state.shortage.waitsUntil, now >= until {
                 let highest = reserve()?.highest ?? .max
                 let free = fcntl(wake, F_DUPFD_CLOEXEC, 0)

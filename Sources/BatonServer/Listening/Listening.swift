@@ -78,6 +78,9 @@ final class Listening: @unchecked Sendable {
 
     // MARK: Changing
 
+    /// Accepts so many connections in a second at the most at the listeners; `nil`: all that come.
+    func limitRate(_ perSecond: Int?) { acceptor.setRate(perSecond) }
+
     /// Does all that can fail of having the sockets of a configuration that was read again. If it throws, everything is as
     /// it was.
     func prepare(_ next: PreparedListening) throws(RuntimeError) {
@@ -224,6 +227,8 @@ final class Listening: @unchecked Sendable {
                 metadata: [
                     "reason": "\(String(cString: strerror(code)))", "descriptors": "\(DescriptorLimit.current)",
                 ])
+        case .waitsForRate:
+            log.warning("connections wait", metadata: ["reason": "limits.connection-rate is reached"])
         case .acceptsAgain(let after):
             log.notice("connections are accepted again", metadata: ["after_ms": "\(after / 1_000_000)"])
         case .broken(let descriptor, let code):

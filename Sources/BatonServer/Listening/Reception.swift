@@ -41,6 +41,7 @@ final class Reception: @unchecked Sendable {
 
     /// Accepts, for the first time or again.
     func open() {
+        listening.limitRate(settings.configuration.limits.connectionRate)
         listening.open(backlog: settings.configuration.backlog) { deposits.depositAndSettle() }
         serveAdmin()
         rotateTicketKeys()
@@ -48,6 +49,7 @@ final class Reception: @unchecked Sendable {
 
     /// The sockets of a configuration that was read again take the place of those there are.
     func replace(with next: PreparedListening) {
+        listening.limitRate(settings.configuration.limits.connectionRate)
         listening.replace(with: next, backlog: settings.configuration.backlog) {
             deposits.depositAndSettle()
         } adminHasMoved: {

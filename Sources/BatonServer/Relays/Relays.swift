@@ -235,6 +235,7 @@ final class Relays {
             return refuse("it is no session that can be taken")
         }
         session.idleLimit = idleLimit(entry.listener)
+        session.bandwidth = bandwidth(entry.listener)
         session.idleTime = idleTime
         session.moveEvery = moveEvery
         entries[number] = entry
@@ -350,15 +351,22 @@ final class Relays {
         self.configuration = configuration
         engines.use(configuration)
         let parts = Dictionary(grouping: entries.keys) { entries[$0]!.engine }
-        for (engine, numbers) in parts { setIdleLimits(of: numbers, in: engine) }
+        for (engine, numbers) in parts { setLimits(of: numbers, in: engine) }
     }
 
-    private func setIdleLimits(of numbers: [UInt64], in engine: UInt32) {
-        let limits = numbers.map { ($0, idleLimit(entries[$0]?.listener)) }
-        if !limits.isEmpty { engines[engine]?.setIdleLimits(limits) }
+    private func setLimits(of numbers: [UInt64], in engine: UInt32) {
+        let limits = numbers.map { number in
+            let listener = entries[number]?.listener
+            return (number: number, idle: idleLimit(listener), bandwidth: bandwidth(listener))
+        }
+        if !limits.isEmpty { engines[engine]?.setLimits(of: limits) }
     }
 
     private var moveEvery: UInt32 { UInt32(clamping: configuration.moveEvery) }
+
+    private func bandwidth(_ listener: String?) -> UInt64 {
+        UInt64(listener.flatMap { configuration.listeners[$0] }?.bandwidth ?? 0)
+    }
 
     private func idleLimit(_ listener: String?) -> UInt32 {
         guard let limit = listener.flatMap({ configuration.listeners[$0] })?.idleTime else { return 0 }
@@ -425,7 +433,7 @@ final class Relays {
             case .stopped: leave(engine)
             }
         }
-        if isStarted { setIdleLimits(of: adopted, in: engine) }
+        if isStarted { setLimits(of: adopted, in: engine) }
         if !pauses.isEmpty { told(.came(pauses: pauses)) }
         if !due.isEmpty { told(.due(due)) }
         if !traffic.isEmpty { told(.passed(traffic)) }

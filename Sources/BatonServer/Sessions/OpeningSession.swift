@@ -121,6 +121,7 @@ final class OpeningSession: Session {
             staysInWorker = true
             do {
                 var parcel = try clientHandler().detach(applicationState: state.encoded)
+                parcel.metadata.certificates = .init()
                 parcel.secondSnapshot = second.snapshot.take()
                 for descriptor in second.sockets.takeAll() { parcel.sockets.append(owning: descriptor) }
                 worker.serve(parcel)

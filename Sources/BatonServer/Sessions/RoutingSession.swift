@@ -87,6 +87,13 @@ final class RoutingSession: Session {
         let facts = Router.Facts(listener: handler.metadata.listener ?? "", hello: hello, request: line)
         switch worker.router.decide(facts) {
         case .target(let target, let route):
+            let rules = ClientRules(worker.configuration.routes[route]?.clientRules ?? [])
+            // Judged by the front, by these very rules: those of another configuration let nobody in.
+            guard rules.isEmpty || handler.metadata.admittedRoutes.contains(rules.digest(of: route)) else {
+                return refuse(
+                    .clientRules, "routes.\(route).client-rules do not let it in",
+                    HTTPRefusal.response("403 Forbidden", "This is not for you."))
+            }
             timer?.cancel()
             do {
                 // Its sessions stay here, so it is not counted as one that has moved.
@@ -97,6 +104,8 @@ final class RoutingSession: Session {
                 parcel.metadata.target = target
                 parcel.metadata.route = route
                 worker.report.routed.count(route)
+                parcel.metadata.admittedRoutes = []
+                if case .upstream = target {} else { parcel.metadata.certificates = .init() }
                 parcel.metadata.affinity = worker.configuration.routes[route]?.affinity?.key(of: line)
                 worker.serve(parcel)
             } catch {

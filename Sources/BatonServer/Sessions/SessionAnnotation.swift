@@ -21,6 +21,10 @@ enum SessionAnnotation {
     static let cancelRequest = "baton.cancel-request"
     /// What a load balancer in front calls the connection: PP2_TYPE_UNIQUE_ID.
     static let uniqueID = "baton.unique-id"
+    /// The routes with rules for clients that let this one in, as eight bytes each.
+    static let admittedRoutes = "baton.admitted-routes"
+    /// What the upstream is to be told of certificates: `CertificateExtensions`.
+    static let certificates = "baton.certificates"
     /// CLOCK_MONOTONIC in nanoseconds when the connection was taken out of its last owner's hands.
     static let detachedAt = "baton.detached-at"
     /// Milliseconds since the connection last passed a byte; clocks differ between machines.
@@ -93,6 +97,31 @@ extension ParcelMetadata {
     var uniqueID: [UInt8]? {
         get { annotations[SessionAnnotation.uniqueID] }
         set { annotations[SessionAnnotation.uniqueID] = newValue }
+    }
+
+    /// The digests (`ClientRules.digest`) of the routes with rules that let the client in, until one has been chosen.
+    var admittedRoutes: [UInt64] {
+        get {
+            let bytes = annotations[SessionAnnotation.admittedRoutes] ?? []
+            return stride(from: 0, to: bytes.count - bytes.count % 8, by: 8).map { start in
+                bytes[start..<start + 8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            }
+        }
+        set {
+            let bytes = newValue.prefix(8_191).flatMap { number in
+                withUnsafeBytes(of: number.bigEndian) { Array($0) }
+            }
+            annotations[SessionAnnotation.admittedRoutes] = bytes.isEmpty ? nil : bytes
+        }
+    }
+
+    /// What the upstream is to be told of certificates, until it has been.
+    var certificates: CertificateExtensions {
+        get { annotations[SessionAnnotation.certificates].flatMap(CertificateExtensions.init) ?? .init() }
+        set {
+            let bytes = newValue.encoded
+            annotations[SessionAnnotation.certificates] = bytes.isEmpty ? nil : bytes
+        }
     }
 
     /// Nanoseconds since a byte was passed, to the millisecond.

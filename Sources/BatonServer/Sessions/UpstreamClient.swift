@@ -38,6 +38,16 @@ struct UpstreamClient {
         if wanted.contains(.authority), info?.role == .server { extensions.authority = info?.serverName }
         if wanted.contains(.uniqueID) { extensions.uniqueID = metadata.uniqueID }
         if wanted.contains(.ssl), let info, info.role == .server { extensions.security = .init(info) }
+        if !wanted.isDisjoint(with: ProxyProtocolExtension.ofCertificates), info?.role == .server {
+            let certificates = metadata.certificates
+            if wanted.contains(.certificateSignature) { extensions.security?.signature = certificates.signature }
+            if wanted.contains(.certificateKey) { extensions.security?.key = certificates.key }
+            if wanted.contains(.clientCertificate) {
+                extensions.security?.certificate?.der = certificates.certificate
+            }
+            if wanted.contains(.clientNames) { extensions.names = certificates.names }
+            extensions.nameType = UInt8(clamping: upstream.proxyProtocolNameType)
+        }
         return ProxyProtocolHeader(endpoints: ends, extensions: extensions).encoded(version)
     }
 }
