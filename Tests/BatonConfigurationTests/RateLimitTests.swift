@@ -11,12 +11,13 @@ struct RateLimitTests {
     func bucket(perSecond: Int) {
         var limit = RateLimit(perSecond: perSecond)
         let start = 5 * second
-        for _ in 0..<perSecond { #expect(limit.admit(at: start)) }
-        #expect(!limit.admit(at: start))
+        for _ in 0..<perSecond { #expect(limit.admit(at: start) == true) }
+        #expect(limit.admit(at: start) == false)
         let wait = limit.wait(at: start)
         #expect(wait > 0 && wait <= second / UInt64(perSecond))
         #expect(limit.wait(at: start + wait) == 0)
-        #expect(limit.admit(at: start + wait) && !limit.admit(at: start + wait))
+        #expect(limit.admit(at: start + wait) == true)
+        #expect(limit.admit(at: start + wait) == false)
         // Two seconds later there is one second's worth, not two.
         var count = 0
         while limit.admit(at: start + 3 * second) { count += 1 }
@@ -42,27 +43,30 @@ struct RateLimitTests {
     @Test("without a rate nothing waits, at any time")
     func unlimited() {
         var limit = RateLimit(perSecond: nil)
-        for _ in 0..<1_000 { #expect(limit.admit(at: 0) && limit.wait(at: 0) == 0) }
+        for _ in 0..<1_000 { #expect(limit.admit(at: 0) == true) }
+        #expect(limit.wait(at: 0) == 0)
         limit.perSecond = 1
-        #expect(limit.admit(at: 0) && !limit.admit(at: 0))
+        #expect(limit.admit(at: 0) == true)
+        #expect(limit.admit(at: 0) == false)
     }
 
     @Test("each source has its own rate, and one /64 is one source")
     func sources() throws {
         func ip(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
         var rates = SourceRates(perSecond: 1)
-        #expect(try rates.admit(from: ip("192.0.2.1"), at: second))
-        #expect(try !rates.admit(from: ip("::ffff:192.0.2.1"), at: second))
+        #expect(try rates.admit(from: ip("192.0.2.1"), at: second) == true)
+        #expect(try rates.admit(from: ip("::ffff:192.0.2.1"), at: second) == false)
         #expect(try rates.admit(from: ip("192.0.2.2"), at: second))
-        #expect(try rates.admit(from: ip("2001:db8::1"), at: second))
-        #expect(try !rates.admit(from: ip("2001:db8::2"), at: second))
+        #expect(try rates.admit(from: ip("2001:db8::1"), at: second) == true)
+        #expect(try rates.admit(from: ip("2001:db8::2"), at: second) == false)
         #expect(try rates.admit(from: ip("2001:db8:0:1::1"), at: second))
         // What has been refused does not count.
-        #expect(try rates.admit(from: ip("192.0.2.1"), at: 2 * second))
+        #expect(try rates.admit(from: ip("192.0.2.1"), at: 2 * second) == true)
         // A generation that ends forgets nobody who has used up what there is.
-        #expect(try !rates.admit(from: ip("192.0.2.1"), at: 2 * second + second / 2))
+        #expect(try rates.admit(from: ip("192.0.2.1"), at: 2 * second + second / 2) == false)
         rates.perSecond = nil
-        #expect(try rates.admit(from: ip("192.0.2.1"), at: 2 * second) && rates.sourceCount == 0)
+        #expect(try rates.admit(from: ip("192.0.2.1"), at: 2 * second) == true)
+        #expect(rates.sourceCount == 0)
     }
 
     @Test("an attacker with many addresses does not have more remembered than is allowed")
@@ -73,7 +77,7 @@ struct RateLimitTests {
             if rates.sourceCount > 2 * SourceRates.maxSources { Issue.record("\(rates.sourceCount)") }
         }
         // Those of the last second are remembered as they are, the rest not at all.
-        #expect(!rates.admit(from: .v4(299_999), at: second))
+        #expect(rates.admit(from: .v4(299_999), at: second) == false)
         _ = rates.admit(from: .v4(1), at: 3 * second)
         _ = rates.admit(from: .v4(1), at: 5 * second)
         #expect(rates.sourceCount <= 2)
