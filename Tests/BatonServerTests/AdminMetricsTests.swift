@@ -81,25 +81,15 @@ struct AdminMetricsTests {
         }
     }
 
-    /// Debian's package `prometheus` has it.
-    private static let hasPromtool = ["/usr/bin/promtool", "/usr/local/bin/promtool"].contains {
-        FileManager.default.isExecutableFile(atPath: $0)
-    }
-
-    @Test("promtool finds nothing to say of the page", .enabled(if: hasPromtool, "promtool is not installed"))
+    @Test(
+        "promtool finds nothing to say of the page",
+        .enabled(if: AlertRulesTests.hasPromtool, "promtool is not installed"))
     func page() throws {
         let files = try TemporaryFiles()
         let path = try files.write(AdminMetrics.text(Self.whole), "metrics")
         let tool = try PeerProcess(["sh", "-c", "exec promtool check metrics < \(path)"])
         try tool.expect(nil)
         #expect(tool.status == 0 && tool.text.isEmpty, "\(tool.text)")
-    }
-
-    @Test("promtool accepts the alert rules", .enabled(if: hasPromtool, "promtool is not installed"))
-    func rules() throws {
-        let tool = try PeerProcess(["promtool", "check", "rules", Self.root.appending(path: "docs/alerts.yml").path])
-        try tool.expect(nil)
-        #expect(tool.status == 0, "\(tool.text)")
     }
 
     @Test(

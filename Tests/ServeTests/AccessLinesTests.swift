@@ -39,6 +39,15 @@ struct AccessLinesTests {
         }
     }
 
+    /// What the admin address calls the live connections.
+    private func names(at port: Int) throws -> Set<String> {
+        let curl = try PeerProcess(["curl", "-sf", "http://127.0.0.1:\(port)/api/connections?limit=100"])
+        try curl.expect(nil)
+        let page = try JSONSerialization.jsonObject(with: Data(curl.bytes)) as? Line
+        let rows = page?["rows"] as? [Line] ?? []
+        return Set(rows.compactMap { $0["connection"] as? String })
+    }
+
     private func ends(_ lines: [Line]) -> [String] { lines.compactMap { $0["end"] as? String } }
 
     @Test("one line for each, through moves, upgrades and a worker's death, with what has passed in all of them")
@@ -61,6 +70,7 @@ struct AccessLinesTests {
         _ = try server.waitUntil { $0.moves.handoff > moved.moves.handoff + count }
         try server.upgrade()
         #expect(try lines().isEmpty)
+        let listed = try names(at: server.number(behind: "admin=127.0.0.1:"))
         try clients.endInput()
         try clients.expect("WHOLE \(count) of \(count)")
         let found = try lines(count)
@@ -69,7 +79,7 @@ struct AccessLinesTests {
         try server.end()
         // Nothing more comes.
         #expect(try lines().count == count)
-        #expect(Set(found.compactMap { $0["id"] as? String }).count == count)
+        #expect(Set(found.compactMap { $0["id"] as? String }) == listed && listed.count == count)
         for line in found {
             func number(_ name: String) -> Int { line[name] as? Int ?? -1 }
             // Python closes without close_notify.
