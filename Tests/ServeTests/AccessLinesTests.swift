@@ -79,7 +79,9 @@ struct AccessLinesTests {
         try server.end()
         // Nothing more comes.
         #expect(try lines().count == count)
-        #expect(Set(found.compactMap { $0["id"] as? String }) == listed && listed.count == count)
+        let names = Set(found.compactMap { $0["id"] as? String })
+        // Those that were under way between two workers are not listed.
+        #expect(names.count == count && !listed.isEmpty && listed.isSubset(of: names))
         for line in found {
             func number(_ name: String) -> Int { line[name] as? Int ?? -1 }
             // Python closes without close_notify.
