@@ -56,6 +56,7 @@ extension Worker {
 
     /// Counts what is here and what has passed once a second, while there is somebody to be told.
     func scheduleCensus() {
+        censusCount = 0
         census?.cancel()
         census = nil
         guard configuration.admin != nil else { return }
@@ -70,7 +71,9 @@ extension Worker {
             if let listener = session.arrived.listener { listeners.count(listener) }
             if let route = session.arrived.route { routes.count(route) }
         }
-        let descriptors = DescriptorLimit.open
+        // Of twenty thousand that takes milliseconds.
+        let descriptors = censusCount % 10 == 0 ? DescriptorLimit.open : report.openDescriptors
+        censusCount &+= 1
         let hasChanged =
             listeners != report.listenerConnections || routes != report.routeConnections
             || descriptors != report.openDescriptors || AccessLog.process.droppedLines != report.droppedAccessLines

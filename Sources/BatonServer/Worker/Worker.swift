@@ -59,6 +59,7 @@ final class Worker: @unchecked Sendable {
     private var sourceChanges: [IPAddress?: Int] = [:]
     private var idleSweep: RepeatedTask?
     var census: RepeatedTask?
+    var censusCount = 0
     private var reportIsDue = false
     private var lastReload: UInt64 = 0
     /// Whether another front may come when this one is gone.
