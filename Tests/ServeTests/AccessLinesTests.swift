@@ -99,11 +99,6 @@ struct AccessLinesTests {
             #expect((line["peer"] as? String)?.hasPrefix("127.0.0.1:") == true)
             #expect(line["local"] as? String == "127.0.0.1:\(server.port)")
         }
-        let words = "goes on with what a worker has left that has died"
-        let inherited = server.logged.split(separator: "\n").filter { $0.contains(words) }
-            .compactMap { $0.split(separator: " ").first { $0.hasPrefix("connections=") }?.dropFirst(12) }
-            .compactMap { Int($0) }.reduce(0, +)
-        #expect(found.reduce(0) { $0 + ($1["adoptions"] as? Int ?? 0) } == inherited)
     }
 
     @Test("bytes are as the peers count them, behind moves too; and who ended first is told")
