@@ -89,8 +89,9 @@ struct InquiryTests {
             seen += page.rows.map { "\($0.worker ?? 0).\($0.id)" }
             guard let next = page.next else { break }
             // It goes by way of the browser.
-            query.after = try #require(ConnectionCursor(next.description))
+            query.after = ConnectionCursor(next.description)
             #expect(query.after == next)
+            guard query.after == next, seen.count < 10 else { break }
         }
         #expect(seen == ["2.2", "1.1", "2.1", "2.3", "1.2", "1.3"])
     }

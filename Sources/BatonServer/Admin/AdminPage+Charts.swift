@@ -18,17 +18,17 @@ extension AdminPage {
           return `${Number((microseconds / 1e6).toPrecision(3))} s`;
         }
 
-        function quantity(value) {
+        function quantity(value, most = 9999.5) {
           const units = ["", " k", " M", " G", " T"];
           let power = 0;
-          while (Math.abs(value) >= 9999.5 && power < units.length - 1) { value /= 1000; power += 1; }
+          while (Math.abs(value) >= most && power < units.length - 1) { value /= 1000; power += 1; }
           const text = value >= 100 || Number.isInteger(value) ? Math.round(value).toLocaleString("en")
             : Number(value.toPrecision(value < 10 ? 2 : 3)).toString();
           return text + units[power];
         }
 
         function bytes(value) {
-          const text = quantity(value);
+          const text = quantity(value, 999.5);
           return text + (/[kMGT]$/.test(text) ? "B" : " B");
         }
 

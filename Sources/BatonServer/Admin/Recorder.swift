@@ -6,8 +6,8 @@ final class Recorder: @unchecked Sendable {
     private(set) var history: History
     private let figures: Figures
     private var deaths: ProcessDeaths
-    /// Whether this front is the one that serves: before, its counters are not the server's.
-    private var hasBegun = false
+    /// When this front has all that is to be sampled: before, its counters are not the server's.
+    private var samplesFrom = UInt64.max
 
     /// - Parameter history: what the front before has left.
     init(_ history: History?, of figures: Figures, deaths: ProcessDeaths) {
@@ -20,15 +20,16 @@ final class Recorder: @unchecked Sendable {
     ///
     /// - Parameter how: how it has come to that.
     func begin(_ how: History.Mark.Kind) {
-        hasBegun = true
         mark(how, version: BatonVersion.current)
+        // Workers tell a front that follows another what they have when it has begun.
+        samplesFrom = how == .started ? 0 : Self.now + History.interval
         look()
     }
 
     /// Time has passed.
     func look() {
         let now = Self.now
-        guard hasBegun, history.isDue(at: now) else { return }
+        guard now >= samplesFrom, history.isDue(at: now) else { return }
         history.sample(figures.sampled, at: now)
     }
 
