@@ -89,3 +89,10 @@ int stream_reset(int fd) {
     // A Unix socket has no RST, and its association cannot be dissolved.
     return shutdown(fd, SHUT_RDWR) == 0 ? 0 : -errno;
 }
+
+int arena_lock(void *address, uint64_t size) { return mlock2(address, size, MLOCK_ONFAULT) == 0; }
+
+void arena_discard(int descriptor, uint64_t start, uint64_t size) {
+    // Not MADV_REMOVE, which locked memory refuses.
+    fallocate(descriptor, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start, (off_t)size);
+}

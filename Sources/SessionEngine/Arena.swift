@@ -16,6 +16,8 @@ package struct Arena: ~Copyable, @unchecked Sendable {
     private let descriptor: CInt
     private let base: UnsafeMutableRawPointer
     private let size: Int
+    /// Whether its memory is kept from being written to a disk (mlock2(2)).
+    package let isLocked: Bool
 
     /// Makes the memory of a new arena.
     ///
@@ -64,6 +66,8 @@ package struct Arena: ~Copyable, @unchecked Sendable {
             throw .noMemory(code)
         }
         madvise(mapped, size, MADV_DONTDUMP)
+        // Keys and plaintext are not to come to a disk. What nobody has written takes no memory for that.
+        isLocked = arena_lock(mapped, UInt64(size)) != 0
         // The kernel stores in the header while it works for an owner that may be dying: nothing may be in its way then.
         mlock(mapped, Int(ARENA_HEADER_SIZE))
         base = mapped
@@ -114,7 +118,8 @@ package struct Arena: ~Copyable, @unchecked Sendable {
     /// Gives the memory of extents back to the system; what was in them is gone.
     func discard(_ extents: Range<UInt32>) {
         guard let first = extents.first else { return }
-        madvise(extent(first), extents.count * Int(ARENA_EXTENT_SIZE), MADV_REMOVE)
+        let start = Arena.extents(slotCount) + Int(first) * Int(ARENA_EXTENT_SIZE)
+        arena_discard(descriptor, UInt64(start), UInt64(extents.count * Int(ARENA_EXTENT_SIZE)))
     }
 
     /// Makes `owner` the one who may write, if `former` is.

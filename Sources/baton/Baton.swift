@@ -25,6 +25,7 @@ struct Baton: AsyncParsableCommand {
             ProcessExit.leave(0)
         }
         do {
+            try ConfinedProcess.begin(CommandLine.arguments)
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()

@@ -228,6 +228,55 @@ struct ServerLifeTests {
         #expect(life.handle(.predecessorEnded) == [.look])
     }
 
+    // MARK: Another service
+
+    @Test("a stop while another service takes over waits until that has everything, and the other is not told to stop")
+    func stopWhileSucceeded() {
+        var life = Self.life(Self.way(to: .serving) + [.succession(1)])
+        #expect(life.phase == .replacing)
+        #expect(life.handle(.stop(mayDelay: true)) == [.tellStopWaits])
+        #expect(!life.isStopping)
+        #expect(life.handle(.successorAccepts) == [.handOver])
+        #expect(life.handle(.replaced) == [.leave])
+        #expect(life.handle(.reported) == [.end(isReplaced: true)])
+    }
+
+    @Test("the stop is done when the other service has failed, before and after it accepted")
+    func stopWhenSuccessionFails() {
+        let stop: [Action] = [.tellStop(accepts: true), .awaitDelay]
+        var unused = Self.life(Self.way(to: .serving) + [.succession(1), .stop(mayDelay: true)])
+        #expect(unused.handle(.upgradeFailed) == stop)
+        var paused = Self.life(Self.way(to: .serving) + [.succession(1), .stop(mayDelay: true)])
+        #expect(paused.handle(.acceptAgain) == [.acceptAgain] + stop)
+        #expect(paused.handle(.upgradeFailed) == [])
+        var takenBack = Self.life(
+            Self.way(to: .serving) + [.succession(1), .successorAccepts, .stop(mayDelay: true)])
+        #expect(
+            takenBack.handle(.acceptAgain) == [.resumeWorkers, .acceptAgain, .resumeMigration] + stop)
+    }
+
+    @Test("a second stop ends the server, and the other service if that does not accept yet")
+    func stopTwiceWhileSucceeded() {
+        var life = Self.life(Self.way(to: .serving) + [.succession(1), .stop(mayDelay: false)])
+        #expect(
+            life.handle(.stop(mayDelay: false))
+                == [.tellStop(accepts: false), .stopSuccessor(atOnce: false), .acceptNoMore, .look])
+        var retiring = Self.life(
+            Self.way(to: .serving) + [.succession(1), .successorAccepts, .stop(mayDelay: false)])
+        #expect(
+            retiring.handle(.stop(mayDelay: false))
+                == [.tellStop(accepts: false), .resumeWorkers, .acceptNoMore, .look])
+    }
+
+    @Test("an upgrade of the server's own is stopped with it, also behind another service's that has failed")
+    func stopOfUpgradeAfterSuccession() {
+        var life = Self.life(Self.way(to: .serving) + [.succession(1), .upgradeFailed, .upgrade(2)])
+        #expect(
+            life.handle(.stop(mayDelay: false))
+                == [.tellStop(accepts: false), .stopSuccessor(atOnce: false), .acceptNoMore, .look])
+        #expect(life.handle(.succession(3)) == [.declineUpgrade(3, Self.stopping)])
+    }
+
     // MARK: Drains
 
     @Test(

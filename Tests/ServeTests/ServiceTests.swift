@@ -27,8 +27,14 @@ struct ServiceTests {
         deinit { close(descriptor) }
 
         func next() throws -> [String] {
+            guard let lines = try next(within: Wire.patience) else { throw WireError("no notification came") }
+            return lines
+        }
+
+        /// - Parameter patience: milliseconds.
+        func next(within patience: Int32) throws -> [String]? {
             var polled = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            guard poll(&polled, 1, Wire.patience) == 1 else { throw WireError("no notification came") }
+            guard poll(&polled, 1, patience) == 1 else { return nil }
             var bytes = [UInt8](repeating: 0, count: 4_096)
             let count = recv(descriptor, &bytes, bytes.count, 0)
             return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self).split(separator: "\n").map(String.init)
@@ -51,6 +57,47 @@ struct ServiceTests {
         #expect(try manager.next() == ["READY=1", "MAINPID=\(server.processID)"])
         kill(report.to, SIGTERM)
         #expect(try manager.next() == ["STOPPING=1"])
+    }
+
+    @Test("the watchdog of the service manager hears that the server lives, as long as the front answers")
+    func watchdog() throws {
+        let files = try TemporaryFiles()
+        let path = files.path("notify")
+        let manager = try Notifications(at: path)
+        let server = try Server(
+            [], program: ["env", "NOTIFY_SOCKET=\(path)", "WATCHDOG_USEC=800000", try BuiltProgram.path("baton")])
+        func expectSigns(_ count: Int) throws {
+            var signs = 0
+            while signs < count { if try manager.next() == ["WATCHDOG=1"] { signs += 1 } }
+        }
+        try expectSigns(6)
+        try server.upgrade()
+        try expectSigns(6)
+        let front = try server.frontID()
+        kill(front, SIGSTOP)
+        // As the manager does: it waits for that long from each sign on.
+        while try manager.next(within: 800) != nil {}
+        kill(front, SIGCONT)
+        try expectSigns(3)
+    }
+
+    @Test(
+        "the unit is one that systemd takes",
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-analyze"), "needs systemd-analyze"))
+    func unit() throws {
+        let files = try TemporaryFiles()
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().path()
+        let text = try String(contentsOfFile: folder + "../../docs/baton.service", encoding: .utf8)
+        let path = try files.write(
+            text.replacingOccurrences(of: "/usr/local/bin/baton", with: try BuiltProgram.path("baton")),
+            "baton.service")
+        let verification = try PeerProcess(["systemd-analyze", "verify", path])
+        try verification.expect(nil)
+        // systemd before 253 keeps the type of the line before.
+        let complaints = verification.text.split(separator: "\n").filter {
+            $0.contains("baton.service") && !$0.contains("ignoring: notify-reload")
+        }
+        #expect(complaints.isEmpty, "\(verification.text)")
     }
 
     @Test("sockets that the service manager opened are served, by name or by address, and go on in an upgrade")

@@ -33,6 +33,10 @@ extension Configuration: SettingSection {
                 "shutdown-time", \.shutdownTime, .optional(.duration(.zero...(.seconds(30 * 86_400)))),
                 "The longest time that a stop waits for connections to end, behind `shutdown-delay`; then they are closed, those to an upstream with a reset. `off`: as long as they last."
             ),
+            Setting(
+                "confinement", \.confinement, .choice,
+                "Whether the processes that speak with peers give up what they have no use for: capabilities, programs, writing files, system calls. `auto`: as far as the kernel can. `require`: a process that cannot does not start."
+            ),
             Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
             Setting(
                 "access-log", \.accessLog, .optional(.accessLogTarget),

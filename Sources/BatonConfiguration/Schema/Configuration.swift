@@ -18,6 +18,8 @@ package struct Configuration: Hashable, Sendable {
     package var user: String?
     /// The group to become once the sockets are bound; nil: the user's.
     package var group: String?
+    /// Whether the processes that speak with peers give up what they have no use for.
+    package var confinement: Confinement = .off
     /// The least severe messages that are logged.
     package var logLevel: LogLevel = .info
     /// Where each connection has a line at its end; nil: nowhere.

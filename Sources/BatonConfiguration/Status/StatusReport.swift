@@ -30,13 +30,16 @@ package struct StatusReport: Codable, Hashable, Sendable {
     package var deaths: Deaths?
     /// The server before this one, if it could not hand over everything.
     package var former: Former?
+    /// The PID namespace in which the process ids mean something, as the kernel numbers it; `nil` from an older server, or
+    /// where there is no /proc.
+    package var pidNamespace: UInt64?
 
     /// Creates a report.
     package init(
         pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause,
         refused: [String: Int]? = nil, isShort: Bool? = nil,
         droppedLogLines: Int? = nil, program: String? = nil, frontPid: Int32? = nil, deaths: Deaths? = nil,
-        former: Former? = nil
+        former: Former? = nil, pidNamespace: UInt64? = nil
     ) {
         self.pid = pid
         self.version = version
@@ -52,12 +55,14 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.frontPid = frontPid
         self.deaths = deaths
         self.former = former
+        self.pidNamespace = pidNamespace
     }
 
     private enum CodingKeys: String, CodingKey {
         case pid
         case program
         case former
+        case pidNamespace = "pid_namespace"
         case frontPid = "front_pid"
         case deaths
         case version

@@ -42,7 +42,7 @@ package struct ControlClient: Sendable {
         switch try connection.next() {
         case .status(let report): return report
         case .failed(let why): throw RuntimeError(.refused, why)
-        case .upgrading, .upgraded, .draining, .drained, .reloaded, .again: throw unexpected
+        case .upgrading, .upgraded, .draining, .drained, .reloaded, .again, .granted: throw unexpected
         }
     }
 
@@ -59,7 +59,7 @@ package struct ControlClient: Sendable {
             case .reloaded(let report): return report
             case .again: continue
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .upgrading, .upgraded, .draining, .drained: throw unexpected
+            case .status, .upgrading, .upgraded, .draining, .drained, .granted: throw unexpected
             }
         }
         throw unexpected
@@ -79,7 +79,7 @@ package struct ControlClient: Sendable {
             case .upgrading(let step): progress(step)
             case .upgraded(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .draining, .drained, .reloaded, .again: throw unexpected
+            case .status, .draining, .drained, .reloaded, .again, .granted: throw unexpected
             }
         }
     }
@@ -109,7 +109,7 @@ package struct ControlClient: Sendable {
             case .draining(let step): progress(step)
             case .drained(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .upgrading, .upgraded, .reloaded, .again: throw unexpected
+            case .status, .upgrading, .upgraded, .reloaded, .again, .granted: throw unexpected
             }
         }
     }

@@ -13,6 +13,8 @@ enum ControlRequest: Codable, Sendable {
     case drain(to: String, isDryRun: Bool)
     /// Stop the drain that this connection has asked for, after what is under way. So does the connection's end.
     case stop
+    /// Hand everything to a service that has processes of its own, and end.
+    case succeed(SuccessionRequest)
 }
 
 /// What the server answers; to `workers` by `status` once they have started. `upgrade` and `drain` have several answers, the
@@ -28,6 +30,10 @@ enum ControlResponse: Codable, Sendable {
     case draining(DrainProgress)
     case drained(DrainReport)
     case failed(String)
+    /// The first answer to `succeed`, with two descriptors: the link to this server's front, and the one to its keeper.
+    ///
+    /// - Parameter takeover: in the directory beside the control socket, where what is left is to be had.
+    case granted(takeover: String)
 }
 
 /// How far an upgrade has come.

@@ -25,6 +25,13 @@ struct ControlSocket: Sendable {
         return ControlSocket(path: path, descriptor: try UnixSocket.listen(path), lock: lock)
     }
 
+    /// Whether another process, which may see another file system, finds this socket at a path that leads here, too.
+    func isAt(_ other: String) -> Bool {
+        var (own, others) = (baton_file_status(), baton_file_status())
+        return baton_file_at(path, 1, &own) == 0 && baton_file_at(other, 1, &others) == 0
+            && own.device == others.device && own.file == others.file
+    }
+
     private static func refusal(_ error: HandoffError, _ path: String) -> RuntimeError {
         switch error.code {
         case .pathInUse:

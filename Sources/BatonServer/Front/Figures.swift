@@ -101,6 +101,6 @@ final class Figures: @unchecked Sendable {
             deaths: .init(front: deaths.front, workers: deaths.workers),
             former: sources.remainder().map {
                 .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers)
-            })
+            }, pidNamespace: PIDNamespace.current)
     }
 }

@@ -67,7 +67,8 @@ final class Front: @unchecked Sendable {
     private lazy var reloads: Reloads = .init(on: loop, logger, reloadActions)
     private lazy var drains: Drains = .init(settings, migration, drainSurroundings, life)
     private lazy var upgrades: Upgrades = .init(
-        settings.options, in: directory, upgradeSurroundings, inheritance: { [legacy] in try legacy.parcel() })
+        settings.options, in: directory, upgradeSurroundings,
+        inheritance: { [legacy] in try legacy.parcel(isService: $0) })
     private lazy var shutdown: Shutdown = .init(
         .init(
             loop: loop, logger: logger, workers: pool, settings: settings, figures: figures, keeper: keeper,
@@ -176,6 +177,9 @@ final class Front: @unchecked Sendable {
         }
     }
 
+    /// The keeper asks whether there is somebody at work.
+    func answerKeeper() { loop.execute { self.keeper.isThere() } }
+
     private func answer(_ request: ControlRequest, _ link: JSONLink<ControlResponse>) {
         switch request {
         case .status: link.finish(.status(figures.status))
@@ -184,6 +188,29 @@ final class Front: @unchecked Sendable {
         case .upgrade(let binary): life.handle(.upgrade(UpgradeRequest(binary: binary, asked: link)))
         case .drain(let peer, let isDryRun): drains.begin(to: peer, isDryRun: isDryRun, asked: link)
         case .stop: drains.stop(askedBy: ObjectIdentifier(link.channel))
+        case .succeed(let request): succeed(request, link)
+        }
+    }
+
+    /// Another service is to succeed this one.
+    private func succeed(_ request: SuccessionRequest, _ link: JSONLink<ControlResponse>) {
+        guard given.handsElsewhere else {
+            return link.finish(
+                .failed("the main process is of an older version, which cannot hand over; restart the server"))
+        }
+        guard control.isAt(request.control) else {
+            return link.finish(
+                .failed(
+                    "\(request.control) is not this server's control socket, \(control.path), as it sees it; mount the "
+                        + "directory at the same path in both"))
+        }
+        link.channel.eventLoop.makeCompletedFuture {
+            try link.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
+                SucceedingService(request, at: $0)
+            } ?? nil
+        }.hop(to: loop).whenSuccess { [life] service in
+            guard let service else { return link.finish(.failed("descriptors are lacking")) }
+            life.handle(.succession(UpgradeRequest(asked: link, service: service)))
         }
     }
 
@@ -195,6 +222,7 @@ final class Front: @unchecked Sendable {
             isStopping: { [self] in life.isStopping },
             configured: { [settings] in settings.configuration.workers ?? max(1, System.coreCount) },
             silenceLimit: { [settings] in settings.configuration.limits.workerSilence },
+            confinement: { [settings] in ConfinedProcess.workerArguments(settings.configuration, in: $0) },
             settings: { [settings] in settings.text },
             nextTurn: { [self] in reloads.nextTurn() },
             successors: { [self] in upgrades.successors },

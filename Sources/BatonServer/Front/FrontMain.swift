@@ -25,20 +25,21 @@ package enum FrontMain {
     ///   logged.
     package static func run(_ options: ServeOptions) async throws {
         _ = BinaryPath.atStart
-        ServeLog.bootstrap()
-        let signals = Signals()
         let keeper = try KeeperLink()
         let privileges = PrivilegeLink.takeLeft()
-        guard let path = options.takeover else {
-            return try await serve(options, predecessor: nil, keeper, privileges, signals)
-        }
-        if privileges == nil, NetworkMain.hasPrivileges, let migration = try? options.read().configuration.migration,
-            migration.isConfigured
+        if privileges == nil, startsPrivilegeKeeper(options),
+            let migration = try? options.read().configuration.migration
         {
             // The server before this one moves no connections. Nothing has been read from its link, or the keeper's.
             try ProgramRestart(
                 privileges: PrivilegeLink.startKeeper(migration), keeperLink: KeeperLink.descriptor
             ).run(as: nil)
+        }
+        ServeLog.bootstrap()
+        FaultPoint.tryForbidden(Logger(label: "baton"))
+        let signals = Signals()
+        guard let path = options.takeover else {
+            return try await serve(options, predecessor: nil, keeper, privileges, signals)
         }
         let predecessor = try await Predecessor.meet(at: path)
         do {
@@ -47,6 +48,13 @@ package enum FrontMain {
             await predecessor.sayFailed("\(error)")
             throw error
         }
+    }
+
+    /// Whether this front is to start the keeper of the privileged process, and be executed anew: the server before it moves no
+    /// connections.
+    static func startsPrivilegeKeeper(_ options: ServeOptions) -> Bool {
+        options.takeover != nil && !PrivilegeLink.isLeft && NetworkMain.hasPrivileges
+            && (try? options.read().configuration.migration.isConfigured) == true
     }
 
     private static func begin(
@@ -66,18 +74,24 @@ package enum FrontMain {
         }
         var beginning = Beginning(configuration: configuration, file: file, given: given)
         if let path = predecessor?.path {
-            beginning.inherited = try Inheritance.receive(from: path, control: configuration.control)
+            // Another service tells the name alone: the directory is beside the control socket that both see.
+            let directory = ControlSocket.runtimeDirectory(configuration.control)
+            beginning.inherited = try Inheritance.receive(
+                from: path.contains("/") ? path : "\(directory)/\(path)", control: configuration.control)
         }
         return beginning
     }
 
     private static func serve(
-        _ options: ServeOptions, predecessor: Predecessor?, _ keeper: KeeperLink, _ ownPrivileges: CInt?,
-        _ signals: Signals
+        _ options: ServeOptions, predecessor: Predecessor?, _ keeper: KeeperLink,
+        _ ownPrivileges: CInt?, _ signals: Signals
     ) async throws {
         DescriptorLimit.raise()
         let beginning = try begin(options, predecessor, keeper)
         let (configuration, inherited, given) = (beginning.configuration, beginning.inherited, beginning.given)
+        let log = SharedLogger("baton", level: configuration.logLevel.swiftLog).current
+        ConfinedProcess.ofThisProcess?.tell(log)
+        MemoryLock.tell(log)
         let audience = Audience()
         for number in given.signals {
             signals.received(number)
@@ -151,6 +165,8 @@ package enum FrontMain {
                 front.adopt(worker, link)
             } deaths: { [self] deaths in
                 front.withLock { $0 }?.note(deaths)
+            } asked: { [self] in
+                front.withLock { $0 }?.answerKeeper()
             }
         }
     }

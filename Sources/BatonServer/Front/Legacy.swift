@@ -13,8 +13,10 @@ struct Legacy {
     let recorder: Recorder
 
     /// For a successor.
-    func parcel() throws -> Parcel {
-        let link = migration.sharePrivileges()
+    ///
+    /// - Parameter isService: whether it is another service, which has its own privileged process or none.
+    func parcel(isService: Bool) throws -> Parcel {
+        let link = isService ? nil : migration.sharePrivileges()
         return try inheritance(past: figures.totals, hasPrivileges: link != nil)
             .parcel(control: control, sockets: listening.sockets.map(\.descriptor), privileges: link)
     }

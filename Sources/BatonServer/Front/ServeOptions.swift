@@ -1,5 +1,6 @@
 package import BatonConfiguration
 internal import Foundation
+internal import Libc
 
 /// What `baton serve` was called with.
 package struct ServeOptions: Sendable {
@@ -10,6 +11,19 @@ package struct ServeOptions: Sendable {
     package var flags: [String]
     /// Where the server to be replaced hands over its listening sockets; nil: there is none.
     package var takeover: String?
+    /// The service that is to be succeeded; nil: none.
+    package var succession: Succession?
+    /// `--succeed`.
+    package struct Succession: Sendable, Hashable {
+        /// Its control socket, absolute.
+        package var path: String
+        /// Whether it must be there.
+        package var isRequired: Bool
+    }
+
+    /// In the environment while `--succeed-stay` holds: it holds through upgrades.
+    static let stayVariable = "BATON_SUCCEED_STAY"
+
     /// What an upgrade starts.
     let program: StartedProgram
 
@@ -23,13 +37,15 @@ package struct ServeOptions: Sendable {
         program = .current(isStarted: isFront)
     }
 
-    /// Splits `--config FILE` and `--takeover PATH` from the flags of the configuration.
+    /// Splits `--config FILE`, `--takeover PATH`, `--succeed PATH`, `--succeed-only` and `--succeed-stay` from the flags of the configuration.
     ///
-    /// - Throws: `RuntimeError` for one of them without a value.
+    /// - Throws: `RuntimeError` for one of them without a value, or that contradicts another.
     package init(arguments: [String], isFront: Bool = false) throws(RuntimeError) {
         var flags: [String] = []
         var configurationPath: String?
         var takeover: String?
+        var succeed: String?
+        var (isRequired, stays) = (false, false)
         var rest = arguments[...]
         func value(_ flag: String, _ inline: Substring?) throws(RuntimeError) -> String {
             if let inline { return String(inline) }
@@ -44,10 +60,36 @@ package struct ServeOptions: Sendable {
             switch parts[0] {
             case "--config": configurationPath = try value("--config", inline)
             case "--takeover": takeover = try value("--takeover", inline)
+            case "--succeed": succeed = Self.absolute(try value("--succeed", inline))
+            case "--succeed-only": isRequired = true
+            case "--succeed-stay": stays = true
             default: flags.append(argument)
             }
         }
+        if let succeed {
+            // The control socket is the same one, in whoever's hands it is.
+            if let control = Self.control(flags) {
+                guard Self.absolute(control) == succeed else {
+                    throw RuntimeError(
+                        .configuration,
+                        "--succeed \(succeed) and --control \(control) are two; leave --control out, or give both the "
+                            + "same path")
+                }
+            } else {
+                flags += ["--control", succeed]
+            }
+            if stays { setenv(Self.stayVariable, "1", 1) }
+        } else if isRequired || stays {
+            throw RuntimeError(.configuration, "--succeed-only and --succeed-stay go with --succeed PATH")
+        }
         self.init(configurationPath: configurationPath, flags: flags, takeover: takeover, isFront: isFront)
+        succession = succeed.map { Succession(path: $0, isRequired: isRequired) }
+    }
+
+    /// The value of the flag `--control`.
+    private static func control(_ flags: [String]) -> String? {
+        if let at = flags.lastIndex(of: "--control"), at + 1 < flags.count { return flags[at + 1] }
+        return flags.last { $0.hasPrefix("--control=") }.map { String($0.dropFirst("--control=".count)) }
     }
 
     private static func absolute(_ path: String) -> String { StartedProgram.absolute(path, in: StartDirectory.path) }

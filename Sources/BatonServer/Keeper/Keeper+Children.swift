@@ -21,6 +21,9 @@ extension Keeper {
         _ order: StartOrder, extra: CInt?, for front: KeptFront
     ) -> Result<(child: Child, link: CInt), SystemCode> {
         guard children.count < Self.maxChildren else { return .failure(SystemCode(EAGAIN)) }
+        if case .elsewhere(let takeover) = order.role {
+            return extra.map { invite(takeover, $0, for: front) } ?? .failure(SystemCode(EBADF))
+        }
         guard let control = try? UnixSocket.pair(SocketKind.stream) else { return .failure(SystemCode(errno)) }
         defer { close(control.1) }
         var own: (CInt, CInt)?
@@ -103,8 +106,14 @@ extension Keeper {
             case .nothing: return
             case .end:
                 children[child.process]?.channel = nil
+                if child.isElsewhere { guestEnded(child) }
                 return
-            case .message(let message): hear(message, of: child.process)
+            case .message(let message):
+                if child.isElsewhere, let notice = SuccessionNotice(message.bytes) {
+                    hear(notice, from: child)
+                } else {
+                    hear(message, of: child.process)
+                }
             case .shortage(let bytes):
                 if let word = EstateMessage(lacking: bytes) {
                     children[child.process]?.estates[word.number]?.noteMissing()

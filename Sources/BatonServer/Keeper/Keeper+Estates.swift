@@ -19,9 +19,7 @@ extension Keeper {
         case .arena:
             children[process]?.estates[word.number] = Estate(word.number, arena: message.descriptors[0])
         case .keep: keep(word, message.descriptors, in: estate)
-        case .release:
-            for entry in word.entries { estate?.release(entry.slot, entry.generation) }
-            if let estate, let bequest = estate.bequest { children[bequest.heir]?.channel?.send(bytes: message.bytes) }
+        case .release: release(word, message.bytes, of: estate)
         case .lost: for entry in word.entries { estate?.reset(entry.slot, entry.generation) }
         case .prepared: prepared(word, by: process)
         case .yielded: yielded(word, by: process)
@@ -29,7 +27,13 @@ extension Keeper {
         }
     }
 
-    private func keep(_ word: EstateMessage, _ descriptors: [CInt], in estate: Estate?) {
+    /// Sessions are over: also for whoever is to have the estate.
+    func release(_ word: EstateMessage, _ bytes: [UInt8], of estate: Estate?) {
+        for entry in word.entries { estate?.release(entry.slot, entry.generation) }
+        if let estate, let bequest = estate.bequest { children[bequest.heir]?.channel?.send(bytes: bytes) }
+    }
+
+    func keep(_ word: EstateMessage, _ descriptors: [CInt], in estate: Estate?) {
         var estate = estate
         // The last are for a front, which the keeper must be able to start.
         if let highest = descriptors.max(), highest >= DescriptorLimit.reserve.highest {
@@ -72,11 +76,7 @@ extension Keeper {
     func giveEstates(to heir: UInt32? = nil) {
         heirsDueAt = nil
         guard !estates.isEmpty else { return }
-        let workers = children.values.filter { child in
-            guard case .worker = child.role else { return false }
-            return child.line === service && child.channel != nil && !child.isCondemned
-        }
-        guard let process = heir ?? workers.map(\.process).max(), let channel = children[process]?.channel else {
+        guard let process = heir ?? heirs(of: service).max(), let channel = children[process]?.channel else {
             heirsDueAt = MonotonicTime.now + Self.patienceWithHeirs
             return
         }
@@ -111,10 +111,19 @@ extension Keeper {
         }
     }
 
-    /// A worker that has been sent all of an estate is its owner from here on.
+    /// The workers of a program that can have an estate, in the order of their start.
+    func heirs(of line: ServerLine) -> [UInt32] {
+        children.values.filter { child in
+            guard case .worker = child.role else { return false }
+            return child.line === line && child.channel != nil && !child.isCondemned
+        }.map(\.process).sorted()
+    }
+
+    /// A worker that has been sent all of an estate is its owner from here on. Another service has its own duplicates of the
+    /// sockets: nothing is kept here that anybody could begin with again.
     func begin(_ estate: Estate, at process: UInt32) {
         estate.bequest = nil
-        children[process]?.estates[estate.number] = estate
+        if children[process]?.isElsewhere == false { children[process]?.estates[estate.number] = estate }
         children[process]?.channel?.send(
             bytes: EstateMessage(
                 .begin, estate.number, [.init(slot: UInt32(estate.end.rawValue), generation: estate.yieldedAt)]

@@ -12,7 +12,12 @@ extension Keeper {
             return frontFailed(SystemCode(errno).text)
         }
         defer { close(link.1) }
-        let input = role == .first ? fcntl(0, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_RDWR | O_CLOEXEC)
+        // The first speaks with the front of the service before, if there is one.
+        let former = role == .first ? heritage : nil
+        let input =
+            role == .first
+            ? fcntl(former?.link ?? 0, F_DUPFD_CLOEXEC, 3) : open("/dev/null", O_RDWR | O_CLOEXEC)
+        former?.closeLink()
         guard input >= 0 else {
             let code = SystemCode(errno)
             close(link.0)
@@ -20,8 +25,10 @@ extension Keeper {
         }
         defer { close(input) }
         service.dropGathered()
+        let takeover = former.map { ["--takeover", $0.takeover] } ?? []
         let started = service.program.start(
-            ["serve-front"] + service.program.arguments, standardInput: input, extra: link.1, diesWithParent: true)
+            ["serve-front"] + takeover + service.program.arguments, standardInput: input, extra: link.1,
+            diesWithParent: true)
         switch started {
         case .failure(let code):
             close(link.0)
@@ -58,7 +65,8 @@ extension Keeper {
 
     private func perform(_ request: KeeperRequest, _ descriptor: CInt?, for front: KeptFront) {
         switch (request, descriptor) {
-        case (.hello(let name, let arguments, let readsStates), let file?):
+        case (.hello(let name, let arguments, let readsStates, let answers), let file?):
+            front.answers = answers ?? false
             if front.line.program.file >= 0 { close(front.line.program.file) }
             front.line.program = Program(file: file, name: name, arguments: arguments)
             front.line.readsStates = readsStates
@@ -75,10 +83,12 @@ extension Keeper {
             return
         case (.signal(let process, let number), nil):
             if let child = children[process], child.owner === front {
+                if child.isElsewhere { return signal(child, number) }
                 if number == SIGKILL { children[process]?.isCondemned = true }
                 kill(child.pid, number)
             }
         case (.heard, nil): front.hasHeard()
+        case (.isThere, nil): watchdog?.answered(front.process)
         case (.serves, nil): serves(front)
         case (.leaves, nil):
             front.leaves = true
@@ -119,6 +129,7 @@ extension Keeper {
         case .successor, .serving, .former: break
         }
         front.channel.send(KeeperEvent.handsOver)
+        front.channel.send(KeeperEvent.handsElsewhere)
         front.channel.send(
             KeeperEvent.welcome(pid: getpid(), isRestored: front.role == .restored, deaths))
     }
@@ -135,6 +146,7 @@ extension Keeper {
         front.role = .serving
         front.leaves = false
         front.servesSince = MonotonicTime.now
+        heritage?.channel.send(bytes: SuccessionNotice.serves.encoded)
         // It was welcomed with those until then.
         tellDeaths()
         giveOrphans()
@@ -149,6 +161,7 @@ extension Keeper {
     func ended(_ front: KeptFront, _ ending: ProcessEnding) {
         fronts.removeAll { $0 === front }
         front.line.dropGathered()
+        let isSucceeded = guest.map { $0.owner === front && giveUpOrFollow($0, front, ending) } ?? false
         for (process, child) in children where child.owner === front {
             // Of a front nobody else is to hear.
             if child.role == .successor { children[process] = nil } else { children[process]?.owner = nil }
@@ -165,6 +178,13 @@ extension Keeper {
         defer {
             if front.line !== service, fronts.allSatisfy({ $0.line !== front.line }) { front.line.clear() }
             giveOrphans()
+        }
+        if isSucceeded {
+            if children.values.contains(where: { !$0.isElsewhere }) {
+                stopWorkers()
+                waitsForWorkers = true
+            }
+            return succeeded()
         }
         if case .first = front.role { return finish(ending.exitStatus) }
         if wasServing, ending == .exited(0), !front.leaves { return finish(0) }

@@ -21,15 +21,23 @@ extension Keeper {
     private static let patienceWithHandovers: UInt64 = 10_000_000_000
 
     func prepare(_ workers: [UInt32], _ turn: UInt32, for front: KeptFront) {
-        if let line = fronts.first(where: { $0.role == .successor && !$0.isDoomed })?.line {
-            bequeath(workers, of: front, to: line)
+        if let guest, guest.owner === front {
+            bequeath(workers, of: front, to: [guest.process])
+        } else if let line = fronts.first(where: { $0.role == .successor && !$0.isDoomed })?.line {
+            bequeath(workers, of: front, to: heirs(of: line))
         }
         wait(turn, front, workers, isDue: false)
     }
 
     func handOver(_ workers: [UInt32], _ turn: UInt32, for front: KeptFront) {
-        // The front that replaces this one serves already.
-        if front !== serving { bequeath(workers, of: front, to: service) }
+        if let guest, guest.owner === front {
+            // It has told the front, and may not have told this process yet.
+            children[guest.process]?.hasServed = true
+            bequeath(workers, of: front, to: [guest.process])
+        } else if front !== serving {
+            // The front that replaces this one serves already.
+            bequeath(workers, of: front, to: heirs(of: service))
+        }
         for estate in estates(of: workers, owner: front) where estate.bequest != nil {
             estate.bequest?.isDue = true
             yield(estate)
@@ -63,24 +71,25 @@ extension Keeper {
     }
 
     /// Chooses who is to have what these workers have, and sends it there.
-    private func bequeath(_ workers: [UInt32], of front: KeptFront, to line: ServerLine) {
-        let heirs = children.values.filter { child in
-            guard case .worker = child.role else { return false }
-            return child.line === line && child.channel != nil && !child.isCondemned
-        }.map(\.process).sorted()
+    private func bequeath(_ workers: [UInt32], of front: KeptFront, to heirs: [UInt32]) {
         guard !heirs.isEmpty else { return }
         for (index, worker) in workers.sorted().enumerated() {
             let heir = heirs[index % heirs.count]
-            guard let channel = children[heir]?.channel else { continue }
             for estate in estates(of: [worker], owner: front) where estate.bequest == nil && !estate.isIncomplete {
-                estate.bequest = Estate.Bequest(heir: heir)
-                describe(estate, to: channel)
-                channel.send(bytes: EstateMessage(.prepare, estate.number).encoded)
+                bequeath(estate, to: heir)
             }
         }
     }
 
-    private func yield(_ estate: Estate) {
+    /// Sends an estate to who is to have it.
+    func bequeath(_ estate: Estate, to heir: UInt32) {
+        guard let channel = children[heir]?.channel else { return }
+        estate.bequest = Estate.Bequest(heir: heir)
+        describe(estate, to: channel)
+        channel.send(bytes: EstateMessage(.prepare, estate.number).encoded)
+    }
+
+    func yield(_ estate: Estate) {
         guard let bequest = estate.bequest, bequest.isDue, bequest.isPrepared else { return }
         if estate.isIncomplete { return withdraw(estate) }
         owner(of: estate)?.channel?.send(bytes: EstateMessage(.yield, estate.number).encoded)
@@ -90,7 +99,7 @@ extension Keeper {
         children.values.first { $0.estates[estate.number] === estate }
     }
 
-    private func withdraw(_ estate: Estate) {
+    func withdraw(_ estate: Estate) {
         guard let bequest = estate.bequest else { return }
         estate.bequest = nil
         children[bequest.heir]?.channel?.send(bytes: EstateMessage(.withdraw, estate.number).encoded)
@@ -100,6 +109,7 @@ extension Keeper {
 
     /// A worker has everything of an estate that it is to have, or cannot.
     func prepared(_ word: EstateMessage, by process: UInt32) {
+        if prepared(inHeritage: word, by: process) { return }
         let all = children.values.flatMap(\.estates.values)
         guard let estate = all.first(where: { $0.number == word.number && $0.bequest?.heir == process }) else { return }
         if word.entries.first?.slot == 1 {
@@ -124,8 +134,10 @@ extension Keeper {
     /// An estate has no owner: its heir begins, or it waits for one.
     func leave(_ estate: Estate, _ end: Estate.End) {
         estate.end = end
-        if let bequest = estate.bequest, bequest.isPrepared, let heir = children[bequest.heir], heir.channel != nil,
-            heir.line === service
+        // Another service has it when that accepts, and not before.
+        if let bequest = estate.bequest, bequest.isPrepared, let heir = children[bequest.heir],
+            let channel = heir.channel, !channel.isBroken,
+            heir.isElsewhere ? bequest.isDue : heir.line === service
         {
             return begin(estate, at: bequest.heir)
         }
@@ -135,7 +147,8 @@ extension Keeper {
 
     /// A worker has ended that was to have something.
     func withdrawBequests(to process: UInt32) {
-        for estate in children.values.flatMap(\.estates.values) where estate.bequest?.heir == process {
+        let arriving = heritage.map { Array($0.estates.values) } ?? []
+        for estate in children.values.flatMap(\.estates.values) + arriving where estate.bequest?.heir == process {
             estate.bequest = nil
         }
         answerHandovers()

@@ -25,6 +25,8 @@ final class Keeper {
         var estates: [UInt32: Estate] = [:]
         /// Whether it is killed because it does not answer.
         var isCondemned = false
+        /// Whether it is another service, and accepts.
+        var hasServed = false
     }
 
     /// Of the service manager, or made before privileges were given up: for the first front.
@@ -57,6 +59,10 @@ final class Keeper {
     var restarts = FrontRestarts()
     /// When the next front is started, on the monotonic clock in nanoseconds.
     var restartAt: UInt64?
+    /// What there is of the service that this one succeeds.
+    var heritage: Heritage?
+    /// Whether this process stays until it is told to stop when another service has succeeded this one.
+    let stays: Bool
     /// Set once the service ends.
     var exitStatus: Int32?
     /// What dead workers have left, and nobody has yet.
@@ -72,13 +78,18 @@ final class Keeper {
     /// The process that shows whether the new program can be executed in this one's place.
     var trial: pid_t?
     private var notifier = ServiceNotifier()
+    var watchdog = ServiceWatchdog.wanted(now: MonotonicTime.now)
     private var shortageTold: UInt64?
 
     /// Begins a service.
     ///
-    /// - Parameter program: of the first front: this one.
-    init(_ program: Program, _ possessions: Possessions) {
+    /// - Parameters:
+    ///   - program: of the first front: this one.
+    ///   - heritage: of the service that this one succeeds.
+    init(_ program: Program, _ possessions: Possessions, _ heritage: Heritage? = nil) {
         self.possessions = possessions
+        self.heritage = heritage
+        stays = Self.staysByEnvironment
         service = ServerLine(1, program)
         ownLine = 1
         lastLine = 1
@@ -90,6 +101,7 @@ final class Keeper {
     /// Goes on as the program before this one left it.
     init(_ state: KeeperState) {
         possessions = Possessions()
+        stays = Self.staysByEnvironment
         var lines: [Int: ServerLine] = [:]
         for line in state.lines { lines[line.number] = line.restored() }
         service = lines[state.service] ?? ServerLine(state.service, Program(file: -1, name: "baton", arguments: []))
@@ -102,6 +114,7 @@ final class Keeper {
             process: state.front.process, pid: state.front.pid, channel: KeeperChannel(owning: state.front.link),
             line: service, role: .serving)
         front.servesSince = MonotonicTime.now
+        front.answers = state.front.answers ?? false
         fronts = [front]
         serving = front
         for child in state.children {
@@ -123,21 +136,28 @@ final class Keeper {
         if fronts.isEmpty { startFront(.first) }
         reap()
         while true {
-            if let exitStatus, fronts.isEmpty, !waitsForWorkers || children.isEmpty { return exitStatus }
+            if let exitStatus, fronts.isEmpty, !waitsForWorkers || children.values.allSatisfy(\.isElsewhere),
+                hasToldGuest
+            {
+                guard isSucceeded, stays, stops.isEmpty else { return exitStatus }
+                leaveToGuest()
+            }
             upgradeItself()
             turn(signals)
         }
     }
 
     private func turn(_ signals: CInt) {
-        let watched = (fronts.map(\.channel) + children.values.compactMap(\.channel)).filter { !$0.hasEnded }
+        var watched = (fronts.map(\.channel) + children.values.compactMap(\.channel)).filter { !$0.hasEnded }
         var polled = [pollfd(fd: signals, events: Int16(POLLIN), revents: 0)]
+        if let heritage { watched.append(heritage.channel) }
         polled += watched.map { pollfd(fd: $0.descriptor, events: $0.events, revents: 0) }
         _ = poll(&polled, nfds_t(polled.count), patience)
         var ready: Set<CInt> = []
         for entry in polled.dropFirst() where entry.revents != 0 { ready.insert(entry.fd) }
         for channel in watched where ready.contains(channel.descriptor) { channel.flush() }
         for front in fronts where ready.contains(front.channel.descriptor) { hear(front) }
+        if let heritage, ready.contains(heritage.channel.descriptor) { hear(heritage) }
         for child in Array(children.values) {
             if let channel = child.channel, ready.contains(channel.descriptor) { hear(child, channel) }
         }
@@ -154,13 +174,14 @@ final class Keeper {
         }
         if let due = heirsDueAt, MonotonicTime.now >= due { giveEstates() }
         answerHandovers()
+        watch()
         notifier.flush()
     }
 
     /// Milliseconds until something is due; -1: nothing is.
     private var patience: CInt {
         var limit: UInt64?
-        for due in [restartAt, heirsDueAt, handovers.map(\.dueAt).min()].compactMap({ $0 }) {
+        for due in [restartAt, heirsDueAt, handovers.map(\.dueAt).min(), watchdog?.dueAt].compactMap({ $0 }) {
             limit = min(limit ?? .max, due > MonotonicTime.now ? due - MonotonicTime.now : 0)
         }
         if notifier.hasWaiting { limit = min(limit ?? .max, Self.notifierInterval) }
@@ -176,12 +197,37 @@ final class Keeper {
             "descriptors are lacking: relays that cannot be kept end with their worker; raise LimitNOFILE= of the unit")
     }
 
+    /// Tells the service manager that the server lives, if it does.
+    private func watch() {
+        let front = serving.flatMap { $0.answers ? $0 : nil }
+        guard let due = watchdog?.look(now: MonotonicTime.now, front: front?.process) else { return }
+        if due.tells { notify(.alive) }
+        if due.asks { front?.channel.send(KeeperEvent.areYouThere) }
+    }
+
     func notify(_ notification: ServiceNotification) { notifier.send(notification) }
+
+    /// Whether another service has succeeded this one.
+    private(set) var isSucceeded = false
+
+    /// The service is another one's.
+    func succeeded() {
+        isSucceeded = true
+        exitStatus = exitStatus ?? 0
+    }
+
+    /// Another service has everything. Whoever started this one would start it again if it ended.
+    private func leaveToGuest() {
+        service.clear()
+        if let guest { children[guest.process] = nil }
+    }
+
+    private static var staysByEnvironment: Bool { getenv(ServeOptions.stayVariable) != nil }
 
     // MARK: Signals
 
     /// A signal to the service.
-    private func received(_ number: CInt) {
+    func received(_ number: CInt) {
         if Signals.stops(number) { stops.append(number) }
         if let front = serving ?? fronts.first(where: { $0.role == .first }) {
             return front.tell(number)

@@ -19,6 +19,8 @@ final class KeeperLink: @unchecked Sendable {
         var pid: Int32 = 0
         /// Whether the keeper knows how to hand memory over.
         var handsOver = false
+        /// Whether the keeper knows how to hand everything to another service.
+        var handsElsewhere = false
     }
 
     /// Who hears what the keeper says later, on a thread of the link's.
@@ -26,6 +28,8 @@ final class KeeperLink: @unchecked Sendable {
         var signal: @Sendable (CInt) -> Void
         var worker: @Sendable (KeptWorker, CInt) -> Void
         var deaths: @Sendable (ProcessDeaths) -> Void
+        /// Whether the front does its work still.
+        var asked: @Sendable () -> Void
     }
 
     private struct Turns {
@@ -62,7 +66,10 @@ final class KeeperLink: @unchecked Sendable {
         guard let file = Program.ownFile() else { throw .system("cannot open this program's file") }
         // A test may have a program that reads none.
         let readsStates = (try? FaultPoint.reach("state")) == nil ? [] : [KeeperState.version]
-        send(.hello(name: options.program.name, arguments: options.arguments, readsStates: readsStates), owning: file)
+        send(
+            .hello(
+                name: options.program.name, arguments: options.arguments, readsStates: readsStates, answers: true),
+            owning: file)
         var given = Given()
         var kept: [CInt] = []
         var state: [UInt8]?
@@ -83,6 +90,7 @@ final class KeeperLink: @unchecked Sendable {
                 if isRestored, let state { given.left = (kept, state) }
                 return given
             case (.handsOver, _): given.handsOver = true
+            case (.handsElsewhere, _): given.handsElsewhere = true
             case (.signal(let number), _):
                 // Nothing is there yet to be ended in order.
                 if Signals.stops(number) { ProcessExit.leave(128 + number) }
@@ -114,6 +122,7 @@ final class KeeperLink: @unchecked Sendable {
                 case (.done(let turn), _): turns.withLock { $0.settling.removeValue(forKey: turn) }?()
                 case (.signal(let number), _): receivers.signal(number)
                 case (.deaths(let deaths), _): receivers.deaths(deaths)
+                case (.areYouThere, _): receivers.asked()
                 default: break
                 }
                 if let descriptor { close(descriptor) }
@@ -158,6 +167,9 @@ final class KeeperLink: @unchecked Sendable {
         switch start.result.withLock({ $0 }) {
         case .success(let child): return child
         case .failure(let code):
+            if case .elsewhere = order.role {
+                throw RuntimeError(.processFailed, "the new service is gone: \(code.text)")
+            }
             let reason = code.value == ENOEXEC ? "it is no program for this machine" : code.text
             throw RuntimeError(.processFailed, "cannot start \(order.binary ?? BinaryPath.atStart): \(reason)")
         case nil: throw RuntimeError(.processFailed, "cannot start a process")
@@ -225,6 +237,7 @@ final class KeeperLink: @unchecked Sendable {
     func hasHeard() { send(.heard) }
     func serves() { send(.serves) }
     func leaves() { send(.leaves) }
+    func isThere() { send(.isThere) }
     func notify(_ notification: ServiceNotification) { send(.notify(notification)) }
 
     /// Sends a message, with a descriptor that is taken over.

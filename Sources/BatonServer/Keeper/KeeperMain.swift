@@ -23,18 +23,36 @@ package enum KeeperMain {
         let changesUser = account.map { !$0.isCurrent } ?? false
         let isPrivileged = privileges == nil && configuration.migration.isConfigured && NetworkMain.hasPrivileges
         if changesUser || isPrivileged {
-            try restart(as: changesUser ? account : nil, configuration, activated, privileges)
+            try restart(options, as: changesUser ? account : nil, configuration, activated, privileges)
         }
+        let heritage = try heritage(options)
         let program = Program(file: Program.ownFile() ?? -1, name: options.program.name, arguments: options.arguments)
         var possessions = Keeper.Possessions()
         possessions.sockets = activated.map { ($0.passedName, $0.descriptor) }
         possessions.privileges = privileges
-        return Keeper(program, possessions).run()
+        return Keeper(program, possessions, heritage).run()
+    }
+
+    /// Of the service that this one is to succeed.
+    private static func heritage(_ options: ServeOptions) throws(RuntimeError) -> Heritage? {
+        guard let succession = options.succession else { return nil }
+        let heritage = try Heritage.ask(succession.path)
+        var log = KeeperLog()
+        if heritage != nil {
+            log.notice("takes over from the service that runs", ["control": succession.path])
+        } else if succession.isRequired {
+            throw RuntimeError(
+                .notRunning, "--succeed-only: nobody is at \(succession.path); leave it out for the first service")
+        } else {
+            log.notice("nobody is there to take over from; this service is the first", ["control": succession.path])
+        }
+        return heritage
     }
 
     /// Does what needs a privilege, and goes on without, as another user if one is given. No peer has been heard yet.
     private static func restart(
-        as account: Account?, _ configuration: Configuration, _ activated: [ActivatedSocket], _ left: CInt?
+        _ options: ServeOptions, as account: Account?, _ configuration: Configuration, _ activated: [ActivatedSocket],
+        _ left: CInt?
     ) throws -> Never {
         if let account {
             guard geteuid() == 0 else {
@@ -47,7 +65,10 @@ package enum KeeperMain {
         }
         // Raised while it may be; the limit stays.
         DescriptorLimit.raise()
-        let sockets = try PreparedListening.prepare(configuration, inherited: [], activated).sockets
+        // The service that runs hands over its own.
+        let isSuccessor = options.succession.map { UnixSocket.answers($0.path) } ?? false
+        let sockets =
+            isSuccessor ? [] : try PreparedListening.prepare(configuration, inherited: [], activated).sockets
         if let account { for socket in sockets where !socket.isActivated { socket.give(to: account) } }
         let named = sockets.map { socket in
             let name = socket.name == ListeningSocket.adminName ? "admin" : socket.name

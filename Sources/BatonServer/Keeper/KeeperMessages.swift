@@ -9,6 +9,10 @@ struct StartOrder: Codable, Sendable, Equatable {
         case successor
         /// It ends with its front. What is sent along is its descriptor 3.
         case helper
+        /// No process is started: another service, whose connection to the control socket is sent along, is given links.
+        ///
+        /// - Parameter takeover: what `ControlResponse.granted` tells.
+        case elsewhere(takeover: String)
     }
 
     var role: Role
@@ -25,7 +29,8 @@ enum KeeperRequest: Codable, Sendable, Equatable {
     /// The first message, with the file of the front's program (O_PATH).
     ///
     /// - Parameter readsStates: the versions of `KeeperState` that the program reads.
-    case hello(name: String, arguments: [String], readsStates: [Int])
+    /// - Parameter answers: whether it answers `areYouThere`.
+    case hello(name: String, arguments: [String], readsStates: [Int], answers: Bool?)
     case start(turn: UInt32, StartOrder)
     /// Sends a signal to a process that was started for this front.
     case signal(process: UInt32, number: Int32)
@@ -50,6 +55,8 @@ enum KeeperRequest: Codable, Sendable, Equatable {
     case prepare(turn: UInt32, workers: [UInt32])
     /// Has these workers give that up, and those of the front that has replaced this one go on with it. Asks for `done`.
     case handOver(turn: UInt32, workers: [UInt32])
+    /// The answer to `areYouThere`.
+    case isThere
 }
 
 /// What the keeper says to a front, with at most one descriptor.
@@ -78,6 +85,10 @@ enum KeeperEvent: Codable, Sendable, Equatable {
     case deaths(ProcessDeaths)
     /// The keeper knows `prepare` and `handOver`. It comes before `welcome`.
     case handsOver
+    /// The keeper knows `StartOrder.Role.elsewhere`. It comes before `welcome`.
+    case handsElsewhere
+    /// Asks for `isThere`, from where the front does its work.
+    case areYouThere
 }
 
 /// A worker that outlives its front.

@@ -42,6 +42,8 @@ struct KeeperState: Codable {
         var process: UInt32
         var pid: Int32
         var link: CInt
+        /// Of `KeptFront`; absent from an older version.
+        var answers: Bool?
     }
 
     struct Child: Codable {
@@ -152,7 +154,8 @@ extension Keeper {
 
     /// Whether there is one front, of another program than this, and all that was to be sent has been.
     private var canLeave: Bool {
-        guard let serving, fronts.count == 1, estates.isEmpty, service.number != ownLine, service.program.file >= 0
+        guard let serving, fronts.count == 1, estates.isEmpty, guest == nil, heritage == nil, service.number != ownLine,
+            service.program.file >= 0
         else { return false }
         return !serving.channel.hasOutgoing
             && children.values.allSatisfy { child in
@@ -170,7 +173,9 @@ extension Keeper {
         let state = KeeperState(
             lines: lines.values.map { KeeperState.Line($0) }, service: service.number, lastLine: lastLine,
             lastProcess: lastProcess,
-            front: .init(process: serving.process, pid: serving.pid, link: serving.channel.descriptor),
+            front: .init(
+                process: serving.process, pid: serving.pid, link: serving.channel.descriptor,
+                answers: serving.answers),
             children: children.values.map {
                 .init(
                     process: $0.process, pid: $0.pid, role: $0.role, line: $0.line.number, isOwned: $0.owner != nil,

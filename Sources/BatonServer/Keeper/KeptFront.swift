@@ -86,6 +86,8 @@ final class KeptFront {
     var servesSince: UInt64?
     /// Whether it has been killed, and counts no more.
     var isDoomed = false
+    /// Whether it answers when it is asked whether it is there.
+    var answers = false
 
     init(process: UInt32, pid: pid_t, channel: KeeperChannel, line: ServerLine, role: Role) {
         self.process = process

@@ -3,7 +3,8 @@ internal import Libc
 internal import Logging
 internal import Synchronization
 
-/// What a server leaves to the one that it has started. It is given to whoever connects, which must be that server's process.
+/// What a server leaves to the one that it has started. It is given to whoever connects, which must be that server's
+/// process where it is known, and of this user in any case.
 final class Bequest: Sendable {
     private let listener: Mutex<HandoffListener?>
     private let parcel: ParcelBox
@@ -14,8 +15,10 @@ final class Bequest: Sendable {
     }
 
     /// Waits for the process on a thread of its own.
+    ///
+    /// - Parameter pid: `nil`: it has no number here.
     static func give(
-        _ parcel: consuming Parcel, through listener: consuming HandoffListener, to pid: pid_t, _ log: Logger
+        _ parcel: consuming Parcel, through listener: consuming HandoffListener, to pid: pid_t?, _ log: Logger
     ) {
         let path = listener.path
         let box = Mutex<HandoffListener?>(consume listener)
@@ -26,10 +29,11 @@ final class Bequest: Sendable {
         }
     }
 
-    private func give(to pid: pid_t, _ log: Logger) {
+    private func give(to pid: pid_t?, _ log: Logger) {
         do throws(HandoffError) {
             guard let listener = listener.withLock({ $0.take() }),
-                let socket = try listener.accept(deadline: .after(.seconds(20))), socket.peer.processID == pid,
+                let socket = try listener.accept(deadline: .after(.seconds(20))),
+                pid == nil || socket.peer.processID == pid,
                 let parcel = parcel.take()
             else { return }
             let sender = ParcelSender(socket, timeLimit: .seconds(10))

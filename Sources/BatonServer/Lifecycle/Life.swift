@@ -115,7 +115,15 @@ final class Life: @unchecked Sendable {
         switch word {
         case .lingers(let remainder): handle(.predecessorLingers(remainder))
         case .stop(let atOnce): parts.shutdown.otherStops(atOnce: atOnce)
-        case .ended(let totals, let counts):
+        case .ended(let totals, let counts, let succeeded):
+            if let succeeded {
+                log.notice(
+                    "took over from another service, which ends",
+                    metadata: [
+                        "connections": "\(succeeded.connections)", "from": "\(succeeded.host)",
+                        "version": "\(succeeded.version)",
+                    ])
+            }
             parts.tally.withLock { $0.predecessorEnded(totals, counts) }
             handle(.predecessorEnded)
         }
@@ -145,6 +153,8 @@ final class Life: @unchecked Sendable {
         case .declineUpgrade(let request, let why): request.refuse(why)
         case .failUpgrade(let request, let why): parts.upgrades.fail(request, why)
         case .tellPostponed: log.notice("the upgrade waits for the server before this one to hand over what it has")
+        case .tellStopWaits:
+            log.notice("told to stop: this service ends as soon as the one that succeeds it has everything")
         case .handOver: handOver()
         case .acceptAgain: acceptAgain()
         case .resumeWorkers: parts.workers.resume()

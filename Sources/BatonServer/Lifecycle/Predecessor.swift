@@ -11,7 +11,8 @@ final class Predecessor: Sendable {
         /// Nothing is left to it. This is its last word.
         ///
         /// - Parameter totals: what it has counted; `nil` if it ended without a word.
-        case ended(totals: WorkerReport?, counts: FrontCounts?)
+        /// - Parameter succeeded: if it is another service.
+        case ended(totals: WorkerReport?, counts: FrontCounts?, succeeded: SucceededService?)
     }
 
     private struct State {
@@ -40,7 +41,7 @@ final class Predecessor: Sendable {
         let link = try await JSONLines<PredecessorMessage, SuccessorMessage>.open(descriptor, on: loop) { message in
             predecessor.heard(message)
         } ended: {
-            predecessor.pass(.ended(totals: nil, counts: nil))
+            predecessor.pass(.ended(totals: nil, counts: nil, succeeded: nil))
             predecessor.promise.succeed()
         }.get()
         predecessor.link.withLock { $0 = link }
@@ -90,7 +91,8 @@ final class Predecessor: Sendable {
     private func heard(_ message: PredecessorMessage) {
         switch message {
         case .accept: promise.succeed()
-        case .ended(let totals, let counts): pass(.ended(totals: totals, counts: counts))
+        case .ended(let totals, let counts, let succeeded):
+            pass(.ended(totals: totals, counts: counts, succeeded: succeeded))
         case .lingers(let remainder): pass(.lingers(remainder))
         case .stop(let atOnce):
             giveUpTurn("the server was told to stop")

@@ -50,6 +50,8 @@ struct ServerLife<Request> {
         case abandoned
 
         case upgrade(Request)
+        /// Another service is to succeed this one, with processes of its own.
+        case succession(Request)
         /// The new server accepts.
         case successorAccepts
         /// The new server has died, and nobody accepts.
@@ -97,6 +99,8 @@ struct ServerLife<Request> {
         /// As `declineUpgrade`, and the log tells it.
         case failUpgrade(Request, String)
         case tellPostponed
+        /// The stop waits for the other service: what it takes over is not to be ended.
+        case tellStopWaits
         /// The successor accepts: connections that come here, and what moves them between hosts, end here.
         case handOver
         /// Takes connections again.
@@ -140,7 +144,16 @@ struct ServerLife<Request> {
     private var isDraining = false
     private var isClosing = false
     /// An upgrade that waits until the server before this one has nothing left: workers that it knows may not leave.
-    private var postponed: Request?
+    private var postponed: Successor?
+    /// Whether what replaces this server is another service, which goes on when this one is told to stop.
+    private var successorIsService = false
+    /// A stop that came while another service took over, for if that fails: whether it may delay.
+    private var stopWaits: Bool?
+
+    private struct Successor {
+        var request: Request
+        var isService: Bool
+    }
 
     /// - Parameter isRestored: whether it goes on where a front has died, and has its workers.
     init(hasPredecessor: Bool = false, isRestored: Bool = false) {
@@ -176,7 +189,8 @@ struct ServerLife<Request> {
 
     mutating func handle(_ event: Event) -> [Action] {
         switch (phase, event) {
-        case (.ended, .upgrade(let request)): return [.declineUpgrade(request, "the server is stopping")]
+        case (.ended, .upgrade(let request)), (.ended, .succession(let request)):
+            return [.declineUpgrade(request, "the server is stopping")]
         case (.ended, _): return []
 
         case (.starting, .ready):
@@ -191,23 +205,24 @@ struct ServerLife<Request> {
             return [.serve]
         case (_, .abandoned):
             phase = .ended
-            let refused = takePostponed().map { [Action.declineUpgrade($0, "the server has failed")] } ?? []
+            let refused = takePostponed().map { [Action.declineUpgrade($0.request, "the server has failed")] } ?? []
             // Workers of a server that has begun end by themselves, with what they have.
             return refused + (hasBegun ? [] : [.killWorkers]) + [.endMigration, .end(isReplaced: false)]
 
-        case (_, .upgrade(let request)): return upgrade(request)
+        case (_, .upgrade(let request)): return upgrade(Successor(request: request, isService: false))
+        case (_, .succession(let request)): return upgrade(Successor(request: request, isService: true))
         case (.replacing, .successorAccepts):
             phase = .retiring
             return [.handOver]
         case (.replacing, .acceptAgain):
             phase = .serving
-            return [.acceptAgain]
+            return [.acceptAgain] + takeWaitingStop()
         case (.retiring, .acceptAgain):
             phase = .serving
-            return [.resumeWorkers, .acceptAgain, .resumeMigration]
+            return [.resumeWorkers, .acceptAgain, .resumeMigration] + takeWaitingStop()
         case (.replacing, .upgradeFailed):
             phase = .serving
-            return []
+            return takeWaitingStop()
         case (.retiring, .replaced):
             phase = .leaving
             return [.leave]
@@ -216,7 +231,7 @@ struct ServerLife<Request> {
         case (_, .predecessorLingers(let remainder)):
             guard hasPredecessor else { return [] }
             self.remainder = remainder
-            return takePostponed().map { [.failUpgrade($0, remainder.obstacle)] } ?? []
+            return takePostponed().map { [.failUpgrade($0.request, remainder.obstacle)] } ?? []
         case (_, .predecessorEnded):
             hasPredecessor = false
             remainder = nil
@@ -229,6 +244,12 @@ struct ServerLife<Request> {
             isDraining = false
             return [.look]
 
+        case (.replacing, .stop(let mayDelay)), (.retiring, .stop(let mayDelay)):
+            guard successorIsService, !isStopping, stopWaits == nil else {
+                return isStopping ? closeRest() : stop(mayDelay: mayDelay)
+            }
+            stopWaits = mayDelay
+            return [.tellStopWaits]
         // Asked twice: at once.
         case (_, .stop(let mayDelay)): return isStopping ? closeRest() : stop(mayDelay: mayDelay)
         case (_, .otherStops(let atOnce, let mayDelay)):
@@ -248,7 +269,8 @@ struct ServerLife<Request> {
 
     // MARK: Upgrades
 
-    private mutating func upgrade(_ request: Request) -> [Action] {
+    private mutating func upgrade(_ successor: Successor) -> [Action] {
+        let request = successor.request
         if isStopping { return [.declineUpgrade(request, "the server is stopping")] }
         if isDraining {
             return [
@@ -266,15 +288,16 @@ struct ServerLife<Request> {
         if let remainder { return [.failUpgrade(request, remainder.obstacle)] }
         if hasPredecessor {
             let former = takePostponed()
-            postponed = request
-            return (former.map { [.declineUpgrade($0, "another upgrade was asked for after this one")] } ?? [])
+            postponed = successor
+            return (former.map { [.declineUpgrade($0.request, "another upgrade was asked for after this one")] } ?? [])
                 + [.tellPostponed]
         }
         phase = .replacing
+        successorIsService = successor.isService
         return [.beginUpgrade(request)]
     }
 
-    private mutating func takePostponed() -> Request? {
+    private mutating func takePostponed() -> Successor? {
         defer { postponed = nil }
         return postponed
     }
@@ -286,7 +309,9 @@ struct ServerLife<Request> {
         let delays = mayDelay && (phase == .serving || phase == .replacing)
         var actions = [Action.tellStop(accepts: delays)]
         if isDraining { actions.append(.stopDrain) }
-        if let request = takePostponed() { actions.append(.declineUpgrade(request, "the server is stopping")) }
+        if let successor = takePostponed() {
+            actions.append(.declineUpgrade(successor.request, "the server is stopping"))
+        }
         switch phase {
         case .starting:
             // Nobody depends on it yet.
@@ -296,12 +321,19 @@ struct ServerLife<Request> {
         case .serving: if hasPredecessor { actions.append(.stopPredecessor(atOnce: false)) }
         case .replacing: actions.append(.stopSuccessor(atOnce: false))
         // What is left stays, and what still comes here is placed here.
-        case .retiring: actions += [.stopSuccessor(atOnce: false), .resumeWorkers]
+        case .retiring: actions += (successorIsService ? [] : [.stopSuccessor(atOnce: false)]) + [.resumeWorkers]
         case .delaying, .finishing, .leaving, .failed, .ended: return actions
         }
         guard delays else { return actions + finish() }
         phase = .delaying
         return actions + [.awaitDelay]
+    }
+
+    /// The successor has failed, and this server does what it was told meanwhile.
+    private mutating func takeWaitingStop() -> [Action] {
+        guard let mayDelay = stopWaits else { return [] }
+        stopWaits = nil
+        return stop(mayDelay: mayDelay)
     }
 
     private mutating func finish() -> [Action] {

@@ -1,3 +1,4 @@
+internal import Libc
 internal import SessionEngine
 
 /// What a new server says to the one it replaces.
@@ -21,11 +22,44 @@ enum PredecessorMessage: Codable, Sendable {
     /// for nothing; who connects in between waits in the socket's queue.
     case accept
     /// Nothing is left to it: all it has counted. An older version tells nothing of `counts`.
-    case ended(totals: WorkerReport, counts: FrontCounts?)
+    /// - Parameter succeeded: if another service has succeeded it.
+    case ended(totals: WorkerReport, counts: FrontCounts?, succeeded: SucceededService?)
     /// What is left to it stays for the time being.
     case lingers(Remainder)
     /// It was told to stop.
     case stop(atOnce: Bool)
+}
+
+/// What a new service says of itself to the one that it is to succeed. Fields are added, never changed.
+struct SuccessionRequest: Codable, Sendable {
+    /// Its control socket, as it sees it.
+    var control: String
+    var version: String
+    /// What its machine or container is called.
+    var host: String
+
+    init(control: String) {
+        self.control = control
+        version = BatonVersion.current
+        host = HostName.current
+    }
+}
+
+/// A service that another one has succeeded.
+struct SucceededService: Codable, Sendable {
+    var host: String
+    var version: String
+    /// What it has handed over.
+    var connections: Int
+}
+
+/// What this machine or container is called.
+enum HostName {
+    static var current: String {
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return "?" }
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
 }
 
 /// Which program a server is.

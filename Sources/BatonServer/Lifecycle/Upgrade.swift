@@ -12,8 +12,27 @@ struct UpgradeRequest {
     var binary: String?
     /// Who waits for the answer; `nil`: nobody, for a signal.
     var asked: JSONLink<ControlResponse>?
+    /// Another service, which has asked; `nil`: a program is to be started.
+    var service: SucceedingService?
 
     func refuse(_ why: String) { asked?.finish(.failed(why)) }
+}
+
+/// Another service that is to succeed this one.
+final class SucceedingService: Sendable {
+    let request: SuccessionRequest
+    /// Its connection to the control socket.
+    fileprivate let connection: CInt
+
+    /// - Parameter connection: is duplicated.
+    init?(_ request: SuccessionRequest, at connection: CInt) {
+        let copy = fcntl(connection, F_DUPFD_CLOEXEC, 3)
+        guard copy >= 0 else { return nil }
+        self.request = request
+        self.connection = copy
+    }
+
+    deinit { close(connection) }
 }
 
 /// Performs an upgrade (`Succession`) at the server that is to be replaced. Used on the front's loop only.
@@ -45,12 +64,16 @@ final class Upgrade: @unchecked Sendable {
     private var workers: [String] = []
     private let around: Surroundings
     private let process: ChildProcess
+    /// `nil`: the new server is of this service.
+    private let service: SuccessionRequest?
     private var succession = Succession()
     private var link: JSONLink<PredecessorMessage>?
     /// Of the new server; `nil` until it is ready, and of a version that does not tell it.
     private var program: RunningProgram?
     private var asked: JSONLink<ControlResponse>?
     private var hasToldToStop = false
+    /// What the other service is told at the end.
+    private var succeeded: SucceededService?
     /// Connections when the new server began to accept.
     private var total = 0
     private var movesFailedBefore = 0
@@ -68,21 +91,40 @@ final class Upgrade: @unchecked Sendable {
         _ request: UpgradeRequest, _ options: ServeOptions, at path: String, _ inheritance: () throws -> Parcel,
         _ around: Surroundings
     ) throws {
-        let binary = try request.binary ?? options.program.resolved()
-        let listener = try HandoffListener(at: path)
-        let parcel = try inheritance()
         self.around = around
-        // Its next upgrade starts from the same path or name, not from what that led to this time.
-        process = try around.keeper.start(
-            StartOrder(
-                role: .successor, binary: binary, name: request.binary ?? options.program.name,
-                arguments: ["serve-front", "--takeover", path] + options.arguments))
-        asked = request.asked
+        service = request.service?.request
         reported = around.loop.makeSucceededVoidFuture()
-        log.notice("a new server starts", metadata: ["pid": "\(process.pid)", "program": "\(binary)"])
+        if let newcomer = request.service {
+            let listener = try HandoffListener(at: path)
+            let parcel = try inheritance()
+            let takeover = String(path.split(separator: "/").last ?? "")
+            process = try around.keeper.start(
+                StartOrder(role: .elsewhere(takeover: takeover), arguments: []), extra: newcomer.connection)
+            log.notice(
+                "another service is to succeed this one",
+                metadata: ["host": "\(newcomer.request.host)", "version": "\(newcomer.request.version)"])
+            // It hears the rest from the front that it starts.
+            request.asked?.channel.close(promise: nil)
+            begin(parcel, listener, to: nil)
+        } else {
+            let binary = try request.binary ?? options.program.resolved()
+            let listener = try HandoffListener(at: path)
+            let parcel = try inheritance()
+            // Its next upgrade starts from the same path or name, not from what that led to this time.
+            process = try around.keeper.start(
+                StartOrder(
+                    role: .successor, binary: binary, name: request.binary ?? options.program.name,
+                    arguments: ["serve-front", "--takeover", path] + options.arguments))
+            asked = request.asked
+            log.notice("a new server starts", metadata: ["pid": "\(process.pid)", "program": "\(binary)"])
+            begin(parcel, listener, to: process.pid)
+        }
+    }
+
+    private func begin(_ parcel: consuming Parcel, _ listener: consuming HandoffListener, to pid: pid_t?) {
         follow()
         limit(.starting)
-        Bequest.give(parcel, through: listener, to: process.pid, log)
+        Bequest.give(parcel, through: listener, to: pid, log)
     }
 
     private var log: Logger { around.logger.current }
@@ -134,7 +176,7 @@ final class Upgrade: @unchecked Sendable {
         } ended: {
         }.whenSuccess { [self] in link = $0 }
         keeper.watch(process.process) { [self] ending in
-            around.loop.execute { self.advance(.died("\(ending)")) }
+            around.loop.execute { self.advance(.died(self.service == nil ? "\(ending)" : "it is gone")) }
         }
     }
 
@@ -197,11 +239,13 @@ final class Upgrade: @unchecked Sendable {
         case .leave:
             around.happened(.replaced)
             // The last counts came after the new server had been given its own.
-            tell(.ended(totals: figures.totals, counts: figures.counts))
+            tell(.ended(totals: figures.totals, counts: figures.counts, succeeded: succeeded))
             reported.whenComplete { [self] _ in around.happened(.reported) }
             // Nobody is waited for who does not read.
             around.loop.scheduleTask(in: Self.reportLimit) { self.around.happened(.reported) }
         case .tellToStop:
+            // Another service is not ended with this one: either it has everything, or it does not begin.
+            guard service == nil else { return keeper.signal(process.process, SIGKILL) }
             hasToldToStop = true
             tell(.stop(atOnce: false))
         }
@@ -222,9 +266,9 @@ final class Upgrade: @unchecked Sendable {
     /// Before this server stops to accept, the new one's workers prepare for what they are to get, while these go on with it.
     private func prepareHandOver() {
         let ready: @Sendable () -> Void = { [self] in
-            log.notice(
-                "the new server is ready; handing over",
-                metadata: ["pid": "\(process.pid)", "connections": "\(figures.connectionCount)"])
+            var facts: Logger.Metadata = ["connections": "\(figures.connectionCount)"]
+            if service == nil { facts["pid"] = "\(process.pid)" }
+            log.notice("the new server is ready; handing over", metadata: facts)
             advance(.ready(announces: program != nil))
         }
         guard handsMemoryOver else { return ready() }
@@ -257,7 +301,19 @@ final class Upgrade: @unchecked Sendable {
             version: program?.version, program: program?.file,
             left: left.workers.isEmpty ? nil : left.connections,
             silentWorkers: left.workers.isEmpty ? nil : left.workers)
-        log.notice("replaced", metadata: ["by": "\(report.to)", "duration_ms": "\(report.durationMilliseconds)"])
+        if let service {
+            succeeded = SucceededService(
+                host: HostName.current, version: BatonVersion.current, connections: report.connections)
+            log.notice(
+                "succeeded by another service; this one ends",
+                metadata: [
+                    "by": "\(service.host)", "version": "\(service.version)",
+                    "connections": "\(report.connections)", "duration_ms": "\(report.durationMilliseconds)",
+                ])
+        } else {
+            log.notice(
+                "replaced", metadata: ["by": "\(report.to)", "duration_ms": "\(report.durationMilliseconds)"])
+        }
         if !left.workers.isEmpty {
             log.error(
                 "connections stay with workers that do not answer; they are handed over when these go on",

@@ -9,14 +9,14 @@ final class Upgrades: @unchecked Sendable {
     /// Where the processes of the server meet.
     private let directory: String
     private let surroundings: Upgrade.Surroundings
-    private let inheritance: () throws -> Parcel
+    private let inheritance: (_ isService: Bool) throws -> Parcel
     private var last: Upgrade?
     private var attempts = 0
 
     /// - Parameter inheritance: what is left to a new server.
     init(
         _ options: ServeOptions, in directory: String, _ surroundings: Upgrade.Surroundings,
-        inheritance: @escaping () throws -> Parcel
+        inheritance: @escaping (_ isService: Bool) throws -> Parcel
     ) {
         self.options = options
         self.directory = directory
@@ -27,9 +27,15 @@ final class Upgrades: @unchecked Sendable {
     /// Starts a new server and, when it accepts, hands everything to it.
     func begin(_ request: UpgradeRequest) {
         attempts += 1
+        // A number of a process would be another's in the other container.
+        let name =
+            request.service == nil
+            ? "upgrade.\(getpid()).\(attempts)" : "to.x" + String(UInt32.random(in: 1 << 28...UInt32.max), radix: 16)
+        let isService = request.service != nil
         do {
             last = try Upgrade(
-                request, options, at: "\(directory)/upgrade.\(getpid()).\(attempts)", inheritance, surroundings)
+                request, options, at: "\(directory)/\(name)", { [inheritance] in try inheritance(isService) },
+                surroundings)
         } catch {
             surroundings.happened(.upgradeFailed)
             fail(request, "\(error)")

@@ -103,6 +103,9 @@ final class PrivilegeLink: @unchecked Sendable {
     /// Tells the program that is executed next which descriptor it has.
     static func leave(_ descriptor: CInt) { setenv(variable, "\(descriptor)", 1) }
 
+    /// Whether this program was executed with one that nobody has taken yet.
+    static var isLeft: Bool { getenv(variable) != nil }
+
     /// The descriptor that this program was executed with, once.
     static func takeLeft() -> CInt? {
         defer { unsetenv(variable) }

@@ -8,6 +8,8 @@ enum ServiceNotification: Codable, Sendable, Equatable {
     /// - Parameter since: on the monotonic clock, in microseconds.
     case reloading(since: UInt64)
     case stopping
+    /// The watchdog's.
+    case alive
 
     static var reloading: ServiceNotification { .reloading(since: MonotonicTime.now / 1000) }
 
@@ -17,6 +19,7 @@ enum ServiceNotification: Codable, Sendable, Equatable {
         case .ready: "READY=1\nMAINPID=\(getpid())\n"
         case .reloading(let since): "RELOADING=1\nMONOTONIC_USEC=\(since)\n"
         case .stopping: "STOPPING=1\n"
+        case .alive: "WATCHDOG=1\n"
         }
     }
 }

@@ -29,6 +29,12 @@ extension Configuration {
         compare("group", \.group, "restart")
         compare("migration", \.migration, "upgrade")
         compare("peers", \.peers, "upgrade")
+        compare("confinement", \.confinement, "upgrade")
+        if confinement != .off, let directory = ConfinedProcess.logDirectory(of: self),
+            directory != ConfinedProcess.logDirectory(of: before)
+        {
+            keys.append("access-log in another directory (upgrade)")
+        }
         return keys
     }
 }

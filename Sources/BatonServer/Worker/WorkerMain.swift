@@ -16,6 +16,7 @@ package enum WorkerMain {
         }
         let descriptor = fcntl(0, F_DUPFD_CLOEXEC, 3)
         ServeLog.bootstrap()
+        FaultPoint.tryForbidden(Logger(label: "baton.worker"))
         try FaultPoint.reach("worker")
         #if DEBUG
             EngineFault.arm()

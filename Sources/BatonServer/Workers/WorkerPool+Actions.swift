@@ -10,6 +10,8 @@ extension WorkerPool {
         var configured: () -> Int
         /// How long one may not answer; `nil`: for ever.
         var silenceLimit: () -> Duration?
+        /// What a worker that takes parcels in that directory is told of its confinement.
+        var confinement: (_ directory: String) -> [String]
         /// The text of the configuration, and flags.
         var settings: () -> (file: String?, flags: [String])
         /// The number of a change of the configuration.

@@ -101,7 +101,9 @@ final class WorkerPool: @unchecked Sendable {
         let number = lastNumber
         do {
             let child = try keeper.start(
-                StartOrder(role: .worker(number: number, directory: directory), arguments: ["serve-worker"]))
+                StartOrder(
+                    role: .worker(number: number, directory: directory),
+                    arguments: ["serve-worker"] + actions.confinement(directory)))
             let worker = WorkerHandle(
                 number: number, process: child.process, pid: child.pid,
                 socket: KeptWorker.socket(in: directory, number, child.pid))

@@ -8,6 +8,7 @@
 #include "acceptance.h"
 #include "capabilities.h"
 #include "child.h"
+#include "confinement.h"
 #include "crash.h"
 #include "handoff.h"
 #include "nftables_batch.h"

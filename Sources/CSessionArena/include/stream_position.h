@@ -9,6 +9,12 @@
 // A memfd of `size` bytes that can neither shrink nor grow, or a negative errno value.
 int arena_memory(uint64_t size);
 
+// Keeps mapped memory from being written to a disk, page by page as each is first used. Returns whether that is allowed.
+int arena_lock(void *address, uint64_t size);
+
+// Gives the pages of a part of the memory back to the system, locked or not; zeros are there then.
+void arena_discard(int descriptor, uint64_t start, uint64_t size);
+
 struct stream_position {
     uint64_t read;     // bytes that read(2) has given since the socket was made
     uint64_t written;  // bytes that write(2) has taken, and one more on a socket that connected

@@ -9,11 +9,14 @@ struct ServeCommand: ParsableCommand {
         usage: """
             baton serve [--config FILE] [--listen ADDR] [--cert FILE --key FILE] [--upstream ADDR]
                         [--workers N] [--move-every N] [--control PATH] [--admin ADDR] [--KEY VALUE …]
+                        [--succeed PATH [--succeed-only] [--succeed-stay]]
             """,
         discussion: """
             Every key of the configuration file is a flag: --limits.connections 5000. A flag stands before the file. \
             Without a certificate a self-signed one is made; without an upstream a built-in page answers; --upstream \
-            echo sends every byte back. SIGHUP reads the configuration again, SIGUSR2 upgrades, SIGTERM shuts down.
+            echo sends every byte back. With --succeed it takes over from the server whose control socket is at PATH, or \
+            is the first; --succeed-only: it must be there; --succeed-stay: the main process stays when it has been \
+            succeeded. SIGHUP reads the configuration again, SIGUSR2 upgrades, SIGTERM shuts down.
             """)
 
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The flags above.", visibility: .hidden))
