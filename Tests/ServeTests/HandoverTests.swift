@@ -27,8 +27,7 @@ struct HandoverTests {
         let crowd = try BusyCrowd(kind, count: Self.count, rate: 10, files: files)
         let server = try crowd.serve(in: files)
         let upgrades = 5
-        // Each has come from the front.
-        let before = try server.waitUntil { $0.moves.handoff == Self.count }
+        let before = try server.waitUntilPlaced(Self.count)
         for _ in 0..<upgrades {
             let report = try server.upgrade()
             #expect(report.connections == Self.count && report.failed == 0)
@@ -80,7 +79,7 @@ struct HandoverTests {
         let report = try server.upgrade(binary: try files.baton(failing: "arena:fail"))
         #expect(report.connections == Self.count && report.failed == 0)
         try crowd.pass()
-        #expect(try server.waitUntil { $0.moves.handoff == 2 * Self.count }.moves.failed == 0)
+        #expect(try server.waitUntil { $0.moves.handoff == Self.count }.moves.failed == 0)
         #expect(handedOver(server) == 0)
         try crowd.end()
     }

@@ -11,7 +11,7 @@ struct LifeTests {
         let client = try PeerProcess(
             ["openssl", "s_client", "-connect", "127.0.0.1:\(server.port)", "-quiet", "-nocommands"])
         try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        try client.expect("Baton-Moves: 1")
+        try client.expect("Baton-Moves: 0")
         server.signal(SIGTERM)
         try client.expect(nil)
         try server.end()

@@ -81,6 +81,11 @@ final class Server {
         try ControlClient(path: control).upgrade(binary: binary) { _ in }
     }
 
+    /// Waits until workers have so many connections. None has moved by that.
+    func waitUntilPlaced(_ count: Int) throws -> StatusReport {
+        try waitUntil { $0.connections == count && $0.workers.reduce(0) { $0 + $1.connections } == count }
+    }
+
     /// Asks until the answer is right, at most a minute.
     func waitUntil(_ isRight: (StatusReport) -> Bool) throws -> StatusReport {
         let deadline = ContinuousClock.now + .seconds(60)

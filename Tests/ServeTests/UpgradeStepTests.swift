@@ -17,7 +17,7 @@ struct UpgradeStepTests {
         let server = try Server(["--upstream", "echo"])
         let clients = try Clients.exchange(server.port, connections: 4)
         for _ in 0..<4 { try clients.expect("STARTED") }
-        let before = try server.waitUntil { $0.connections == 4 && $0.moves.handoff == 4 }
+        let before = try server.waitUntilPlaced(4)
         let binary = try files.baton(failing: fault)
         #expect(throws: RuntimeError.self) { try server.upgrade(binary: binary) }
         let after = try server.status()

@@ -20,7 +20,7 @@ struct UpgradeTests {
         #expect(Set(fronts).count == 6)
         #expect(try server.status().pid == pid)
         // Each is counted as moved when the worker that has it comes to it.
-        _ = try server.waitUntil { $0.connections == 4 && $0.moves.handoff >= 24 }
+        _ = try server.waitUntil { $0.connections == 4 && $0.moves.handoff >= 20 }
         try client.endInput()
         try client.expect("WHOLE 4 of 4")
     }

@@ -360,6 +360,7 @@ final class FrontHandler: ChannelInboundHandler {
             isHandedOver = true
             var parcel = try handler.detach(applicationState: state)
             parcel.metadata.stampDetached()
+            if case .worker? = target {} else { parcel.metadata.noteFirstWorker() }
             let origin: IPAddress? = if case .from(let origin) = before { origin } else { nil }
             intake.place(DetachedConnection(parcel), target, origin)
         } catch {

@@ -205,6 +205,8 @@ final class MigrationProcess: @unchecked Sendable {
     /// Gives the connection to the next worker of this host.
     private func place(_ parcel: consuming Parcel) {
         parcel.metadata.stampDetached()
+        // Its way to this host is counted as one move, with this last step.
+        parcel.metadata.noteFirstWorker()
         underWay.add()
         let box = ParcelBox(parcel)
         placing.async { [self] in

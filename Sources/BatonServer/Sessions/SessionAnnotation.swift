@@ -31,6 +31,8 @@ enum SessionAnnotation {
     static let idleFor = "baton.idle-for"
     /// The front's number for what it gives to a worker.
     static let placement = "baton.placement"
+    /// The hand-over to its first worker here, by how often the connection had moved by then.
+    static let firstWorker = "baton.first-worker"
     /// The sweep of a drain that has last asked for the connection.
     static let sweep = "baton.sweep"
     /// The route that has led to the target.
@@ -147,6 +149,20 @@ extension ParcelMetadata {
             return nil
         }
         return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    }
+
+    /// Notes that the connection goes to its first worker, which is no move. The word holds for this hand-over alone: an owner
+    /// that does not know it hands it on, but counts its move.
+    mutating func noteFirstWorker() {
+        annotations[SessionAnnotation.firstWorker] = withUnsafeBytes(of: UInt64(moves).bigEndian) { Array($0) }
+    }
+
+    /// Whether this is the connection's first worker.
+    mutating func takeFirstWorker() -> Bool {
+        guard let bytes = annotations.removeValue(forKey: SessionAnnotation.firstWorker), bytes.count == 8 else {
+            return false
+        }
+        return bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } == UInt64(moves)
     }
 
     /// Notes the moment of the move.

@@ -23,14 +23,17 @@ extension Worker {
     }
 
     func receive(_ boxes: [ParcelBox]) {
-        report.movesIn += boxes.count
         for box in boxes {
             guard var parcel = box.take() else { continue }
-            parcel.metadata.moves &+= 1
             if let placement = parcel.metadata.takePlacement() { placed.append(placement) }
-            if let pause = parcel.metadata.takePause() {
-                note(pause: pause)
-                if AccessLog.process.isOn { parcel.metadata.standstill.add(pause) }
+            let pause = parcel.metadata.takePause()
+            if !parcel.metadata.takeFirstWorker() {
+                report.movesIn += 1
+                parcel.metadata.moves &+= 1
+                if let pause {
+                    note(pause: pause)
+                    if AccessLog.process.isOn { parcel.metadata.standstill.add(pause) }
+                }
             }
             serve(parcel)
         }
