@@ -1,4 +1,5 @@
 import ArgumentParser
+import BatonConfiguration
 import BatonServer
 
 /// The command line. Each subcommand is a file of its own.
@@ -16,8 +17,7 @@ struct Baton: AsyncParsableCommand {
             ServeFrontCommand.self, ServeTrialCommand.self, CompleteServeCommand.self,
         ])
 
-    /// Exit status 0, 1 (it failed), 2 (wrong arguments), or 128 and the number of the signal that ended it; an error is one
-    /// line.
+    /// The exit status is one of `ExitStatus`; each error is one line.
     static func main() async {
         ProcessHardening.apply()
         if let script = CompletionScript.requested(CommandLine.arguments) {
@@ -26,7 +26,11 @@ struct Baton: AsyncParsableCommand {
         }
         do {
             try ConfinedProcess.begin(CommandLine.arguments)
-            var command = try parseAsRoot()
+            var arguments = Array(CommandLine.arguments.dropFirst())
+            try refuseUnknownCommand(arguments)
+            // The help of `serve` has more than the parser knows.
+            if arguments == ["help", "serve"] { arguments = ["serve", "--help"] }
+            var command = try parseAsRoot(arguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -38,14 +42,27 @@ struct Baton: AsyncParsableCommand {
         }
     }
 
+    /// The parser takes a command that it does not know for an argument too many.
+    private static func refuseUnknownCommand(_ arguments: [String]) throws {
+        let words = arguments.first == "help" ? arguments.dropFirst() : arguments[...]
+        guard let word = words.first, !word.hasPrefix("-"), word != "help" else { return }
+        let commands = configuration.subcommands
+        guard !commands.contains(where: { $0._commandName == word }) else { return }
+        let names = commands.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
+        let nearest = names.nearest(to: word, within: 3)
+        throw ValidationError(
+            "there is no command \(SettingValue.scalar(word))"
+                + (nearest.map { "; did you mean \($0)?" } ?? "; baton --help lists those that there are"))
+    }
+
     private static func end(with error: any Error) -> Never {
         let status = exitCode(for: error)
         if status == .success {
             print(fullMessage(for: error))
             ProcessExit.leave(0)
         }
-        let message = message(for: error)
+        let lines = message(for: error).split(separator: "\n").map { "baton: \($0)" }
         ProcessExit.leave(
-            status == .validationFailure ? 2 : status.rawValue, saying: message.isEmpty ? nil : "baton: \(message)")
+            ExitStatus.of(status), saying: lines.isEmpty ? nil : lines.joined(separator: "\n"))
     }
 }

@@ -9,8 +9,13 @@ final class Command {
     private let errors = Pipe()
     private let files: TemporaryFiles
 
-    /// - Parameter path: PATH for the command; `nil` for that of the tests.
-    init(_ arguments: [String], path: String? = nil) throws {
+    /// - Parameters:
+    ///   - path: PATH for the command; `nil` for that of the tests.
+    ///   - variables: more of the environment.
+    ///   - directory: where it is started; `nil`: where the tests are.
+    init(
+        _ arguments: [String], path: String? = nil, variables: [String: String] = [:], directory: String? = nil
+    ) throws {
         files = try TemporaryFiles()
         folder = files.path("")
         process.executableURL = URL(fileURLWithPath: try BuiltProgram.path("baton"))
@@ -18,7 +23,8 @@ final class Command {
         var environment = ProcessInfo.processInfo.environment
         environment["TMPDIR"] = folder
         if let path { environment["PATH"] = path }
-        process.environment = environment
+        process.environment = environment.merging(variables) { $1 }
+        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = errors

@@ -11,8 +11,44 @@ struct ExampleConfigurationTests {
 
     @Test("there is one, and every one is run below")
     func all() throws {
-        #expect(try FileManager.default.contentsOfDirectory(atPath: Self.folder.path) == ["baton.yaml"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: Self.folder.path).sorted() == [
+                "baton.yaml", "first.yaml",
+            ])
     }
+
+    /// Its ports and its folder may be another's here, so it has a network and a /tmp of its own.
+    @Test("first.yaml is served as it is: a page with a temporary certificate, status, metrics, and an upgrade")
+    func first() throws {
+        let run = try PeerProcess([
+            "unshare", "--map-root-user", "--net", "--mount", "bash", "-euc", Self.firstText, "first",
+            try BuiltProgram.path("baton"), Self.folder.appending(path: "first.yaml").path,
+        ])
+        try run.expect(nil)
+        let told = run.text.split(separator: "\n").filter { $0.hasPrefix("TOLD ") }.map { $0.dropFirst(5) }
+        #expect(told.count == 5, "\(run.text)")
+        #expect(told.first == "first.yaml is good", "\(run.text)")
+        #expect(told.dropFirst().prefix(3) == ["This connection is alive.", "1 worker", "This connection is alive."])
+        #expect(told.last == "ended with 0", "\(run.text)")
+    }
+
+    private static let firstText = """
+        mount -t tmpfs tmpfs /tmp
+        ip link set lo up
+        export BATON_CONTROL=/tmp/baton/control.sock TMPDIR=/tmp
+        cd "$(dirname "$2")"
+        echo "TOLD $("$1" check first.yaml | grep good)"
+        "$1" serve first.yaml &
+        page() { curl -sk --retry 600 --retry-delay 0 --retry-max-time 60 --retry-connrefused https://localhost:8443/; }
+        echo "TOLD $(page | grep -o 'This connection is alive.')"
+        curl -sf http://127.0.0.1:9180/metrics | grep -q baton_handshakes_total
+        "$1" status | grep -q ready && echo "TOLD 1 worker"
+        "$1" upgrade
+        echo "TOLD $(page | grep -o 'This connection is alive.')"
+        kill -TERM $!
+        status=0; wait $! || status=$?
+        echo "TOLD ended with $status"
+        """
 
     @Test(
         "baton.yaml: HTTP/2 and HTTP/1.1 reach the TLS upstream, a path the program, mail the mail server, a device the echo"

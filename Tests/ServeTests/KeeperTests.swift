@@ -169,7 +169,7 @@ struct KeeperTests {
         let baton = try BuiltProgram.path("baton")
         let server = try Server([])
         for (arguments, words, status) in [
-            (["--listen", "127.0.0.1:0", "--no-such-flag", "1"], "no-such-flag", 1 as Int32),
+            (["--listen", "127.0.0.1:0", "--no-such-flag", "1"], "no-such-flag", 2 as Int32),
             (["--listen", "127.0.0.1:0", "--workers"], "has no value", 2),
             (["--listen", "127.0.0.1:\(server.port)"], "another process has it", 1),
             (["--listen", "127.0.0.1:0", "--cert", "/nonexistent.pem", "--key", "/nonexistent.key"], "nonexistent", 1),

@@ -51,6 +51,67 @@ struct PostgresTests {
         return process.text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
+    /// The commands are those that are printed there, with this machine's ports and folders.
+    @Test("the first session of README: psql has a transaction open through baton upgrade, temporary table and all")
+    func demonstration() throws {
+        let readme = try String(contentsOf: ReadmeSession.file, encoding: .utf8)
+        let session = try #require(ReadmeSession(readme))
+        let postgres = try PostgresServer()
+        let flags = session.serve.split(separator: " ").map(String.init)
+        let listen = try #require(flags.firstIndex(of: "--listen"))
+        var given = flags
+        given.replaceSubrange(listen...listen + 1, with: [])
+        let server = try Server(given.map { $0 == "127.0.0.1:5432" ? "127.0.0.1:\(postgres.port)" : $0 })
+        let target = session.psql.replacing("host=localhost", with: "host=127.0.0.1")
+            .replacing("port=6543", with: "port=\(server.port)")
+        // As on a terminal, where psql tells of TLS and asks with its prompt.
+        let psql = try PeerProcess([
+            "env", "-u", "PGDATABASE", "script", "-qfec", "psql -X -n -P pager=off \(target)", "/dev/null",
+        ])
+        try psql.expect("SSL connection (protocol: TLSv1.3, cipher: TLS_AES_128_GCM_SHA256, compression: off)")
+        try psql.expect("postgres=# ")
+        try psql.send(session.begin + "\n")
+        try psql.expect("(1 row)")
+        try psql.expect("postgres=*# ")
+        // A terminal's lines end with CR LF.
+        func words() -> String { psql.text.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+        let backend = try #require(words().firstMatch(of: #/pg_backend_pid -+ ([0-9]+)/#)?.1)
+        let report = try PeerProcess([
+            try BuiltProgram.path("baton"), "upgrade", "--control", server.control,
+        ])
+        try report.expect(nil)
+        #expect(report.text.contains(#/^pid [0-9]+ has handed 1 connections to pid [0-9]+ \(baton .*\) in [0-9]+ ms/#))
+        #expect(report.status == 0)
+        try psql.send(session.end + "\n")
+        try psql.expect("COMMIT\r\n")
+        #expect(words().contains("tea | \(backend) "), "\(psql.text)")
+        try psql.expect("postgres=# ", count: 2)
+        try psql.send("\\q\n")
+        try psql.expect(nil)
+        #expect(psql.status == 0)
+    }
+
+    /// What is typed in README's session with psql.
+    private struct ReadmeSession {
+        let serve: String
+        let psql: String
+        let begin: String
+        let end: String
+
+        static let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "README.md")
+
+        init?(_ readme: String) {
+            guard let serve = readme.firstMatch(of: #/\$ baton serve (.*starttls postgres.*) --control [^ ]+ &/#),
+                let psql = readme.firstMatch(of: #/\$ psql (".*")/#),
+                let begin = readme.firstMatch(of: #/postgres=# (BEGIN;.*)/#),
+                let end = readme.firstMatch(of: #/postgres=\*# (SELECT.*COMMIT;)/#)
+            else { return nil }
+            (self.serve, self.psql) = (String(serve.1), String(psql.1))
+            (self.begin, self.end) = (String(begin.1), String(end.1))
+        }
+    }
+
     @Test("TLS at once, as clients from version 17 begin it, agrees on their protocol and reaches the database")
     func direct() throws {
         let postgres = try PostgresServer()

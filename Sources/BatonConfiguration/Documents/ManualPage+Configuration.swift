@@ -1,4 +1,14 @@
 extension ManualPage {
+    /// How the keys are written as variables of the environment.
+    package static let environmentRules = """
+        Every key is a variable, too: `BATON_`, and the key in capitals with `_` for each `.` and `-`, such as \
+        `BATON_LIMITS_CONNECTIONS` or `BATON_LISTENERS_HTTPS_IDLE_TIME`. `BATON_LISTEN`, `BATON_CERT`, `BATON_KEY` and \
+        `BATON_UPSTREAM` are the short flags. The environment stands before the file, and a flag before both. Commas divide \
+        a list. A name is the one of the file that is written so; if there is none, `_` stands for `-` in it. Of the keys that \
+        the end of a variable could be, the longest holds. A variable without a value counts as none, and one that is no \
+        setting is told with the nearest.
+        """
+
     /// baton.yaml(5), made from the tables of settings.
     ///
     /// - Parameter version: of the program.
@@ -36,6 +46,8 @@ extension ManualPage {
                 page.item(group.key(row.key, of: "NAME"), [row.summary, "Value: \(row.allowed). \(standard)"])
             }
         }
+        page.heading("Environment")
+        page.paragraph(environmentRules)
         page.heading("See also")
         page.paragraph("`baton(1)`, `baton-serve(8)`")
         return page

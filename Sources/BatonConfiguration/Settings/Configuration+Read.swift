@@ -1,5 +1,106 @@
 import Configuration
 
+/// What a configuration is read from. A flag stands before a variable of the environment, and that before the file.
+package struct ConfigurationSources: Sendable {
+    /// The name of the file, for messages.
+    private let path: String?
+    private let values: [String: SettingValue]
+    private let origins: [String: ConfigurationProblem.Origin]
+    /// The lines of the file's keys.
+    private let lines: [String: Int]
+    /// Variables that begin as settings do and are none, a line for each.
+    package let notices: [String]
+
+    /// - Parameters:
+    ///   - file: the YAML text; nil or nothing but comments: all from elsewhere and defaults.
+    ///   - path: the name of that file.
+    ///   - environment: the variables of the environment.
+    ///   - flags: values by their whole keys, as `ConfigurationFlags` makes them.
+    /// - Throws: `ConfigurationError` if the values cannot be told.
+    package init(
+        file: String? = nil, path: String? = nil, environment: [String: String] = [:],
+        flags: [String: SettingValue] = [:]
+    ) throws(ConfigurationError) {
+        let text = file.flatMap { $0.saysSomething ? YAMLText($0) : nil }
+        let variables = EnvironmentSettings(
+            environment, besides: Set(flags.keys).union(text?.lines.keys.map { $0 } ?? []))
+        let problems = (text?.problems ?? []) + variables.problems
+        guard problems.isEmpty else { throw ConfigurationError(problems: problems, file: path) }
+        self.path = path
+        lines = text?.lines ?? [:]
+        notices = variables.strays.map {
+            "\($0.name) in the environment is no setting; the nearest is \($0.nearest)"
+        }
+        var origins: [String: ConfigurationProblem.Origin] = [:]
+        for key in text?.values.keys.map({ $0 }) ?? [] { origins[key] = .file(line: text?.lines[key]) }
+        for (key, variable) in variables.variables { origins[key] = .environment(variable) }
+        for key in flags.keys { origins[key] = .flag }
+        self.origins = origins
+        let reader = ConfigReader(providers: [
+            InMemoryProvider(name: "flags", values: flags.asConfigValues), variables.provider,
+            InMemoryProvider(name: "file", values: (text?.values ?? [:]).asConfigValues),
+        ])
+        var values: [String: SettingValue] = [:]
+        for key in origins.keys { values[key] = Self.value(of: key, in: reader) }
+        self.values = values
+    }
+
+    /// A variable of the environment is a list only where one is taken: a path may have a comma in it.
+    private static func value(of key: String, in reader: ConfigReader) -> SettingValue? {
+        let path = ConfigKey(key.split(separator: ".", omittingEmptySubsequences: false).map(String.init))
+        let word = { (try? reader.requiredString(forKey: path)).map(SettingValue.scalar) }
+        let words = { (try? reader.requiredStringArray(forKey: path)).map(SettingValue.list) }
+        return SettingPlace.isList(key) ? words() ?? word() : word() ?? words()
+    }
+
+    /// The configuration that they are.
+    ///
+    /// - Throws: `ConfigurationError` with everything that is wrong.
+    package func configuration() throws(ConfigurationError) -> Configuration {
+        var configuration = Configuration()
+        let problems = configuration.apply(values) + configuration.contradictions()
+        guard problems.isEmpty else { throw located(problems) }
+        return configuration
+    }
+
+    /// Does something that finds problems, and says where to look for what they are about.
+    package func locating<Value>(
+        _ body: () throws(ConfigurationError) -> Value
+    ) throws(ConfigurationError) -> Value {
+        do {
+            return try body()
+        } catch {
+            throw located(error.problems)
+        }
+    }
+
+    /// The problems, in the order of the file, with their places.
+    package func located(_ problems: [ConfigurationProblem]) -> ConfigurationError {
+        let placed = problems.map { problem in
+            var problem = problem
+            problem.origin = problem.origin ?? problem.key.flatMap(origin)
+            return problem
+        }
+        return ConfigurationError(problems: placed, file: path)
+    }
+
+    /// Where a key is set; for one that is not, what it would stand in.
+    private func origin(of key: String) -> ConfigurationProblem.Origin? {
+        if let origin = origins[key] { return origin }
+        var parts = key.split(separator: ".")[...]
+        while !parts.isEmpty {
+            let part = parts.joined(separator: ".")
+            if let line = lines[part] { return .file(line: line) }
+            // A section that is made by flags or variables alone.
+            if let below = origins.filter({ $0.key.hasPrefix(part + ".") }).min(by: { $0.key < $1.key }) {
+                return below.value
+            }
+            parts = parts.dropLast()
+        }
+        return nil
+    }
+}
+
 extension Configuration {
     /// Reads a configuration; a flag stands before the file.
     ///
@@ -8,50 +109,10 @@ extension Configuration {
     ///   - flags: values by their whole keys, as `ConfigurationFlags` makes them.
     /// - Throws: `ConfigurationError` with everything that is wrong.
     package init(file: String? = nil, flags: [String: SettingValue] = [:]) throws(ConfigurationError) {
-        let values = try Self.values(file: file, flags: flags)
-        self.init()
-        let problems = apply(values) + contradictions()
-        guard problems.isEmpty else { throw ConfigurationError(problems: problems) }
+        self = try ConfigurationSources(file: file, flags: flags).configuration()
     }
 
-    /// All values by their whole keys.
-    private static func values(
-        file: String?, flags: [String: SettingValue]
-    ) throws(ConfigurationError) -> [String: SettingValue] {
-        var providers: [any ConfigProvider] = [InMemoryProvider(name: "flags", values: flags.asConfigValues)]
-        var keys = Set(flags.keys)
-        if let file, file.saysSomething {
-            do {
-                let text = Array(file.utf8)
-                let yaml = try YAMLText(text.span.bytes)
-                keys.formUnion(yaml.keys)
-                providers.append(yaml)
-            } catch {
-                let reason = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
-                let message =
-                    "the file cannot be read as YAML keys and values (\(reason)); "
-                    + "listeners, routes and so on are mappings with a name for each"
-                throw ConfigurationError(problems: [.init(code: .unreadable, key: nil, message: message)])
-            }
-        }
-        let reader = ConfigReader(providers: providers)
-        var values: [String: SettingValue] = [:]
-        for key in keys {
-            let path = ConfigKey(key.split(separator: ".", omittingEmptySubsequences: false).map(String.init))
-            // Everything is read as text: `64K`, `5s` and `1.2` have a meaning that YAML does not know.
-            if let word = try? reader.requiredString(forKey: path) {
-                values[key] = .scalar(word)
-            } else if let words = try? reader.requiredStringArray(forKey: path) {
-                values[key] = .list(words)
-            } else {
-                let message = "has a value that is neither a word nor a list of words"
-                throw ConfigurationError(problems: [.init(code: .badValue, key: key, message: message)])
-            }
-        }
-        return values
-    }
-
-    private mutating func apply(_ values: [String: SettingValue]) -> [ConfigurationProblem] {
+    fileprivate mutating func apply(_ values: [String: SettingValue]) -> [ConfigurationProblem] {
         var problems: [ConfigurationProblem] = []
         var named: [SettingPlace: [String: SettingValue]] = [SettingPlace(group: 0, name: ""): [:]]
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {

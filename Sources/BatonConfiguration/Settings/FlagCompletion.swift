@@ -49,8 +49,7 @@ package enum FlagCompletion {
 
     /// The names that there are so far, of each group.
     private static func names(in words: some Sequence<String>, file: String) -> [String: Set<String>] {
-        let bytes = Array(file.utf8)
-        let keys = ((try? YAMLText(bytes.span.bytes))?.keys ?? []).union(words.map { String($0.trimmingPrefix("--")) })
+        let keys = Set(YAMLText(file).values.keys).union(words.map { String($0.trimmingPrefix("--")) })
         var names: [String: Set<String>] = [:]
         for key in keys {
             let parts = key.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)

@@ -9,6 +9,8 @@ struct Setting<Section>: Sendable {
     let defaultText: String?
     /// All words that are allowed, if they can be counted.
     let words: [String]
+    /// Whether it takes several.
+    let isList: Bool
     /// What the key does, for the document.
     let summary: String
     /// Puts the value in its place; false if it is not allowed.
@@ -23,6 +25,7 @@ extension Setting where Section: SettingSection {
         self.key = key
         self.allowed = format.allowed
         words = format.words
+        isList = format.isList
         self.summary = summary
         defaultText = isRequired ? nil : format.write(Section()[keyPath: place])
         apply = { value, section in

@@ -10,6 +10,8 @@ struct SettingFormat<Value>: Sendable {
     let write: @Sendable (Value) -> String
     /// All words that are allowed, if they can be counted: what a shell offers.
     var words: [String] = []
+    /// Whether it takes several.
+    var isList = false
 }
 
 extension SettingFormat {
@@ -33,7 +35,7 @@ extension SettingFormat {
                 return format.read(value).map(Optional.some)
             },
             write: { $0.map(format.write) ?? none },
-            words: format.words.isEmpty ? [] : format.words + [none])
+            words: format.words.isEmpty ? [] : format.words + [none], isList: format.isList)
     }
 
     /// A list of words, each in another format; a single word is a list of one.
@@ -47,7 +49,7 @@ extension SettingFormat {
                 return elements.count == value.words.count && elements.count >= least ? elements : nil
             },
             write: { elements in "[" + elements.map(format.write).joined(separator: ", ") + "]" },
-            words: format.words)
+            words: format.words, isList: true)
     }
 }
 
@@ -96,7 +98,10 @@ extension SettingFormat where Value == Duration {
 extension SettingFormat where Value == String {
     static var path: SettingFormat {
         .word(
-            "a path", read: { $0.isEmpty || $0.utf8.contains(0) || $0.utf8.count > 4095 ? nil : $0 }, write: { $0 })
+            "a path",
+            // A key's own text in place of its file's name would be told in messages.
+            read: { $0.isEmpty || $0.utf8.contains(0) || $0.utf8.count > 4095 || $0.contains("-----BEGIN") ? nil : $0 },
+            write: { $0 })
     }
 
     /// A path that a Unix socket can be bound to.

@@ -16,6 +16,7 @@ struct SettingGroup: Sendable {
         let allowed: String
         let defaultText: String?
         let words: [String]
+        let isList: Bool
         let summary: String
     }
 
@@ -65,7 +66,8 @@ struct SettingGroup: Sendable {
         self.summary = summary
         let rows = Section.settings.map {
             Row(
-                key: $0.key, allowed: $0.allowed, defaultText: $0.defaultText, words: $0.words, summary: $0.summary)
+                key: $0.key, allowed: $0.allowed, defaultText: $0.defaultText, words: $0.words, isList: $0.isList,
+                summary: $0.summary)
         }
         self.rows = rows
         apply = { name, values, configuration in

@@ -21,6 +21,12 @@ struct SettingPlace: Hashable, Sendable, Comparable {
         case unknown(nearest: String)
     }
 
+    /// Whether it is the key of a setting that takes several words.
+    static func isList(_ key: String) -> Bool {
+        guard case .setting(let place, let setting) = find(key) else { return false }
+        return SettingGroup.all[place.group].rows.first { $0.key == setting }?.isList ?? false
+    }
+
     static func find(_ key: String) -> Meaning {
         let parts = key.split(separator: ".", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
         if let index = SettingGroup.all.firstIndex(where: { $0.prefix == parts[0] }) {
@@ -48,8 +54,15 @@ struct SettingPlace: Hashable, Sendable, Comparable {
 }
 
 extension [String] {
+    /// The nearest element, if it is so near that it may be meant: at most so many letters away, and less than half of the word.
+    package func nearest(to word: String, within distance: Int) -> String? {
+        let found = nearest(to: word)
+        let away = found.editDistance(to: word)
+        return away <= distance && 2 * away < word.count ? found : nil
+    }
+
     /// The element with the smallest edit distance, the first of equals; empty if there is none.
-    fileprivate func nearest(to word: String) -> String {
+    package func nearest(to word: String) -> String {
         self.min { $0.editDistance(to: word) < $1.editDistance(to: word) } ?? ""
     }
 }

@@ -25,6 +25,8 @@ extension SettingValue: CustomStringConvertible {
     }
 
     private static func quoted(_ word: String) -> String {
+        // PEM in place of its file's name may be a private key.
+        guard !word.contains("-----BEGIN") else { return "'-----BEGIN…'" }
         let printable = word.unicodeScalars.prefix(80).map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) }
         return "'" + String(printable) + (word.unicodeScalars.count > 80 ? "…'" : "'")
     }

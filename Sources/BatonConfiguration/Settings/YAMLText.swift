@@ -1,60 +1,81 @@
-import Configuration
-import Synchronization
+import Yams
 
-/// YAML that is already in memory, as a provider of swift-configuration, which itself only reads files. Unlike those it
-/// can say which keys there are: a provider is otherwise only asked for keys that somebody knows.
-struct YAMLText: ConfigProvider {
-    private let content: YAMLSnapshot
-    /// The keys that have a value, joined by dots.
-    let keys: Set<String>
+/// The text of a configuration file as values by their whole keys, and the lines on which the keys stand.
+///
+/// Everything is taken as text: `64K`, `5s` and `1.2` have a meaning that YAML does not know.
+struct YAMLText {
+    /// The keys that have a value, joined by dots; a mapping without anything in it is no value.
+    private(set) var values: [String: SettingValue] = [:]
+    /// The lines of all keys, from 1, those of mappings included.
+    private(set) var lines: [String: Int] = [:]
+    /// Why there may be values missing, in the order of the file.
+    private(set) var problems: [ConfigurationProblem] = []
 
-    init(_ text: RawSpan) throws {
-        let seen = SeenKeys()
-        // The parser asks of every key that has a value whether it is secret.
-        content = try YAMLSnapshot(
-            data: text, providerName: "YAMLText",
-            parsingOptions: .init(secretsSpecifier: .dynamic { key, _ in seen.insert(key) }))
-        keys = seen.keys.withLock { $0 }
-    }
-
-    private final class SeenKeys: Sendable {
-        let keys = Mutex<Set<String>>([])
-
-        /// Always false: a configuration holds paths of secrets, no secrets.
-        func insert(_ key: String) -> Bool {
-            keys.withLock { _ = $0.insert(key) }
-            return false
+    init(_ text: String) {
+        do {
+            guard let root = try Parser(yaml: text).singleRoot() else { return }
+            guard let mapping = root.mapping else {
+                refuse("it is no mapping of keys", key: nil, line: root.mark?.line)
+                return
+            }
+            read(mapping, below: "", depth: 0)
+        } catch let error as YamlError {
+            let (reason, line) = error.reasonAndLine
+            refuse(reason, key: nil, line: line)
+        } catch {
+            refuse("\(error)".split(whereSeparator: \.isNewline).joined(separator: " "), key: nil, line: nil)
         }
     }
 
-    var providerName: String { content.providerName }
-
-    func value(forKey key: AbsoluteConfigKey, type: ConfigType) throws -> LookupResult {
-        try content.value(forKey: key, type: type)
+    private mutating func read(_ mapping: Node.Mapping, below prefix: String, depth: Int) {
+        for (keyNode, node) in mapping {
+            let line = keyNode.mark?.line
+            guard let name = keyNode.string else {
+                refuse("a key is no word", key: prefix.isEmpty ? nil : prefix, line: line)
+                continue
+            }
+            let key = prefix.isEmpty ? name : "\(prefix).\(name)"
+            lines[key] = line
+            switch node {
+            case .mapping(let mapping) where depth < Self.depthLimit: read(mapping, below: key, depth: depth + 1)
+            case .scalar(let scalar): values[key] = .scalar(scalar.string)
+            case .sequence(let sequence):
+                let words = sequence.compactMap(\.scalar?.string)
+                guard words.count == sequence.count else {
+                    refuse("a list has more in it than words", key: key, line: line)
+                    continue
+                }
+                values[key] = .list(words)
+            case .mapping, .alias: refuse("it is neither a word nor a list of words", key: key, line: line)
+            }
+        }
     }
 
-    func fetchValue(forKey key: AbsoluteConfigKey, type: ConfigType) async throws -> LookupResult {
-        try value(forKey: key, type: type)
+    /// No key has as many parts.
+    private static let depthLimit = 8
+
+    private mutating func refuse(_ reason: String, key: String?, line: Int?) {
+        let message =
+            "the file cannot be read as YAML keys and values (\(reason)); "
+            + "listeners, routes and so on are mappings with a name for each"
+        problems.append(.init(code: .unreadable, key: key, message: message, origin: .file(line: line)))
     }
+}
 
-    nonisolated(nonsending) func watchValue<Return: ~Copyable>(
-        forKey key: AbsoluteConfigKey, type: ConfigType,
-        updatesHandler:
-            nonisolated(nonsending) (
-                _ updates: ConfigUpdatesAsyncSequence<Result<LookupResult, any Error>, Never>
-            ) async throws -> Return
-    ) async throws -> Return {
-        try await watchValueFromValue(forKey: key, type: type, updatesHandler: updatesHandler)
-    }
-
-    func snapshot() -> any ConfigSnapshot { content }
-
-    nonisolated(nonsending) func watchSnapshot<Return: ~Copyable>(
-        updatesHandler:
-            nonisolated(nonsending) (
-                _ updates: ConfigUpdatesAsyncSequence<any ConfigSnapshot, Never>
-            ) async throws -> Return
-    ) async throws -> Return {
-        try await watchSnapshotFromSnapshot(updatesHandler: updatesHandler)
+extension YamlError {
+    /// What is wrong, in one line without what the file says, and on which line, from 1.
+    fileprivate var reasonAndLine: (reason: String, line: Int?) {
+        switch self {
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            return ([context?.text, problem].compactMap { $0 }.joined(separator: ", "), mark.line)
+        case .reader(let problem, let offset, _, let yaml):
+            return (problem, offset.map { offset in 1 + yaml.prefix(offset).count(where: \.isNewline) })
+        case .duplicatedKeysInMapping(let keys, let context):
+            let names = keys.sorted().map { "\(SettingValue.scalar($0))" }.joined(separator: ", ")
+            return ("\(names) stands twice in one mapping", context.mark.line)
+        case .no, .memory, .writer, .emitter, .representer, .dataCouldNotBeDecoded:
+            return ("\(self)".split(whereSeparator: \.isNewline).joined(separator: " "), nil)
+        }
     }
 }

@@ -37,9 +37,10 @@ package struct ServeOptions: Sendable {
         program = .current(isStarted: isFront)
     }
 
-    /// Splits `--config FILE`, `--takeover PATH`, `--succeed PATH`, `--succeed-only` and `--succeed-stay` from the flags of the configuration.
+    /// Splits `--config FILE`, `--takeover PATH`, `--succeed PATH`, `--succeed-only` and `--succeed-stay` from the flags of the
+    /// configuration. A word of its own is the file, too; without either it is the one that BATON_CONFIG names, if it does.
     ///
-    /// - Throws: `RuntimeError` for one of them without a value, or that contradicts another.
+    /// - Throws: `RuntimeError` for one of them without a value, or that contradicts another, and for a second file.
     package init(arguments: [String], isFront: Bool = false) throws(RuntimeError) {
         var flags: [String] = []
         var configurationPath: String?
@@ -63,7 +64,19 @@ package struct ServeOptions: Sendable {
             case "--succeed": succeed = Self.absolute(try value("--succeed", inline))
             case "--succeed-only": isRequired = true
             case "--succeed-stay": stays = true
-            default: flags.append(argument)
+            case let word where word.hasPrefix("--"):
+                flags.append(argument)
+                if inline == nil, let value = rest.first, !value.hasPrefix("--") {
+                    flags.append(value)
+                    rest.removeFirst()
+                }
+            default:
+                // A second one is told by `ConfigurationFlags`, which knows how a flag is written.
+                if configurationPath == nil, !argument.hasPrefix("-") {
+                    configurationPath = argument
+                } else {
+                    flags.append(argument)
+                }
             }
         }
         if let succeed {
@@ -82,6 +95,7 @@ package struct ServeOptions: Sendable {
         } else if isRequired || stays {
             throw RuntimeError(.configuration, "--succeed-only and --succeed-stay go with --succeed PATH")
         }
+        if configurationPath == nil { configurationPath = Self.environmentPath }
         self.init(configurationPath: configurationPath, flags: flags, takeover: takeover, isFront: isFront)
         succession = succeed.map { Succession(path: $0, isRequired: isRequired) }
     }
@@ -90,6 +104,11 @@ package struct ServeOptions: Sendable {
     private static func control(_ flags: [String]) -> String? {
         if let at = flags.lastIndex(of: "--control"), at + 1 < flags.count { return flags[at + 1] }
         return flags.last { $0.hasPrefix("--control=") }.map { String($0.dropFirst("--control=".count)) }
+    }
+
+    /// The file that the environment names.
+    package static var environmentPath: String? {
+        ProcessInfo.processInfo.environment["BATON_CONFIG"].flatMap { $0.isEmpty ? nil : $0 }
     }
 
     private static func absolute(_ path: String) -> String { StartedProgram.absolute(path, in: StartDirectory.path) }
@@ -104,6 +123,13 @@ package struct ServeOptions: Sendable {
     /// - Returns: the configuration, and the text of its file.
     /// - Throws: `ConfigurationError` or `RuntimeError`.
     package func read() throws -> (configuration: Configuration, file: String?) {
+        let (configuration, _, file) = try readSources()
+        return (configuration, file)
+    }
+
+    /// As `read`, with what the configuration was read from.
+    func readSources() throws -> (configuration: Configuration, sources: ConfigurationSources, file: String?) {
+        let given = try ConfigurationFlags(flags).values
         var file: String?
         if let configurationPath {
             do {
@@ -114,8 +140,10 @@ package struct ServeOptions: Sendable {
                     "the configuration file \(configurationPath) cannot be read; check its path and mode")
             }
         }
-        let configuration = try Configuration(file: file, arguments: flags)
-        try configuration.check(Obstacle.of)
-        return (configuration, file)
+        let sources = try ConfigurationSources(
+            file: file, path: configurationPath, environment: ProcessInfo.processInfo.environment, flags: given)
+        let configuration = try sources.configuration()
+        try sources.locating { () throws(ConfigurationError) in try configuration.check(Obstacle.of) }
+        return (configuration, sources, file)
     }
 }

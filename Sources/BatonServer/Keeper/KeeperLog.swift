@@ -10,6 +10,8 @@ struct KeeperLog {
         write("notice", message, metadata)
     }
 
+    mutating func warning(_ message: String) { write("warning", message, [:]) }
+
     mutating func error(_ message: String, _ metadata: KeyValuePairs<String, String> = [:]) {
         write("error", message, metadata)
     }

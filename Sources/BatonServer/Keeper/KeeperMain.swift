@@ -18,7 +18,9 @@ package enum KeeperMain {
         }
         let activated = try ActivatedSocket.takeAll()
         let privileges = PrivilegeLink.takeLeft()
-        let (configuration, _) = try options.read()
+        let (configuration, sources, _) = try options.readSources()
+        var log = KeeperLog()
+        for notice in sources.notices { log.warning(notice) }
         let account = try configuration.user.map { try Account(user: $0, group: configuration.group) }
         let changesUser = account.map { !$0.isCurrent } ?? false
         let isPrivileged = privileges == nil && configuration.migration.isConfigured && NetworkMain.hasPrivileges

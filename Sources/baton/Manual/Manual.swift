@@ -40,6 +40,12 @@ enum Manual {
         page.item(
             "--generate-completion-script SHELL",
             ["Print what `bash`, `zsh` or `fish` needs to complete commands, flags and the keys of the configuration."])
+        addExitStatuses(to: &page)
+        page.heading("Environment")
+        page.item(
+            "BATON_CONTROL",
+            ["The control socket of the server to speak with, where `--control` does not name another."])
+        page.item("BATON_CONFIG", ["The configuration file of `serve` and `check`, where none is named."])
         page.heading("See also")
         page.paragraph("`baton-serve(8)`, `baton.yaml(5)`")
         return page
@@ -56,15 +62,32 @@ enum Manual {
         page.heading("Description")
         page.paragraph(command.abstract)
         page.paragraph(command.discussion)
+        page.paragraph(
+            """
+            The keys, with what each takes and its default, are those of `baton.yaml(5)`: `--limits.connections 5000` or \
+            `--listeners.https.alpn=h2`. A flag that is given again makes a list.
+            """)
+        page.heading("Options")
+        for (flag, value, meaning) in SettingHelp.shortFlags { page.item("\(flag) \(value)", [meaning]) }
+        page.item("--KEY VALUE", ["Any key of the configuration."])
+        page.heading("Environment")
+        page.paragraph(ManualPage.environmentRules)
+        page.item("BATON_CONFIG", ["The configuration file, where none is named."])
         page.heading("Signals")
         for (signal, meaning) in [
             ("SIGHUP", "The configuration and all files that it names are read again, as by `baton reload`."),
             ("SIGUSR2", "A new process takes the place of the server, with every connection, as by `baton upgrade`."),
             ("SIGTERM, SIGINT, SIGQUIT", "The server shuts down in order. A second one closes what is left at once."),
         ] { page.item(signal, [meaning]) }
+        addExitStatuses(to: &page)
         page.heading("See also")
         page.paragraph("`baton(1)`, `baton.yaml(5)`")
         return page
+    }
+
+    private static func addExitStatuses(to page: inout ManualPage) {
+        page.heading("Exit status")
+        for (status, meaning) in ExitStatus.meanings { page.item(status, [meaning]) }
     }
 
     private static func add(_ arguments: [CommandDefinition.Argument], to page: inout ManualPage) {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import BatonConfiguration
 
-/// Puts the errors of the server into the form of the command line: one line, and status 2 for wrong arguments.
+/// Puts the errors of the server into the form of the command line: a line for each, and status 2 for wrong arguments.
 enum OneLine {
     static func errors<R>(_ body: () async throws -> R) async throws -> R {
         do {
@@ -13,9 +13,10 @@ enum OneLine {
 
     static func line(_ error: any Error) -> any Error {
         if let error = error as? ConfigurationError {
-            let line = error.problems.map(\.description).joined(separator: "; ")
-            if error.problems.contains(where: { $0.code == .badFlag }) { return ValidationError(line) }
-            return Failure(line)
+            let isUsage = error.problems.allSatisfy {
+                $0.code == .badFlag || $0.origin == .flag && $0.code != .environment
+            }
+            return isUsage ? ValidationError(error.description) : Failure(error.description)
         }
         return Failure("\(error)")
     }
