@@ -127,6 +127,7 @@ let package = Package(
                 .product(name: "HummingbirdCore", package: "hummingbird", condition: daemon),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings),

@@ -12,7 +12,8 @@ package enum ConfigurationCheck {
     package static func run(_ options: ServeOptions) throws -> [String] {
         let (configuration, sources, _) = try options.readSources()
         do {
-            let policy = try FrontPolicy(configuration, keys: TicketKeysBox())
+            let policy = try FrontPolicy(
+                configuration, keys: try TicketKeysBox(fileOf: configuration) ?? TicketKeysBox())
             return sources.notices
                 + Capacity.shortfalls(
                     of: configuration, descriptors: DescriptorLimit.hard, processors: System.coreCount,
@@ -40,7 +41,7 @@ package enum ConfigurationCheck {
         for (name, certificate) in configuration.certificates.sorted(by: { $0.key < $1.key }) {
             attempt(
                 "certificates.\(name)",
-                [("chain", certificate.chain), ("key", certificate.key), ("ocsp", certificate.ocsp)]
+                [("chain", certificate.chain), ("key", certificate.key), ("ocsp", certificate.ocsp?.path)]
             ) {
                 var alone = Configuration()
                 alone.certificates[name] = certificate

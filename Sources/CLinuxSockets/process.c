@@ -70,7 +70,16 @@ int baton_execute(const char *path, char *const arguments[], const int *descript
 
 static int describe(int result, const struct stat *from, baton_file_status *status) {
     if (result != 0) return -1;
-    *status = (baton_file_status){from->st_mode & S_IFMT, from->st_dev, from->st_ino, from->st_nlink, from->st_size};
+    *status = (baton_file_status){
+        .kind = from->st_mode & S_IFMT,
+        .device = from->st_dev,
+        .file = from->st_ino,
+        .links = from->st_nlink,
+        .size = from->st_size,
+        .modified = from->st_mtim.tv_sec * 1000000000LL + from->st_mtim.tv_nsec,
+        .changed = from->st_ctim.tv_sec * 1000000000LL + from->st_ctim.tv_nsec,
+        .mode = from->st_mode & 07777,
+    };
     return 0;
 }
 

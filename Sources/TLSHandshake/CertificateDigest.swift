@@ -36,11 +36,15 @@ enum CertificateDigest {
         }
     }
 
-    /// The subject in the form of RFC 2253, cut at 1,024 bytes.
     private static func subject(of certificate: OpaquePointer) -> String {
-        guard let bio = BIO_new(BIO_s_mem()) else { return "" }
+        text(of: X509_get_subject_name(certificate))
+    }
+
+    /// A distinguished name in the form of RFC 2253, cut at 1,024 bytes.
+    static func text(of name: OpaquePointer?) -> String {
+        guard let name, let bio = BIO_new(BIO_s_mem()) else { return "" }
         defer { BIO_free(bio) }
-        guard baton_x509_name_print(bio, X509_get_subject_name(certificate)) == 1 else { return "" }
+        guard baton_x509_name_print(bio, name) == 1 else { return "" }
         let bytes = [UInt8](unsafeUninitializedCapacity: PeerCertificate.subjectLimit) { buffer, count in
             count = max(0, Int(BIO_read(bio, buffer.baseAddress, Int32(buffer.count))))
         }

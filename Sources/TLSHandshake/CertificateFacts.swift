@@ -45,6 +45,18 @@ enum CertificateFacts {
         }
     }
 
+    /// The first responder for OCSP that it names (RFC 5280 section 4.2.2.1) and that is reached by plain HTTP.
+    static func responder(of certificate: OpaquePointer) -> String? {
+        guard let stack = X509_get1_ocsp(certificate) else { return nil }
+        defer { X509_email_free(stack) }
+        for index in 0..<max(0, OPENSSL_sk_num(stack)) {
+            guard let text = OPENSSL_sk_value(stack, index) else { continue }
+            let url = String(cString: text.assumingMemoryBound(to: CChar.self))
+            if url.lowercased().hasPrefix("http://"), url.utf8.count <= 1_024 { return url }
+        }
+        return nil
+    }
+
     /// The DNS names and addresses of the certificate, or its common name where it has no alternative names (as old test
     /// certificates do).
     static func names(in certificate: OpaquePointer) -> [String] {

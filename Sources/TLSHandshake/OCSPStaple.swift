@@ -3,7 +3,8 @@ internal import Libc
 internal import Synchronization
 internal import TLSRecords
 
-/// The OCSP response that is sent with a certificate (RFC 6066 section 8), from a file that others keep up to date.
+/// The OCSP response that is sent with a certificate (RFC 6066 section 8), from a file that others keep up to date, or that keeps what
+/// was fetched.
 ///
 /// Only a response that says that this certificate is good is sent, and only until it expires: clients that require one do
 /// better without than with a wrong one, which some of them take for an attack.
@@ -11,20 +12,56 @@ final class OCSPStaple: Sendable {
     private struct State {
         var stamp: SmallFile.Stamp?
         var response: [UInt8] = []
-        var expiry = Int64.min
+        /// When what it says was so, and until when that holds.
+        var (start, expiry) = (Int64.min, Int64.min)
         /// What was last told to be wrong.
         var told: String?
     }
 
     private let file: SmallFile
+    private let isFetched: Bool
     private let state = Mutex(State())
 
-    init(_ path: String) { file = SmallFile(path) }
+    /// - Parameter isFetched: whether the server writes the file itself, so that it may be missing.
+    init(_ path: String, isFetched: Bool = false) {
+        file = SmallFile(path)
+        self.isFetched = isFetched
+    }
+
+    var path: String { file.path }
+
+    /// From when to when the response that is sent holds; nil: none is sent.
+    func term(at now: Int64) -> ClosedRange<Int64>? {
+        state.withLock { $0.expiry > now ? min($0.start, $0.expiry)...$0.expiry : nil }
+    }
+
+    /// Sends a response that has been checked, from now on.
+    func use(_ response: [UInt8], _ term: ClosedRange<Int64>) {
+        state.withLock { state in
+            state.response = response
+            (state.start, state.expiry) = (term.lowerBound, term.upperBound)
+            state.told = nil
+        }
+    }
+
+    /// Sends none.
+    func drop() {
+        state.withLock { state in
+            state.response = []
+            (state.start, state.expiry) = (.min, .min)
+        }
+    }
 
     /// The response to send; nil for none.
     func response(at now: Int64) -> [UInt8]? {
         state.withLock { $0.expiry > now ? $0.response : nil }
     }
+
+    /// Until when the response is sent; nil: none is.
+    func expiry(at now: Int64) -> Int64? { state.withLock { $0.expiry > now ? $0.expiry : nil } }
+
+    /// What is wrong with the file, as it was last read.
+    var problem: String? { state.withLock { $0.told } }
 
     /// Reads the file again if it has changed. It blocks.
     ///
@@ -32,18 +69,18 @@ final class OCSPStaple: Sendable {
     /// - Returns: what is wrong, once.
     func refresh(_ certificate: OpaquePointer, issuer: OpaquePointer?) -> String? {
         let stamp = file.stamp
-        let isChanged = state.withLock { $0.stamp != stamp || stamp == nil }
+        let isChanged = stamp == nil ? !isFetched : state.withLock { $0.stamp != stamp }
         let now = Int64(time(nil))
         var wrong: String?
         if isChanged {
             do throws(Unusable) {
-                let (response, expiry) = try read(certificate, issuer, now)
-                state.withLock {
-                    $0.stamp = stamp
-                    $0.response = response
-                    $0.expiry = expiry
-                }
+                let response = try read()
+                let term = try OCSPStaple.check(response, certificate, issuer: issuer, at: now)
+                use(response, term)
+                state.withLock { $0.stamp = stamp }
             } catch {
+                // Nobody is to vouch for what its authority has taken back.
+                if error.isRevoked { drop() }
                 // What was there before is sent until it expires. The file is read again at the next look: what was wrong
                 // may be the clock, or a lack of descriptors, and not the file.
                 wrong = error.reason
@@ -54,24 +91,35 @@ final class OCSPStaple: Sendable {
         return state.withLock { state in
             defer { state.told = wrong }
             guard let wrong, state.told != wrong else { return nil }
-            return "the OCSP response in \(file.path) is not stapled: \(wrong); fetch it again"
+            return "the OCSP response in \(file.path) is not stapled: \(wrong)" + (isFetched ? "" : "; fetch it again")
         }
     }
 
-    private struct Unusable: Error {
+    /// Why a response is not sent.
+    struct Unusable: Error {
         var reason: String
+        var isRevoked = false
         init(_ reason: String) { self.reason = reason }
+
+        static let revoked = {
+            var unusable = Unusable("it says that the certificate is revoked")
+            unusable.isRevoked = true
+            return unusable
+        }()
     }
 
-    private func read(
-        _ certificate: OpaquePointer, _ issuer: OpaquePointer?, _ now: Int64
-    ) throws(Unusable) -> ([UInt8], expiry: Int64) {
-        let bytes: [UInt8]
+    private func read() throws(Unusable) -> [UInt8] {
         do throws(TLSConfigurationError) {
-            bytes = try file.read().withUnsafeBytes { Array($0) }
+            return try file.read().withUnsafeBytes { Array($0) }
         } catch {
             throw Unusable(error.message)
         }
+    }
+
+    /// From when to when a response holds that may be sent.
+    static func check(
+        _ bytes: [UInt8], _ certificate: OpaquePointer, issuer: OpaquePointer?, at now: Int64
+    ) throws(Unusable) -> ClosedRange<Int64> {
         defer { ERR_clear_error() }
         let response = bytes.withUnsafeBytes { buffer -> OpaquePointer? in
             var position = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
@@ -94,9 +142,8 @@ final class OCSPStaple: Sendable {
             var (this, next): (UnsafeMutablePointer<ASN1_TIME>?, UnsafeMutablePointer<ASN1_TIME>?)
             let status = OCSP_single_get0_status(single, nil, nil, &this, &next)
             guard status == V_OCSP_CERTSTATUS_GOOD else {
-                throw Unusable(
-                    status == V_OCSP_CERTSTATUS_REVOKED
-                        ? "it says that the certificate is revoked" : "its responder does not know the certificate")
+                throw status == V_OCSP_CERTSTATUS_REVOKED
+                    ? Unusable.revoked : Unusable("its responder does not know the certificate")
             }
             // Without a next update there is always a newer one (RFC 6960 section 4.2.2.1): it is good for a day.
             guard let this = CertificateFacts.seconds(this),
@@ -105,7 +152,7 @@ final class OCSPStaple: Sendable {
             // Clocks may differ a little.
             guard this <= now + 300 else { throw Unusable("it is not valid yet") }
             guard expiry > now else { throw Unusable("it has expired") }
-            return (bytes, expiry)
+            return min(this, expiry)...expiry
         }
         throw Unusable("it is about another certificate")
     }

@@ -11,6 +11,8 @@ public struct ServerConfiguration: Sendable {
         /// The file of an OCSP response in DER to send with the certificate (RFC 6066 section 8). It is read again when it
         /// changes, see `ServerContext.refresh()`.
         public var ocspResponse: String?
+        /// The folder in which an OCSP response is kept that is fetched from the certificate's responder.
+        package var ocspDirectory: String?
         /// Whether the server made it for want of another, so that sessions outlive it: other ones bind them to their
         /// certificates.
         public var isTemporary = false
@@ -30,7 +32,7 @@ public struct ServerConfiguration: Sendable {
             guard case .file(let chain) = certificateChain.storage, case .file(let key) = privateKey.storage else {
                 return nil
             }
-            return [chain, key, ocspResponse ?? ""] + serverNames
+            return [chain, key, ocspResponse ?? "", ocspDirectory ?? ""] + serverNames
         }
     }
 

@@ -62,7 +62,8 @@ public final class ServerContext: Sendable {
             clientTrust = nil
         }
         let demand: UInt8 = isRequired.map { $0 ? 2 : 1 } ?? 0
-        notices = identities.flatMap(\.notices) + (clientTrust?.notices ?? [])
+        let now = Int64(time(nil))
+        notices = identities.flatMap { $0.notices(at: now) } + (clientTrust?.notices ?? [])
         for identity in identities { try identity.check(in: library) }
         let facts = ServerContext.sessionFacts(
             configuration, demand: demand, asksVerifier: verifier != nil, authorities: clientTrust?.digests ?? [],
@@ -80,12 +81,14 @@ public final class ServerContext: Sendable {
     /// The ticket keys in use, to be given to a process that shares them.
     public func copyTicketKeys() -> TicketKeys { ticketKeys.copy() }
 
-    /// Reads OCSP responses and revocation lists again whose files have changed. It blocks while it reads, so call it from
+    /// Reads OCSP responses and revocation lists again whose files have changed, and looks whether a certificate comes to its end:
+    /// 30 days and 7 days before it, and when it has expired. It blocks while it reads, so call it from
     /// time to time on a thread that may.
     ///
     /// - Returns: what is wrong with them, one line each, told once.
     public func refresh() -> [String] {
-        identities.compactMap { $0.refresh() } + (clientTrust?.refresh() ?? [])
+        let now = Int64(time(nil))
+        return identities.flatMap { $0.refresh(at: now) } + (clientTrust?.refresh() ?? [])
     }
 
     /// A claim belongs to a name and a kind of key, so that a client can be shown what it can use.

@@ -44,6 +44,12 @@ struct SmallFile: Sendable {
         return stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
     }
 
+    /// Whether every user of the machine may read or write it.
+    var isOpenToAll: Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & (S_IROTH | S_IWOTH) != 0
+    }
+
     func read() throws(TLSConfigurationError) -> SecretBytes {
         // Without O_NONBLOCK a FIFO would be waited for.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
@@ -58,7 +64,7 @@ struct SmallFile: Sendable {
             throw TLSConfigurationError(
                 code: .unreadableFile,
                 message:
-                    "cannot read \(path): it is larger than \(maximumLength >> 20) MiB; check that it is the right file"
+                    "cannot read \(path): it is larger than \(maximumLength >> 10) KiB; check that it is the right file"
             )
         }
         var failed: Int32?

@@ -11,7 +11,7 @@ struct Baton: AsyncParsableCommand {
         version: BatonVersion.current,
         subcommands: [
             ServeCommand.self, StatusCommand.self, UpgradeCommand.self, ReloadCommand.self, WorkersCommand.self,
-            DrainCommand.self,
+            DrainCommand.self, CertificatesCommand.self,
             CheckCommand.self, DemoCommand.self, ManualCommand.self, DemoOwnerCommand.self, ServeWorkerCommand.self,
             ServeNetworkCommand.self, ServePrivilegeCommand.self, ServeMigrationCommand.self,
             ServeFrontCommand.self, ServeTrialCommand.self, CompleteServeCommand.self,

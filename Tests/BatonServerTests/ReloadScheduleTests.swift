@@ -8,7 +8,7 @@ struct ReloadScheduleTests {
     private typealias Schedule = ReloadSchedule<Int>
 
     private enum Event: CaseIterable {
-        case ask, hup, serve, replace, replaced, stop, read, ended
+        case ask, hup, change, serve, replace, replaced, stop, read, ended
     }
 
     /// A server around the schedule: what is asked of it, and what it has done.
@@ -17,6 +17,10 @@ struct ReloadScheduleTests {
         /// The number of the last request that the files under way were read behind; nil: no reading.
         var readingBehind: Int?
         var isInUse = false
+        /// Whether the configuration is among what is being read.
+        var readsAll = false
+        /// Changes of certificates so far, those that the files under way were read behind, and those in use.
+        var (changes, readingChanges, followedChanges) = (0, 0, 0)
         /// Requests so far, with an asker or not.
         var requests = 0
         var unanswered: Set<Int> = []
@@ -27,10 +31,12 @@ struct ReloadScheduleTests {
         mutating func perform(_ actions: [Schedule.Action]) {
             for action in actions {
                 switch action {
-                case .read:
+                case .read(let scope):
                     #expect(readingBehind == nil, "two readings at once")
+                    readsAll = scope == .configuration
                     #expect(schedule.moment == .serving)
                     readingBehind = requests
+                    readingChanges = changes
                     isInUse = false
                 case .passOn(let askers):
                     #expect(schedule.moment == .replaced)
@@ -60,6 +66,9 @@ struct ReloadScheduleTests {
             case .hup:
                 requests += 1
                 perform(schedule.ask(nil))
+            case .change:
+                changes += 1
+                perform(schedule.certificatesChanged())
             case .serve:
                 guard schedule.moment != .serving, schedule.moment != .stopping else { return false }
                 perform(schedule.enter(.serving))
@@ -81,7 +90,8 @@ struct ReloadScheduleTests {
             case .ended:
                 guard let behind = readingBehind, isInUse else { return false }
                 readingBehind = nil
-                followed = behind
+                if readsAll { followed = behind }
+                followedChanges = readingChanges
                 let (askers, actions) = schedule.hasEnded()
                 for asker in askers { #expect(asker <= behind, "answered for files that were read before it asked") }
                 answer(askers)
@@ -105,7 +115,9 @@ struct ReloadScheduleTests {
             settled.settle()
             #expect(settled.unanswered.isEmpty)
             switch settled.schedule.moment {
-            case .serving: #expect(settled.followed == settled.requests, "the newest files are not in use")
+            case .serving:
+                #expect(settled.followed == settled.requests, "the newest files are not in use")
+                #expect(settled.followedChanges == settled.changes, "the newest certificates are not in use")
             case .replaced: #expect(max(settled.passedOn, settled.followed) == settled.requests)
             case .stopping: break
             case .starting, .replacing: Issue.record("not settled")

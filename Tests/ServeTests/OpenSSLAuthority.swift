@@ -113,6 +113,23 @@ final class OpenSSLAuthority {
         try put(draft, name)
     }
 
+    /// A responder (`openssl ocsp -port`) that knows what has been issued and revoked so far.
+    ///
+    /// - Parameter port: 0: one of its own.
+    /// - Returns: it, and its port.
+    func responder(port: Int = 0) throws -> (process: PeerProcess, port: Int) {
+        let process = try PeerProcess([
+            "openssl", "ocsp", "-port", "\(port)", "-index", files.path("index.txt"), "-CA", certificate, "-rsigner",
+            certificate, "-rkey", key, "-ndays", "1",
+        ])
+        try process.expect("ACCEPT ")
+        let words = process.text.components(separatedBy: "ACCEPT ").last?.split(separator: " ").first
+        guard let port = words.flatMap({ Int($0.split(separator: ":").last ?? "") }) else {
+            throw WireError("openssl ocsp: \(process.text)")
+        }
+        return (process, port)
+    }
+
     /// Certificate and issuer in one file.
     func chain(_ issued: Issued) throws -> String {
         let text = try String(contentsOfFile: issued.certificate, encoding: .utf8)

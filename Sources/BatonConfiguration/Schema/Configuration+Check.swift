@@ -31,8 +31,10 @@ extension Configuration {
         for (name, certificate) in certificates.sorted(by: { $0.key < $1.key }) {
             need("certificates.\(name).chain", certificate.chain)
             need("certificates.\(name).key", certificate.key)
-            need("certificates.\(name).ocsp", certificate.ocsp)
+            if case .file(let path)? = certificate.ocsp { need("certificates.\(name).ocsp", path) }
         }
+        need("session-tickets.key-file", sessionTickets.keyFile)
+        if fetchesOCSP { needed.append(("ocsp-directory", .writableDirectory(ocspDirectory))) }
         for (name, listener) in listeners.sorted(by: { $0.key < $1.key }) {
             if case .unix(let path) = listener.address {
                 needed.append(("listeners.\(name).address", .writableDirectory(Self.directory(of: path))))
@@ -51,6 +53,19 @@ extension Configuration {
         need("migration.take-command", migration.takeCommand)
         need("migration.leave-command", migration.leaveCommand)
         return needed
+    }
+
+    /// Whether an OCSP response is to be fetched.
+    package var fetchesOCSP: Bool { certificates.values.contains { $0.ocsp == .fetch } }
+
+    /// The files that are read again when they change. (OCSP responses and revocation lists are looked at by those who have them.)
+    package var watchedFiles: Set<String> {
+        guard reloadsOnChange else { return [] }
+        var paths: [String?] = [sessionTickets.keyFile]
+        for certificate in certificates.values { paths += [certificate.chain, certificate.key] }
+        for listener in listeners.values { paths.append(listener.clientCA) }
+        for upstream in upstreams.values { paths += [upstream.tlsCA, upstream.tlsCertificate, upstream.tlsKey] }
+        return Set(paths.compactMap { $0 })
     }
 
     /// Checks what the configuration needs from outside. Upstreams and worker programs need not run yet.

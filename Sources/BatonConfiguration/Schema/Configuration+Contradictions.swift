@@ -16,6 +16,11 @@ extension Configuration {
             check(upstream, named: name, &found)
         }
         checkMigration(&found)
+        if sessionTickets.keyFile != nil, sessionTickets.rotateEvery == nil {
+            found.add(
+                "session-tickets.key-file",
+                "is of no use, since rotate-every is off, which means no tickets; leave that out")
+        }
         if group != nil, user == nil { found.add("group", "is set without user; set user too") }
         return found.problems
     }

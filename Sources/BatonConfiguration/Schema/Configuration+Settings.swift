@@ -37,6 +37,14 @@ extension Configuration: SettingSection {
                 "confinement", \.confinement, .choice,
                 "Whether the processes that speak with peers give up what they have no use for: capabilities, programs, writing files, system calls. `auto`: as far as the kernel can. `require`: a process that cannot does not start."
             ),
+            Setting(
+                "reload-on-change", \.reloadsOnChange, .flag,
+                "Whether certificates, keys, authorities and ticket keys are read again by themselves when their files change. "
+                    + "The configuration file is not."),
+            Setting(
+                "ocsp-directory", \.ocspDirectory, .path,
+                "The folder in which OCSP responses are kept that the server has fetched (`ocsp: fetch`). It is made if the one above it "
+                    + "is there."),
             Setting("log-level", \.logLevel, .choice, "The least severe messages that are logged."),
             Setting(
                 "access-log", \.accessLog, .optional(.accessLogTarget),
@@ -98,6 +106,11 @@ extension Configuration: SettingSection {
             Setting(
                 "session-tickets.former-keys", \.sessionTickets.formerKeys, .count(0...16),
                 "How many former ticket keys still open tickets."),
+            Setting(
+                "session-tickets.key-file", \.sessionTickets.keyFile, .optional(.path),
+                "File of ticket keys that several hosts share, one of 80 bytes in base64 on each line. The last but one seals new "
+                    + "tickets, all open them. Who sets it rotates the keys: `rotate-every` and `former-keys` are of no use then."
+            ),
         ] + Migration.settings
 
     @Sendable private static func isAccount(_ text: String) -> Bool {

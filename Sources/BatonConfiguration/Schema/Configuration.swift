@@ -30,6 +30,10 @@ package struct Configuration: Hashable, Sendable {
     /// The longest time that a stop waits for connections to end, from when none is accepted any more; nil: as long as they
     /// last.
     package var shutdownTime: Duration? = .seconds(30)
+    /// Whether certificates and the like are read again when their files change.
+    package var reloadsOnChange = true
+    /// Where OCSP responses that were fetched are kept.
+    package var ocspDirectory = "/var/lib/baton"
     /// The limits.
     package var limits = Limits()
     /// The session tickets.

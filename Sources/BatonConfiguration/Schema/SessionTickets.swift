@@ -5,6 +5,9 @@ package struct SessionTickets: Hashable, Sendable {
     /// How many former keys still open tickets.
     package var formerKeys = 2
 
+    /// The file that the keys are read from, which others rotate; nil: the server makes its own.
+    package var keyFile: String?
+
     /// Creates the defaults.
     package init() {}
 }

@@ -23,6 +23,8 @@ enum AdminMetrics {
         "baton_lost_connections_total": "Connections that ended with their worker's death.",
         "baton_tls_faults_total":
             "Established connections that TLS ended: the peer broke the protocol, flooded, or sent a fatal alert.",
+        "baton_certificate_not_after_seconds":
+            "The last second that a certificate is valid, since 1970, by its name in the configuration.",
         "baton_log_dropped_lines_total":
             "Lines of the log that were not written, because their reader stood still or there was no room.",
         "baton_access_log_dropped_lines_total":
@@ -84,6 +86,9 @@ enum AdminMetrics {
         counter("baton_placements_total", report.counts.handedOver)
         for (reason, number) in report.counts.handoffFailures {
             counter("baton_handoff_failures_total", number, [("worker", "front"), ("reason", reason)])
+        }
+        for (name, notAfter) in report.certificates {
+            gauge("baton_certificate_not_after_seconds", Double(notAfter), [("certificate", name)])
         }
         counter("baton_log_dropped_lines_total", report.droppedLogLines)
         counter("baton_access_log_dropped_lines_total", report.droppedAccessLines)

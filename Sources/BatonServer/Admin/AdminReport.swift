@@ -25,6 +25,8 @@ struct AdminReport: Sendable {
     /// Of the front.
     var openDescriptors = 0
     var maxDescriptors = 0
+    /// The certificates by name, each with its last second, since 1970.
+    var certificates: [(name: String, notAfter: Int64)] = []
     /// Of workers that are gone, also those of former servers in the line of upgrades.
     var gone: WorkerReport
 }

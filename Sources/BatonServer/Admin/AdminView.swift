@@ -10,11 +10,14 @@ final class AdminView: @unchecked Sendable {
     private let inquiries: Inquiries
     private let life: Life
     private let recorder: Recorder
+    private let policy: CurrentPolicy
 
     init(
-        on loop: any EventLoop, _ figures: Figures, _ inquiries: Inquiries, _ life: Life, _ recorder: Recorder
+        on loop: any EventLoop, _ figures: Figures, _ inquiries: Inquiries, _ life: Life, _ recorder: Recorder,
+        _ policy: CurrentPolicy
     ) {
         self.recorder = recorder
+        self.policy = policy
         self.loop = loop
         self.figures = figures
         self.inquiries = inquiries
@@ -46,7 +49,10 @@ final class AdminView: @unchecked Sendable {
             workers: figures.workers.map { .init(number: $0.number, state: $0.stateName, report: $0.report) },
             droppedLogLines: figures.droppedLogLines, droppedAccessLines: figures.droppedAccessLines,
             deaths: figures.deaths, connectionLimit: figures.connectionLimit, openDescriptors: DescriptorLimit.open,
-            maxDescriptors: Int(clamping: DescriptorLimit.current), gone: figures.gone)
+            maxDescriptors: Int(clamping: DescriptorLimit.current),
+            certificates: policy.value.certificates.compactMap { served in
+                served.notAfter.map { (served.name, $0) }
+            }, gone: figures.gone)
     }
 
     private func overview(_ query: ConnectionQuery, known: Int) async -> AdminOverview {

@@ -30,6 +30,19 @@ package struct ControlClient: Sendable {
         }
     }
 
+    /// The certificates of the server.
+    ///
+    /// - Throws: `RuntimeError` if no server answers.
+    package func certificates() throws -> CertificatesReport {
+        let connection = try open()
+        try connection.send(.certificates)
+        switch try connection.next() {
+        case .certificates(let report): return report
+        case .failed(let why): throw RuntimeError(.refused, why)
+        case .status, .upgrading, .upgraded, .draining, .drained, .reloaded, .again, .granted: throw unexpected
+        }
+    }
+
     /// Has the server start workers, or hand the connections of some to the others and end them, until there are `count`.
     /// The configuration's number holds again when that is changed.
     ///
@@ -42,7 +55,7 @@ package struct ControlClient: Sendable {
         switch try connection.next() {
         case .status(let report): return report
         case .failed(let why): throw RuntimeError(.refused, why)
-        case .upgrading, .upgraded, .draining, .drained, .reloaded, .again, .granted: throw unexpected
+        case .upgrading, .upgraded, .draining, .drained, .reloaded, .again, .granted, .certificates: throw unexpected
         }
     }
 
@@ -59,7 +72,7 @@ package struct ControlClient: Sendable {
             case .reloaded(let report): return report
             case .again: continue
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .upgrading, .upgraded, .draining, .drained, .granted: throw unexpected
+            case .status, .upgrading, .upgraded, .draining, .drained, .granted, .certificates: throw unexpected
             }
         }
         throw unexpected
@@ -79,7 +92,7 @@ package struct ControlClient: Sendable {
             case .upgrading(let step): progress(step)
             case .upgraded(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .draining, .drained, .reloaded, .again, .granted: throw unexpected
+            case .status, .draining, .drained, .reloaded, .again, .granted, .certificates: throw unexpected
             }
         }
     }
@@ -109,7 +122,7 @@ package struct ControlClient: Sendable {
             case .draining(let step): progress(step)
             case .drained(let report): return report
             case .failed(let why): throw RuntimeError(.refused, why)
-            case .status, .upgrading, .upgraded, .reloaded, .again, .granted: throw unexpected
+            case .status, .upgrading, .upgraded, .reloaded, .again, .granted, .certificates: throw unexpected
             }
         }
     }

@@ -3,6 +3,8 @@ internal import BatonConfiguration
 /// What a command asks of a running server.
 enum ControlRequest: Codable, Sendable {
     case status
+    /// Tell of the certificates.
+    case certificates
     /// Read the configuration and all its files again.
     case reload
     /// Have this many workers.
@@ -21,6 +23,7 @@ enum ControlRequest: Codable, Sendable {
 /// last being `upgraded`, `drained` or `failed`.
 enum ControlResponse: Codable, Sendable {
     case status(StatusReport)
+    case certificates(CertificatesReport)
     /// The answer to `reload`.
     case reloaded(ReloadReport)
     /// This server has been replaced: ask the one that is at the control socket now.

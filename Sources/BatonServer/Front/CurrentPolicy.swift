@@ -18,6 +18,8 @@ final class CurrentPolicy: @unchecked Sendable {
     /// Those of all contexts of the policy.
     private(set) var ticketKeys: TicketKeysBox
     private var rotation: Scheduled<Void>?
+    /// What was amiss with the certificates of the policy before.
+    private var former: Set<String> = []
 
     init(_ policy: FrontPolicy, keys: TicketKeysBox, on loop: any EventLoop, _ logger: SharedLogger) {
         self.policy = Mutex(policy)
@@ -31,8 +33,11 @@ final class CurrentPolicy: @unchecked Sendable {
 
     /// Has `next` hold, with the ticket keys of this one: they may have been rotated since it was made.
     ///
+    /// - Parameter keys: ticket keys that take the place of these; nil: none do.
     /// - Returns: the policy before. Thousands of certificates take a while to free.
-    func replace(with next: FrontPolicy) -> FrontPolicy {
+    func replace(with next: FrontPolicy, keys: TicketKeysBox?) -> FrontPolicy {
+        if let keys { ticketKeys = keys }
+        former = Set(value.notices)
         for context in next.contexts.values { context.replaceTicketKeys(ticketKeys.copy()) }
         return policy.withLock { policy in
             defer { policy = next }
@@ -48,7 +53,8 @@ final class CurrentPolicy: @unchecked Sendable {
     /// - Parameter rotated: called each time.
     func rotateTicketKeys(by settings: SessionTickets, rotated: @escaping @Sendable () -> Void) {
         rotation?.cancel()
-        guard let interval = settings.rotateEvery?.timeAmount else { return }
+        // Those of a file are rotated by whoever writes it.
+        guard settings.keyFile == nil, let interval = settings.rotateEvery?.timeAmount else { return }
         let age = TimeAmount.seconds(max(0, Int64(time(nil)) - ticketKeys.createdAt))
         rotation = loop.scheduleTask(in: max(.zero, interval - age)) { [self] in
             ticketKeys = ticketKeys.rotated(keeping: settings.formerKeys)
@@ -64,9 +70,14 @@ final class CurrentPolicy: @unchecked Sendable {
     // MARK: Certificates
 
     /// Tells what is amiss with the certificates although they are served.
-    func tellOfCertificates() { tell(value.notices) }
+    ///
+    /// - Parameter isNew: only what was not with those of the policy before.
+    func tellOfCertificates(onlyNew isNew: Bool = false) {
+        tell(value.notices.filter { !isNew || !former.contains($0) })
+    }
 
-    /// Reads OCSP responses and revocation lists again when their files change, off the loop.
+    /// Reads OCSP responses and revocation lists again when their files change, and sees certificates come to their end, off the
+    /// loop.
     func watchCertificates() {
         loop.scheduleTask(in: Self.lookInterval) { [self] in
             let contexts = value.contexts

@@ -37,7 +37,8 @@ final class Front: @unchecked Sendable {
         Life.Parts(
             settings: settings, control: control, keeper: keeper, predecessor: predecessor, workers: pool,
             migration: migration, policy: policy, reception: reception, deposits: deposits, figures: figures,
-            reloads: reloads, upgrades: upgrades, drains: drains, shutdown: shutdown, tally: tally)
+            reloads: reloads, watcher: watcher, staples: staples, upgrades: upgrades, drains: drains,
+            shutdown: shutdown, tally: tally)
     }
     private lazy var pool: WorkerPool = .init(in: directory, on: loop, logger, keeper, workerActions)
     private lazy var migration: MigrationProcesses = .init(
@@ -60,10 +61,20 @@ final class Front: @unchecked Sendable {
         on: loop, logger, settings, listening, policy,
         AdminAddress(
             on: loop, logger,
-            AdminView(on: loop, figures, inquiries, life, recorder).source { [policy] in policy.value.adminNames }),
+            AdminView(on: loop, figures, inquiries, life, recorder, policy).source { [policy] in
+                policy.value.adminNames
+            }),
         CommandConnections(
             on: loop, logger, answer: { [self] in answer($0, $1) }, ended: { [drains] in drains.stop(askedBy: $0) }),
         deposits)
+    private lazy var watcher: FileWatcher = .init { [self] in
+        loop.execute { self.reloads.certificatesChanged() }
+    } isDeaf: { [logger] reason in
+        logger.current.warning(
+            "changes of certificates are looked for every two seconds, since the kernel does not tell of them",
+            metadata: ["reason": "\(reason)"])
+    }
+    private lazy var staples: StapleFetcher = .init(on: loop, logger)
     private lazy var reloads: Reloads = .init(on: loop, logger, reloadActions)
     private lazy var drains: Drains = .init(settings, migration, drainSurroundings, life)
     private lazy var upgrades: Upgrades = .init(
@@ -183,6 +194,7 @@ final class Front: @unchecked Sendable {
     private func answer(_ request: ControlRequest, _ link: JSONLink<ControlResponse>) {
         switch request {
         case .status: link.finish(.status(figures.status))
+        case .certificates: tellCertificates(link)
         case .reload: reloads.ask(link)
         case .workers(let count): pool.ask(for: count, link)
         case .upgrade(let binary): life.handle(.upgrade(UpgradeRequest(binary: binary, asked: link)))
@@ -211,6 +223,19 @@ final class Front: @unchecked Sendable {
         }.hop(to: loop).whenSuccess { [life] service in
             guard let service else { return link.finish(.failed("descriptors are lacking")) }
             life.handle(.succession(UpgradeRequest(asked: link, service: service)))
+        }
+    }
+
+    /// It may read files, of certificates that no listener shows.
+    private func tellCertificates(_ link: JSONLink<ControlResponse>) {
+        let certificates = policy.value.certificates
+        NIOThreadPool.singleton.runIfActive(eventLoop: loop) {
+            CertificatesReport(certificates: certificates.map { $0.row(at: Int64(time(nil))) })
+        }.whenComplete { result in
+            switch result {
+            case .success(let report): link.finish(.certificates(report))
+            case .failure(let error): link.finish(.failed("\(error)"))
+            }
         }
     }
 
@@ -262,9 +287,19 @@ final class Front: @unchecked Sendable {
     private var reloadActions: Reloads.Actions {
         Reloads.Actions(
             notify: { [keeper] in keeper.notify($0) }, passOn: { [self] in upgrades.passOnReload() },
-            reading: { [settings, policy, listening] in
-                let (options, keys, sockets) = (settings.options, policy.ticketKeys, listening.sockets)
-                return { try ConfigurationReading(options, keys: keys, sockets: sockets) }
+            reading: { [settings, policy, listening] scope in
+                let keys = policy.ticketKeys
+                switch scope {
+                case .configuration:
+                    let (options, sockets) = (settings.options, listening.sockets)
+                    return { try ConfigurationReading(options, keys: keys, sockets: sockets) }
+                case .certificates:
+                    let (configuration, file, before) = (settings.configuration, settings.file, policy.value)
+                    return {
+                        try ConfigurationReading(
+                            certificatesOf: configuration, file: file, keys: keys, before: before)
+                    }
+                }
             },
             workers: { [self] in Set(pool.workers.filter { $0.link != nil }.map(\.number)) },
             apply: { [self] in
@@ -273,13 +308,14 @@ final class Front: @unchecked Sendable {
                     admission: admission, workers: pool, deposits: deposits
                 ).apply($0, turn: $1)
             },
-            hasSucceeded: { [self] in
-                policy.tellOfCertificates()
+            hasSucceeded: { [self] scope in
+                policy.tellOfCertificates(onlyNew: scope == .certificates)
+                staples.follow(policy.value)
                 recorder.mark(.reloaded)
             },
             counted: { [tally] hasSucceeded, duration in
                 tally.withLock { $0.reloaded(hasSucceeded, at: WallClock.milliseconds / 1_000, after: duration) }
-            })
+            }, hasReadFiles: { [watcher] in watcher.follow($0, isWhole: $1) })
     }
 
     private var drainSurroundings: Drain.Surroundings {

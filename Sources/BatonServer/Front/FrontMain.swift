@@ -103,8 +103,9 @@ package enum FrontMain {
         let inheritance = inherited?.inheritance
         let front: Front
         do {
-            let keys = try keys(inheritance)
-            let policy = try FrontPolicy(configuration, keys: keys)
+            let files = FileStamps(of: configuration.watchedFiles)
+            let keys = try keys(inheritance, configuration, isRestored: given.left != nil)
+            let policy = try FrontPolicy(configuration, keys: keys, files: files)
             var sockets = configuration
             if beginning.acceptsNoMore { sockets.listeners = [:] }
             let listening = try PreparedListening.prepare(
@@ -188,7 +189,15 @@ package enum FrontMain {
         return PrivilegeLink(owning: descriptor)
     }
 
-    private static func keys(_ inheritance: Inheritance?) throws -> TicketKeysBox {
+    /// - Parameter isRestored: where a front has died, another goes on whatever has become of its files.
+    private static func keys(
+        _ inheritance: Inheritance?, _ configuration: Configuration, isRestored: Bool
+    ) throws -> TicketKeysBox {
+        do {
+            if let shared = try TicketKeysBox(fileOf: configuration) { return shared }
+        } catch {
+            guard isRestored, inheritance != nil else { throw error }
+        }
         guard let inheritance else { return TicketKeysBox() }
         let keys = try TicketKeys(copying: inheritance.ticketKeys.span.bytes)
         return TicketKeysBox(keys, createdAt: inheritance.ticketKeysCreatedAt ?? Int64(time(nil)))

@@ -20,9 +20,21 @@ struct FrontPolicy: Sendable {
     let clientContexts: [String: ClientContext]
     /// What the operator should know of the certificates although they can be used, one line each.
     let notices: [String]
+    /// The configuration's certificates.
+    let certificates: [ServedCertificate]
+    /// The certificates that are loaded.
+    let identities: IdentityStore
+    /// The files that this is made of, as they were before they were read.
+    private(set) var files: FileStamps
 
+    /// - Parameters:
+    ///   - files: what they were before.
+    ///   - before: the policy from which certificates are taken that have not changed, or are no good now.
     /// - Throws: `TLSConfigurationError` for certificates that cannot be used.
-    init(_ configuration: Configuration, keys: TicketKeysBox) throws {
+    init(
+        _ configuration: Configuration, keys: TicketKeysBox, files: FileStamps = FileStamps(),
+        before: FrontPolicy? = nil
+    ) throws {
         router = configuration.router
         limits = configuration.limits
         listeners = configuration.listeners
@@ -36,7 +48,7 @@ struct FrontPolicy: Sendable {
         self.adminNames = adminNames
         var contexts: [String: ServerContext] = [:]
         var clientContexts: [String: ClientContext] = [:]
-        let store = IdentityStore()
+        let store = before.map { IdentityStore(keeping: $0.identities) } ?? IdentityStore()
         for (name, listener) in configuration.listeners where listener.usesTLS {
             if listener.role != .client {
                 contexts[name] = try Self.context(
@@ -51,7 +63,24 @@ struct FrontPolicy: Sendable {
         }
         self.contexts = contexts
         self.clientContexts = clientContexts
+        store.forgetFormer()
+        identities = store
+        self.files = files
+        certificates = configuration.certificates.sorted { $0.key < $1.key }.map { name, certificate in
+            ServedCertificate(
+                name: name, file: certificate.chain, fetchesOCSP: certificate.ocsp == .fetch,
+                listeners: configuration.listeners.filter {
+                    $0.value.usesTLS && ($0.value.certificates.isEmpty || $0.value.certificates.contains(name))
+                }.keys.sorted(), identity: Self.identity(certificate, configuration), store: store)
+        }
         notices = Set(contexts.values.flatMap(\.notices)).sorted()
+    }
+
+    /// The same, of files as they were then.
+    func using(_ files: FileStamps) -> FrontPolicy {
+        var policy = self
+        policy.files = files
+        return policy
     }
 
     /// For peers that connect and are the TLS server nonetheless.
@@ -68,11 +97,21 @@ struct FrontPolicy: Sendable {
         _ listener: Listener, _ configuration: Configuration
     ) -> [ServerConfiguration.Identity] {
         let names = listener.certificates.isEmpty ? configuration.certificates.keys.sorted() : listener.certificates
-        return names.compactMap { configuration.certificates[$0] }.map {
-            ServerConfiguration.Identity(
-                certificateChain: .file($0.chain), privateKey: .file($0.key), serverNames: $0.names.map { "\($0)" },
-                ocspResponse: $0.ocsp)
+        return names.compactMap { configuration.certificates[$0] }.map { identity($0, configuration) }
+    }
+
+    private static func identity(
+        _ certificate: Certificate, _ configuration: Configuration
+    ) -> ServerConfiguration.Identity {
+        var identity = ServerConfiguration.Identity(
+            certificateChain: .file(certificate.chain), privateKey: .file(certificate.key),
+            serverNames: certificate.names.map { "\($0)" })
+        switch certificate.ocsp {
+        case nil: break
+        case .file(let path): identity.ocspResponse = path
+        case .fetch: identity.ocspDirectory = configuration.ocspDirectory
         }
+        return identity
     }
 
     private static func options(_ listener: Listener) -> ProtocolOptions {

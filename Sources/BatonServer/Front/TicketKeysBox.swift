@@ -1,3 +1,4 @@
+internal import BatonConfiguration
 internal import Libc
 internal import TLSHandshake
 internal import TLSRecords
@@ -11,6 +12,14 @@ final class TicketKeysBox: Sendable {
     init(_ keys: consuming TicketKeys = .random(), createdAt: Int64 = Int64(time(nil))) {
         self.keys = keys
         self.createdAt = createdAt
+    }
+
+    /// Those of the file that is shared with other hosts; nil if the configuration names none.
+    ///
+    /// - Throws: why it cannot be used.
+    convenience init?(fileOf configuration: Configuration) throws {
+        guard let path = configuration.sessionTickets.keyFile else { return nil }
+        self.init(try TicketKeys(sharedIn: path))
     }
 
     func copy() -> TicketKeys { keys.copy() }

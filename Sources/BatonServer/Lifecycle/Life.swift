@@ -21,6 +21,8 @@ final class Life: @unchecked Sendable {
         let deposits: Deposits
         let figures: Figures
         let reloads: Reloads
+        let watcher: FileWatcher
+        let staples: StapleFetcher
         let upgrades: Upgrades
         let drains: Drains
         let shutdown: Shutdown
@@ -191,6 +193,8 @@ final class Life: @unchecked Sendable {
         parts.reception.open()
         parts.policy.tellOfCertificates()
         parts.policy.watchCertificates()
+        parts.watcher.follow(parts.policy.value.files, isWhole: true)
+        parts.staples.follow(parts.policy.value)
         log.notice(
             "serving",
             metadata: ["workers": "\(parts.figures.workers.count)", "control": "\(parts.control.path)"])
@@ -215,6 +219,7 @@ final class Life: @unchecked Sendable {
     }
 
     private func leave() {
+        parts.staples.stop()
         parts.keeper.leaves()
         parts.keeper.settle()
         parts.reception.close()

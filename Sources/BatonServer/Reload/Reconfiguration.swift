@@ -15,8 +15,9 @@ struct Reconfiguration {
 
     /// - Throws: what stands against it; everything is as it was then.
     func apply(_ reading: ConfigurationReading, turn: UInt64) throws -> ReloadReport {
+        guard let plan = reading.plan else { return applyCertificates(reading, turn: turn) }
         let (before, next) = (settings.configuration, reading.configuration)
-        let prepared = try PreparedListening(reading.plan, backlog: next.backlog)
+        let prepared = try PreparedListening(plan, backlog: next.backlog)
         try listening.prepare(prepared)
         let notReloaded = next.keysNotReloaded(since: before)
         if !notReloaded.isEmpty {
@@ -31,15 +32,31 @@ struct Reconfiguration {
         settings.replace(with: next, file: reading.file)
         // Who comes now waits until the listeners have the names of this policy.
         listening.pauseConnections()
-        let former = policy.replace(with: reading.policy)
+        let former = policy.replace(with: reading.policy, keys: reading.ticketKeys)
         admission.setLimits(next.limits)
         reception.replace(with: prepared)
         workers.reconfigure(turn: turn)
         workers.adjust()
         if next.sessionTickets != before.sessionTickets { reception.rotateTicketKeys() }
         deposits.deposit()
-        // Thousands of certificates take a while to free.
-        startThread("baton-release") { withExtendedLifetime(former) {} }
+        Self.free(former)
         return report
+    }
+
+    /// What listens stays as it is, and so does the configuration.
+    private func applyCertificates(_ reading: ConfigurationReading, turn: UInt64) -> ReloadReport {
+        Self.free(policy.replace(with: reading.policy, keys: reading.ticketKeys))
+        // They have those that are shown to upstreams.
+        workers.reconfigure(turn: turn)
+        deposits.deposit()
+        return ReloadReport(
+            pid: getpid(), file: settings.options.configurationPath, listeners: reading.configuration.listeners.count,
+            certificates: reading.configuration.certificates.count, opened: [], closed: [], notReloaded: [],
+            durationMilliseconds: 0)
+    }
+
+    /// Thousands of certificates take a while to free.
+    private static func free(_ former: FrontPolicy) {
+        startThread("baton-release") { withExtendedLifetime(former) {} }
     }
 }

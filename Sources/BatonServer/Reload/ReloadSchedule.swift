@@ -1,6 +1,14 @@
+/// What is read again.
+enum ReloadScope {
+    /// The certificates and the like that the configuration in use names, because their files have changed.
+    case certificates
+    /// The configuration, with all files that it names.
+    case configuration
+}
+
 /// When the configuration is read again. A request is never dropped: one that comes at a moment when it cannot be followed is
 /// kept, and followed when the moment has passed; one that comes while files are being read has them read once more, since
-/// they may have changed behind the reading.
+/// they may have changed behind the reading. A change of certificates is followed likewise, but a successor hears of that by itself.
 ///
 /// It does no I/O and knows no clock. Each method returns what is to be done, in order.
 struct ReloadSchedule<Asker> {
@@ -8,7 +16,7 @@ struct ReloadSchedule<Asker> {
 
     enum Action {
         /// Read the files, off the event loop, and call `hasRead`.
-        case read
+        case read(ReloadScope)
         /// The successor is to read the files once more: it may have done so before this was asked. Askers are to ask it.
         case passOn([Asker])
         /// There will be no reload any more.
@@ -16,15 +24,15 @@ struct ReloadSchedule<Asker> {
     }
 
     private(set) var moment = Moment.starting
-    private var isReading = false
-    private var isWanted = false
+    private var reading: ReloadScope?
+    private var wanted: ReloadScope?
     /// For the reading that is wanted.
     private var waiting: [Asker] = []
     /// For the reading under way.
     private var served: [Asker] = []
 
     /// Whether whoever asks now has the files read at once.
-    var canBeginNow: Bool { moment == .serving && !isReading }
+    var canBeginNow: Bool { moment == .serving && reading == nil }
 
     /// - Parameter asker: waits for the answer; nil: nobody does.
     mutating func ask(_ asker: Asker?) -> [Action] {
@@ -32,13 +40,20 @@ struct ReloadSchedule<Asker> {
         switch moment {
         case .stopping: return [.refuse(askers)]
         case .replaced:
-            isWanted = true
+            want(.configuration)
             return [.passOn(askers)]
         case .starting, .serving, .replacing:
-            isWanted = true
+            want(.configuration)
             waiting += askers
             return next()
         }
+    }
+
+    /// Files of certificates have changed.
+    mutating func certificatesChanged() -> [Action] {
+        guard moment != .stopping else { return [] }
+        want(.certificates)
+        return next()
     }
 
     mutating func enter(_ moment: Moment) -> [Action] {
@@ -46,12 +61,12 @@ struct ReloadSchedule<Asker> {
         switch moment {
         case .starting, .serving, .replacing: return next()
         case .replaced:
-            guard isWanted else { return [] }
+            guard wanted == .configuration else { return [] }
             // Still wanted, should the successor fail.
             defer { waiting = [] }
             return [.passOn(waiting)]
         case .stopping:
-            isWanted = false
+            wanted = nil
             defer { waiting = [] }
             return waiting.isEmpty ? [] : [.refuse(waiting)]
         }
@@ -60,36 +75,40 @@ struct ReloadSchedule<Asker> {
     /// The files have been read. `true`: put them to use, and call `hasEnded` when that is done. `false`: they are of no use,
     /// because the server is being replaced or stopped by now.
     mutating func hasRead() -> (isOfUse: Bool, actions: [Action]) {
-        guard isReading, moment != .serving else { return (isReading, []) }
-        isReading = false
+        guard let scope = reading, moment != .serving else { return (reading != nil, []) }
+        reading = nil
         let askers = served
         served = []
         switch moment {
         case .starting, .serving, .replacing:
-            isWanted = true
+            want(scope)
             waiting = askers + waiting
             return (false, [])
         case .replaced:
-            isWanted = true
-            return (false, [.passOn(askers)])
-        case .stopping: return (false, [.refuse(askers)])
+            want(scope)
+            return (false, scope == .configuration ? [.passOn(askers)] : [])
+        case .stopping: return (false, scope == .configuration ? [.refuse(askers)] : [])
         }
     }
 
     /// What was read is in use, or was refused. Returns who is to be told.
     mutating func hasEnded() -> (askers: [Asker], actions: [Action]) {
-        isReading = false
+        reading = nil
         let askers = served
         served = []
         return (askers, next())
     }
 
     private mutating func next() -> [Action] {
-        guard moment == .serving, isWanted, !isReading else { return [] }
-        isWanted = false
-        isReading = true
+        guard moment == .serving, let scope = wanted, reading == nil else { return [] }
+        wanted = nil
+        reading = scope
         served = waiting
         waiting = []
-        return [.read]
+        return [.read(scope)]
+    }
+
+    private mutating func want(_ scope: ReloadScope) {
+        if wanted != .configuration { wanted = scope }
     }
 }

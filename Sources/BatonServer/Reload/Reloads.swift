@@ -14,15 +14,17 @@ final class Reloads: @unchecked Sendable {
         /// Has the successor read its files once more.
         var passOn: () -> Void
         /// What reads the files, on a thread of its own.
-        var reading: () -> @Sendable () throws -> ConfigurationReading
+        var reading: (ReloadScope) -> @Sendable () throws -> ConfigurationReading
         /// The numbers of the workers that `apply` will tell.
         var workers: () -> Set<Int>
         /// Puts what was read to use here, and tells the workers. If it throws, everything is as it was.
         var apply: (ConfigurationReading, _ turn: UInt64) throws -> ReloadReport
         /// Every worker has it.
-        var hasSucceeded: () -> Void
+        var hasSucceeded: (ReloadScope) -> Void
         /// A reload has ended, after so many seconds.
         var counted: (_ hasSucceeded: Bool, _ duration: Double) -> Void
+        /// The files that were read, as they were before that, and whether all of them are in use. Nil: it is not known which.
+        var hasReadFiles: (_ files: FileStamps?, _ isWhole: Bool) -> Void
     }
 
     /// How long the workers may take to read the configuration.
@@ -35,6 +37,11 @@ final class Reloads: @unchecked Sendable {
     private var progress: ReloadProgress?
     private var lastTurn: UInt64 = 0
     private var startedAt: UInt64 = 0
+    /// What is under way, with the files that have changed.
+    private var scope = ReloadScope.configuration
+    private var changes: [String] = []
+    /// What was told of changed files that cannot be used.
+    private var toldFailures: Set<String> = []
 
     init(on loop: any EventLoop, _ logger: SharedLogger, _ actions: Actions) {
         self.loop = loop
@@ -55,6 +62,9 @@ final class Reloads: @unchecked Sendable {
         }
         perform(schedule.ask(nil))
     }
+
+    /// Files of certificates and the like have changed.
+    func certificatesChanged() { perform(schedule.certificatesChanged()) }
 
     /// What the server is doing.
     func enter(_ moment: ServerMoment) {
@@ -86,7 +96,7 @@ final class Reloads: @unchecked Sendable {
     private func perform(_ steps: [Schedule.Action]) {
         for step in steps {
             switch step {
-            case .read: read()
+            case .read(let scope): read(scope)
             case .passOn(let askers):
                 actions.passOn()
                 for asker in askers { asker.finish(.again) }
@@ -97,10 +107,11 @@ final class Reloads: @unchecked Sendable {
         }
     }
 
-    private func read() {
-        actions.notify(.reloading)
+    private func read(_ scope: ReloadScope) {
+        self.scope = scope
+        if scope == .configuration { actions.notify(.reloading) }
         startedAt = MonotonicTime.now
-        let read = actions.reading()
+        let read = actions.reading(scope)
         startThread("baton-reload") { [self] in
             let result = Result { try read() }
             loop.execute { self.hasRead(result) }
@@ -110,15 +121,22 @@ final class Reloads: @unchecked Sendable {
     private func hasRead(_ result: Result<ConfigurationReading, any Error>) {
         let (isOfUse, steps) = schedule.hasRead()
         guard isOfUse else {
-            actions.notify(.ready)
+            if scope == .configuration { actions.notify(.ready) }
             return perform(steps)
         }
         do {
             let reading = try result.get()
+            changes = reading.changes
+            tell(reading.failures)
+            if scope == .certificates, changes.isEmpty {
+                actions.hasReadFiles(reading.files, reading.failures.isEmpty)
+                return end(nil)
+            }
             let turn = nextTurn()
             progress = ReloadProgress(turn: turn, workers: actions.workers())
             // A worker may end meanwhile.
             let report = try actions.apply(reading, turn)
+            actions.hasReadFiles(reading.files, reading.failures.isEmpty)
             progress?.applied(report)
             loop.scheduleTask(in: Self.workersLimit) { [self] in
                 guard let progress, progress.turn == turn else { return }
@@ -128,9 +146,22 @@ final class Reloads: @unchecked Sendable {
             endIfDone()
         } catch {
             let reason = "\(error)".split(separator: "\n").joined(separator: "; ")
+            actions.hasReadFiles(nil, false)
+            if scope == .certificates {
+                tell([reason])
+                return end(nil)
+            }
             log.error("the configuration is kept as it was", metadata: ["reason": "\(reason)"])
             end(.failed("the configuration is kept as it was: \(reason)"))
         }
+    }
+
+    /// Tells, once each, why changed files are not used.
+    private func tell(_ failures: [String]) {
+        for failure in failures where !toldFailures.contains(failure) {
+            log.error("a file has changed and is not used; what it held before is", metadata: ["reason": "\(failure)"])
+        }
+        toldFailures = Set(failures)
     }
 
     private func endIfDone() {
@@ -142,23 +173,36 @@ final class Reloads: @unchecked Sendable {
             end(.failed("the configuration is in use, but not by every worker: \(reasons)"))
         case .taken(var report):
             report.durationMilliseconds = Int((MonotonicTime.now - startedAt) / 1_000_000)
-            log.notice(
-                "the configuration has been read again",
-                metadata: [
-                    "certificates": "\(report.certificates)", "duration_ms": "\(report.durationMilliseconds)",
-                ])
-            actions.hasSucceeded()
+            switch scope {
+            case .configuration:
+                log.notice(
+                    "the configuration has been read again",
+                    metadata: [
+                        "certificates": "\(report.certificates)", "duration_ms": "\(report.durationMilliseconds)",
+                    ])
+            case .certificates:
+                let files = changes.prefix(6).joined(separator: ", ")
+                log.notice(
+                    "changed files are in use",
+                    metadata: [
+                        "files": "\(files)\(changes.count > 6 ? " and \(changes.count - 6) more" : "")",
+                        "duration_ms": "\(report.durationMilliseconds)",
+                    ])
+            }
+            actions.hasSucceeded(scope)
             end(.reloaded(report))
         }
     }
 
-    private func end(_ answer: ControlResponse) {
+    /// - Parameter answer: nil where nobody can have asked.
+    private func end(_ answer: ControlResponse?) {
         progress = nil
-        let hasSucceeded = if case .reloaded = answer { true } else { false }
-        actions.counted(hasSucceeded, Double(MonotonicTime.now - startedAt) / 1e9)
-        actions.notify(.ready)
+        let hasSucceeded = if case .reloaded? = answer { true } else { false }
+        // Files that are no good are tried again and again; the log tells of those.
+        if case .some = answer { actions.counted(hasSucceeded, Double(MonotonicTime.now - startedAt) / 1e9) }
+        if scope == .configuration { actions.notify(.ready) }
         let (askers, steps) = schedule.hasEnded()
-        for asker in askers { asker.finish(answer) }
+        if let answer { for asker in askers { asker.finish(answer) } }
         perform(steps)
     }
 }

@@ -16,5 +16,6 @@
 #include "process.h"
 #include "signals.h"
 #include "tcp_repair.h"
+#include "watching.h"
 
 #endif

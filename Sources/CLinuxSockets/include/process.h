@@ -36,6 +36,8 @@ typedef struct {
     unsigned int kind;  // S_IFREG and the like
     unsigned long long device, file, links;
     long long size;
+    long long modified, changed;  // when the content and what is known of the file was changed, nanoseconds since 1970
+    unsigned int mode;            // the permission bits
 } baton_file_status;
 
 // Of the file at `path`, or of a link there unless it is followed. Returns 0 or -1, with errno.
