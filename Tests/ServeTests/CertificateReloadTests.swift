@@ -9,7 +9,7 @@ struct CertificateReloadTests {
 
     init() throws { authority = try OpenSSLAuthority() }
 
-    private func server(_ certificates: String, more: String = "") throws -> Server {
+    private func server(_ certificates: String, more: String = "", program: [String]? = nil) throws -> Server {
         try Server(
             [
                 "--config",
@@ -20,7 +20,7 @@ struct CertificateReloadTests {
                     certificates: {\(certificates)}
                     \(more)
                     """, "baton.yaml"),
-            ], workers: 1)
+            ], workers: 1, program: program)
     }
 
     private func serial(_ issued: OpenSSLAuthority.Issued) throws -> String {
@@ -92,10 +92,11 @@ struct CertificateReloadTests {
         let client = try PeerProcess(["openssl", "s_client", "-quiet", "-connect", "127.0.0.1:\(server.port)"])
         try client.send("before\n")
         try client.expect("before")
-        for _ in 0..<2 {
+        for isUpgraded in [false, true] {
+            if isUpgraded { _ = try server.upgrade() }
             let next = try authority.issue("x.test")
             try certbot("renew", next)
-            try server.log("changed files are in use")
+            try server.log("changed files are in use", count: isUpgraded ? 2 : 1)
             try eventually(next, server)
         }
         try client.send("behind\n")
@@ -151,6 +152,37 @@ struct CertificateReloadTests {
         #expect(told == 1, "\(server.logged)")
     }
 
+    @Test("an authority of clients that is no good says so once, and one that replaces it is used")
+    func authorities() throws {
+        let issued = try authority.issue("x.test")
+        let stranger = try OpenSSLAuthority("stranger")
+        let client = try stranger.issue("client")
+        let trusted = authority.path("trusted.pem")
+        try put(authority.certificate, trusted)
+        let server = try Server(
+            [
+                "--config",
+                try authority.write(
+                    """
+                    listeners: {main: {address: "127.0.0.1:0", client-auth: require, client-ca: \(trusted)}}
+                    routes: {echo: {target: echo}}
+                    certificates: {site: {chain: \(issued.certificate), key: \(issued.key)}}
+                    """, "authorities.yaml"),
+            ], workers: 1)
+        func isLetIn() throws -> Bool {
+            try OpenSSLClient(
+                server.port, name: "x.test", says: "comes-back-7", ["-cert", client.certificate, "-key", client.key]
+            ).isAnswered
+        }
+        #expect(try !isLetIn())
+        try "no certificate".write(toFile: trusted, atomically: true, encoding: .utf8)
+        try server.log("trusted.pem holds no certificate")
+        try put(stranger.certificate, trusted)
+        try server.log("changed files are in use")
+        #expect(try isLetIn())
+        #expect(server.logged.components(separatedBy: "trusted.pem holds no certificate").count == 2)
+    }
+
     @Test("a folder that goes and comes back is followed, and with reload-on-change off nothing is")
     func folders() throws {
         let (old, new) = (try authority.issue("x.test"), try authority.issue("x.test"))
@@ -172,6 +204,26 @@ struct CertificateReloadTests {
         try eventually(old, still)
         try still.reload()
         try eventually(new, still)
+    }
+
+    @Test(
+        "where the kernel tells of no change, files are looked at, which is said once",
+        arguments: ["instances", "watches"])
+    func deaf(limit: String) throws {
+        let (old, new) = (try authority.issue("x.test"), try authority.issue("x.test"))
+        let server = try server(
+            "site: {chain: \(old.certificate), key: \(old.key)}",
+            program: [
+                "unshare", "-Ur", "sh", "-c",
+                "echo 0 > /proc/sys/user/max_inotify_\(limit) && exec \"$0\" \"$@\"", try BuiltProgram.path("baton"),
+            ])
+        try server.log("the limit of inotify is reached")
+        for next in [new, try authority.issue("x.test")] {
+            try put(next.certificate, old.certificate)
+            try put(next.key, old.key)
+            try eventually(next, server)
+        }
+        #expect(server.logged.components(separatedBy: "the limit of inotify").count == 2, "\(server.logged)")
     }
 
     // MARK: The end of certificates

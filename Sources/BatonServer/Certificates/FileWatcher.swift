@@ -57,6 +57,8 @@ final class FileWatcher: Sendable {
         private let watcher: FileWatcher
         private let inotify: CInt
         private var files = FileStamps()
+        /// What they were when that was last told, whether or not it could be used.
+        private var told = FileStamps()
         private var folders: [CInt: (path: String, names: Set<String>)] = [:]
         private var times = WatchTimes(now: MonotonicTime.now)
         /// Whether the answer of the server is awaited.
@@ -74,7 +76,9 @@ final class FileWatcher: Sendable {
                 take()
                 let now = MonotonicTime.now
                 if !files.paths.isEmpty, times.lookTime <= now { look() }
-                if !files.paths.isEmpty, let retry = times.retryTime, retry <= now, !hasTold { tell() }
+                if !files.paths.isEmpty, let retry = times.retryTime, retry <= now, !hasTold {
+                    tell(FileStamps(of: files.paths))
+                }
                 wait()
             }
         }
@@ -85,7 +89,7 @@ final class FileWatcher: Sendable {
                 return orders
             }
             for order in orders {
-                if let next = order.files { files = next }
+                if let next = order.files { (files, told) = (next, FileStamps()) }
                 hasTold = false
                 times.hasRead(isWhole: order.isWhole, at: MonotonicTime.now)
                 // Something may have changed since the files were stamped.
@@ -114,10 +118,12 @@ final class FileWatcher: Sendable {
             times.hears = watch()
             // Behind the watches: what changes from here on is heard of.
             times.looked(at: MonotonicTime.now)
-            if !hasTold, FileStamps(of: files.paths) != files { tell() }
+            let now = FileStamps(of: files.paths)
+            if !hasTold, now != files, now != told { tell(now) }
         }
 
-        private mutating func tell() {
+        private mutating func tell(_ now: FileStamps) {
+            told = now
             hasTold = true
             watcher.changed()
         }
