@@ -197,10 +197,12 @@ final class Reloads: @unchecked Sendable {
     /// - Parameter answer: nil where nobody can have asked.
     private func end(_ answer: ControlResponse?) {
         progress = nil
-        let hasSucceeded = if case .reloaded? = answer { true } else { false }
-        // Files that are no good are tried again and again; the log tells of those.
-        if case .some = answer { actions.counted(hasSucceeded, Double(MonotonicTime.now - startedAt) / 1e9) }
-        if scope == .configuration { actions.notify(.ready) }
+        // Those that nobody has asked for say nothing of the configuration's file.
+        if scope == .configuration {
+            let hasSucceeded = if case .reloaded? = answer { true } else { false }
+            actions.counted(hasSucceeded, Double(MonotonicTime.now - startedAt) / 1e9)
+            actions.notify(.ready)
+        }
         let (askers, steps) = schedule.hasEnded()
         if let answer { for asker in askers { asker.finish(answer) } }
         perform(steps)
