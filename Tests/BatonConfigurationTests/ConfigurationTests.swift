@@ -210,6 +210,10 @@ struct ConfigurationTests {
             ("listeners.a.client-crl: b", "listeners.a.client-crl"),
             ("listeners.a.role: detect\nlisteners.a.strict-sni: true", "listeners.a.strict-sni"),
             ("listeners.a.tls: false\nlisteners.a.strict-sni: true", "listeners.a.strict-sni"),
+            (
+                "session-tickets.key-file: /k\nsession-tickets.rotate-every: 'off'".replacing("'", with: "\""),
+                "session-tickets.key-file"
+            ),
         ])
     func contradictions(lines: String, key: String) {
         let found = problems(minimal.replacing("'", with: "\"") + lines)
