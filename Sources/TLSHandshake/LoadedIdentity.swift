@@ -21,7 +21,7 @@ final class LoadedIdentity: @unchecked Sendable {
     /// What does not keep it from being used and does not change with time, one line each.
     private let fixedNotices: [String]
     /// What has been told of the end of its life.
-    private let toldStage = Mutex(CertificateTerm.Stage.good)
+    private let toldStage: Mutex<CertificateTerm.Stage>
     /// What its files were before they were read.
     private let stamps: [SmallFile.Stamp?]
 
@@ -44,6 +44,7 @@ final class LoadedIdentity: @unchecked Sendable {
         kind = KeyKind(key)
         schemesOfIssuer = CertificateFacts.schemesOfIssuer(of: certificate)
         term = CertificateTerm(validity: CertificateFacts.validity(of: certificate))
+        toldStage = Mutex(term.stage(at: Int64(time(nil))))
         staple =
             if let folder = identity.ocspDirectory {
                 OCSPStaple(folder + "/" + LoadedIdentity.responseName(of: certificate), isFetched: true)
@@ -79,10 +80,9 @@ final class LoadedIdentity: @unchecked Sendable {
         !stamps.contains(nil) && LoadedIdentity.stamps(of: identity) == stamps
     }
 
-    /// What does not keep it from being used and will be asked about later, one line each.
+    /// What does not keep it from being used and will be asked about later, one line each. Who loads it is to tell of that.
     func notices(at now: Int64) -> [String] {
-        toldStage.withLock { $0 = term.stage(at: now) }
-        return [term.notice(at: now)].compactMap { $0.map(sentence) } + fixedNotices
+        [term.notice(at: now)].compactMap { $0.map(sentence) } + fixedNotices
     }
 
     /// Reads the OCSP response again if its file has changed.

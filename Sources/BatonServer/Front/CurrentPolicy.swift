@@ -18,8 +18,8 @@ final class CurrentPolicy: @unchecked Sendable {
     /// Those of all contexts of the policy.
     private(set) var ticketKeys: TicketKeysBox
     private var rotation: Scheduled<Void>?
-    /// What was amiss with the certificates of the policy before.
-    private var former: Set<String> = []
+    /// What has been told of the certificates since all of it was.
+    private var told: Set<String> = []
 
     init(_ policy: FrontPolicy, keys: TicketKeysBox, on loop: any EventLoop, _ logger: SharedLogger) {
         self.policy = Mutex(policy)
@@ -37,7 +37,6 @@ final class CurrentPolicy: @unchecked Sendable {
     /// - Returns: the policy before. Thousands of certificates take a while to free.
     func replace(with next: FrontPolicy, keys: TicketKeysBox?) -> FrontPolicy {
         if let keys { ticketKeys = keys }
-        former = Set(value.notices)
         for context in next.contexts.values { context.replaceTicketKeys(ticketKeys.copy()) }
         return policy.withLock { policy in
             defer { policy = next }
@@ -71,9 +70,10 @@ final class CurrentPolicy: @unchecked Sendable {
 
     /// Tells what is amiss with the certificates although they are served.
     ///
-    /// - Parameter isNew: only what was not with those of the policy before.
+    /// - Parameter isNew: only what has not been told yet.
     func tellOfCertificates(onlyNew isNew: Bool = false) {
-        tell(value.notices.filter { !isNew || !former.contains($0) })
+        if !isNew { told = [] }
+        tell(value.notices.filter { !told.contains($0) })
     }
 
     /// Reads OCSP responses and revocation lists again when their files change, and sees certificates come to their end, off the
@@ -91,6 +91,7 @@ final class CurrentPolicy: @unchecked Sendable {
     }
 
     private func tell(_ notices: [String]) {
+        told.formUnion(notices)
         for notice in notices {
             logger.current.warning("a certificate needs care", metadata: ["reason": "\(notice)"])
         }
