@@ -43,7 +43,8 @@ struct AdminMetricsTests {
             ],
             droppedLogLines: 1, droppedAccessLines: 2, deaths: ProcessDeaths(front: 1, workers: 2),
             connectionLimit: 100,
-            openDescriptors: 10, maxDescriptors: 20, gone: worker)
+            openDescriptors: 10, maxDescriptors: 20, certificates: [(name: "site", notAfter: 1_800_000_000)],
+            gone: worker)
     }
 
     /// The names of families.
@@ -72,6 +73,7 @@ struct AdminMetricsTests {
             // What is gone has no connections.
             #"baton_listener_connections{listener="web"} 6"#, #"baton_route_connections{route="all"} 6"#,
             #"baton_reloads_total{result="failure"} 1"#, #"baton_reloads_total{result="success"} 1"#,
+            #"baton_certificate_not_after_seconds{certificate="site"} 1800000000"#,
             "baton_last_reload_success 1", "baton_last_reload_timestamp_seconds 2",
             #"baton_open_descriptors{worker="front"} 10"#, #"baton_max_descriptors{worker="1"} 1024"#,
             #"baton_process_deaths_total{process="worker"} 2"#, "baton_access_log_dropped_lines_total 2",
