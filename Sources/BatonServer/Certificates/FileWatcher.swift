@@ -115,9 +115,9 @@ final class FileWatcher: Sendable {
 
         /// Looks at every file, and watches the folders on the way to them as they are now.
         private mutating func look() {
+            times.looked(at: MonotonicTime.now)
             times.hears = watch()
             // Behind the watches: what changes from here on is heard of.
-            times.looked(at: MonotonicTime.now)
             let now = FileStamps(of: files.paths)
             if !hasTold, now != files, now != told { tell(now) }
         }
