@@ -37,12 +37,13 @@ final class FileWatcher: Sendable {
     ///   - files: what has been read last; nil: the same as before. None: nothing is watched.
     ///   - isWhole: whether all of it is in use.
     func follow(_ files: FileStamps?, isWhole: Bool) {
-        orders.withLock { $0.append(Order(files: files, isWhole: isWhole)) }
-        let starts = hasThread.withLock { hasThread in
-            guard !hasThread, files?.paths.isEmpty == false else { return false }
-            hasThread = true
-            return true
+        let (runs, starts) = hasThread.withLock { hasThread in
+            let starts = !hasThread && files?.paths.isEmpty == false
+            if starts { hasThread = true }
+            return (hasThread, starts)
         }
+        guard runs else { return }
+        orders.withLock { $0.append(Order(files: files, isWhole: isWhole)) }
         if starts {
             startThread("baton-watch") { [self] in
                 var watch = Watch(self)
