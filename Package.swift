@@ -47,6 +47,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "COpenSSLStart", dependencies: ["COpenSSL"]),
         .target(name: "CLinuxSockets"),
+        .target(name: "CResolver", linkerSettings: [.linkedLibrary("resolv")]),
         .target(name: "Libc", swiftSettings: settings),
         .target(name: "BatonCore", dependencies: ["Libc"], swiftSettings: settings),
         .target(
@@ -121,7 +122,7 @@ let package = Package(
                 "BatonHosts",
                 "HostMigration", "BatonNIO",
                 "SelfSigned",
-                "CLinuxSockets",
+                "CLinuxSockets", "CResolver",
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types", condition: daemon),
                 .product(name: "HummingbirdCore", package: "hummingbird", condition: daemon),

@@ -76,11 +76,11 @@ struct AffinityTests {
         arguments: [
             (
                 "target: relay, affinity: cookie",
-                "routes.r.affinity: 'cookie' is not allowed; it must be query:NAME, or none"
+                "routes.r.affinity: 'cookie' is not allowed; it must be source, server-name, query:NAME, or none"
             ),
             (
                 "target: relay, affinity: \"query:\"",
-                "routes.r.affinity: 'query:' is not allowed; it must be query:NAME, or none"
+                "routes.r.affinity: 'query:' is not allowed; it must be source, server-name, query:NAME, or none"
             ),
             (
                 "target: hello, affinity: query:t",

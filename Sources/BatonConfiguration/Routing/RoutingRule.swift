@@ -36,7 +36,7 @@ struct RoutingRule: Sendable {
     private init(_ name: String, _ route: Route, _ criteria: Criteria) {
         self.route = name
         target = route.target
-        hasAffinity = route.affinity != nil
+        hasAffinity = route.affinity?.needsRequest == true
         self.criteria = criteria
         // An exact name outranks every wildcard: a domain has at most 253 bytes.
         let nameRank = criteria.serverName.map { $0.isWildcard ? $0.name.utf8.count : 1000 } ?? 0

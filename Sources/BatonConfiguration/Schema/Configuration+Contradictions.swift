@@ -197,10 +197,20 @@ extension Configuration {
         if Target(name) != .upstream(name) {
             found.add(key, "has the name of a built-in target, so that no route can lead to it; give it another name")
         }
+        checkBalance(upstream, at: key, &found)
         guard !upstream.usesTLS else {
-            let needsName = upstream.addresses.contains { if case .unix = $0 { true } else { false } }
-            if upstream.verifiesTLS, upstream.tlsName == nil, needsName {
-                found.add("\(key).tls-name", "is needed to verify what answers on a Unix socket")
+            if upstream.verifiesTLS, upstream.tlsName == nil {
+                for address in upstream.addresses {
+                    switch address.place {
+                    case .address(.unix):
+                        found.add("\(key).tls-name", "is needed to verify what answers on a Unix socket")
+                    case .service:
+                        // RFC 6125 section 6.2.1: a name that DNS has given is no name to verify.
+                        found.add("\(key).tls-name", "is needed to verify what SRV records lead to")
+                    case .address: continue
+                    }
+                    break
+                }
             }
             if upstream.tlsCertificate != nil, upstream.tlsKey == nil {
                 found.add("\(key).tls-key", "is missing; set it to the private key of tls-certificate")
@@ -219,6 +229,24 @@ extension Configuration {
 
 extension Listener {
     fileprivate var asksForCertificates: Bool { usesTLS && role == .server && clientAuth != .none }
+}
+
+extension Configuration {
+    fileprivate func checkBalance(_ upstream: Upstream, at key: String, _ found: inout Contradictions) {
+        if upstream.addresses.allSatisfy({ $0.weight == 0 }) {
+            found.add("\(key).addresses", "have weight=0, all of them; leave one that gets connections")
+        }
+        let places = upstream.addresses.map(\.place)
+        if Set(places).count < places.count { found.add("\(key).addresses", "has one twice; give it a weight instead") }
+        let standard = UpstreamCheck()
+        if upstream.check.kind != .http {
+            if upstream.check.path != standard.path { found.add("\(key).check-path", "is for check: http") }
+            if upstream.check.host != standard.host { found.add("\(key).check-host", "is for check: http") }
+        }
+        if upstream.slowStart != nil, upstream.balance == .first || upstream.balance == .hash {
+            found.add("\(key).slow-start", "is for balance: round-robin or least-connections")
+        }
+    }
 }
 
 private struct Contradictions {

@@ -1,3 +1,5 @@
+internal import BatonCore
+
 extension Configuration: SettingSection {
     static let settings: [Setting<Configuration>] =
         [
@@ -19,6 +21,10 @@ extension Configuration: SettingSection {
                 "backlog", \.backlog, .count(1...1 << 20),
                 "How many connections may wait to be accepted, at each listening socket. The kernel cuts it at `net.core.somaxconn`."
             ),
+            Setting(
+                "resolver", \.resolver, .optional(.resolver, none: "system"),
+                "The DNS server that the names of upstreams are asked of. `system`: the hosts file and the servers of "
+                    + "`resolv.conf`, whose search list counts as well."),
             Setting(
                 "user", \.user, .optional(.text("a user name or number", isAccount), none: "none"),
                 "The user to become once the sockets are bound."),
@@ -116,5 +122,19 @@ extension Configuration: SettingSection {
     @Sendable private static func isAccount(_ text: String) -> Bool {
         1...32 ~= text.utf8.count && text.utf8.first != UInt8(ascii: "-")
             && text.utf8.allSatisfy { $0.isLetterOrDigit || "._-".utf8.contains($0) }
+    }
+}
+
+extension SettingFormat where Value == Endpoint {
+    /// A DNS server.
+    static var resolver: SettingFormat {
+        .word(
+            "IPV4:PORT",
+            read: { word in
+                guard case .tcp(.ip(let ip), let port)? = try? Address(word), case .v4 = ip, port > 0 else {
+                    return nil
+                }
+                return Endpoint(ip, port: port)
+            }, write: { "\($0)" })
     }
 }

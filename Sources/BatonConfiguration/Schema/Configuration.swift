@@ -1,3 +1,5 @@
+package import BatonCore
+
 /// Everything that `baton serve` can be told: a plain value, read from a YAML file and flags by `init(file:flags:)`.
 ///
 /// It reads no file itself and knows no clock; whether the files it names are there is asked by `check(_:)`.
@@ -46,6 +48,8 @@ package struct Configuration: Hashable, Sendable {
     package var routes: [String: Route] = [:]
     /// The upstreams by name.
     package var upstreams: [String: Upstream] = [:]
+    /// The DNS server that the names of upstreams are asked of, an IPv4 address and its port; nil: as the system says.
+    package var resolver: Endpoint?
     /// How connections move to other hosts and come from them.
     package var migration = Migration()
     /// The other hosts by name.

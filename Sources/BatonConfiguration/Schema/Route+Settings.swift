@@ -18,9 +18,9 @@ extension Route: SettingSection {
             "Only connections whose first HTTP/1 request has this path or one below it, compared as sent."),
         Setting(
             "affinity", \.affinity, .optional(.affinity, none: "none"),
-            "Connections whose first HTTP/1 request has the same value in this field of its query go to the same of the "
-                + "upstream's addresses, and try the others in an order of their own. Without a value the addresses are tried as "
-                + "they are written."),
+            "What connections have in common that go to the same of the upstream's addresses, and try the others in an order of "
+                + "their own: the client's address, the server name it asks for, or a field in the query of its first HTTP/1 "
+                + "request. A connection without it goes where the upstream's `balance` says."),
         Setting(
             "client-rules", \.clientRules, .list(of: .clientRule, ClientRule.forms),
             "Which clients may come to its target, of those that the listener lets in. Who is refused here is not tried with "

@@ -10,8 +10,8 @@ package struct Route: Hashable, Sendable {
     package var methods: [String] = []
     /// The beginning of the path of the first HTTP/1 request: `/api` stands for `/api` and `/api/…`, not for `/apis`.
     package var path: String?
-    /// What the first HTTP/1 request of connections has in common that go to the same address of the target; nil: the addresses
-    /// are tried in their order. Needs a request.
+    /// What connections have in common that go to the same address of the target; nil: its balance says. A field of a query needs
+    /// a request.
     package var affinity: Affinity?
     /// Which clients may come by it, of those that the listener lets in; empty: all.
     package var clientRules: [ClientRule] = []

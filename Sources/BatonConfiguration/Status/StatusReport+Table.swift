@@ -24,7 +24,8 @@ extension StatusReport {
                 "\(former.connections) more with workers \(former.silentWorkers.map { "\($0)" }.joined(separator: ", ")) of "
                     + "the server before, pid \(former.pid), which do not answer")
         }
-        guard !workers.isEmpty else { return (summary + ["no workers"]).joined(separator: "\n") }
+        let below = upstreamLines
+        guard !workers.isEmpty else { return (summary + ["no workers"] + below).joined(separator: "\n") }
         let rows =
             [["WORKER", "PID", "STATE", "CONNECTIONS", "MOVES IN", "MOVES OUT"]]
             + workers.map {
@@ -33,12 +34,29 @@ extension StatusReport {
                     "\($0.movesOut)",
                 ]
             }
-        let widths = (0..<6).map { column in rows.map { $0[column].count }.max() ?? 0 }
-        let lines = rows.map { row in
+        return (summary + Self.lines(rows) + below).joined(separator: "\n")
+    }
+
+    private static func lines(_ rows: [[String]]) -> [String] {
+        let widths = (rows.first ?? []).indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return rows.map { row in
             zip(row, widths).map { text, width in String(repeating: " ", count: width - text.count) + text }
                 .joined(separator: "  ")
         }
-        return (summary + lines).joined(separator: "\n")
+    }
+
+    private var upstreamLines: [String] {
+        guard let upstreams, !upstreams.isEmpty else { return [] }
+        let rows =
+            [["UPSTREAM", "ADDRESS", "STATE", "WEIGHT", "CONNECTIONS", "OPENED", "FAILED"]]
+            + upstreams.map {
+                [
+                    $0.upstream, $0.address, $0.state.rawValue, "\($0.weight)", "\($0.connections)", "\($0.opened)",
+                    "\($0.failed)",
+                ]
+            }
+        let reasons = [""] + upstreams.map { $0.reason ?? "" }
+        return [""] + zip(Self.lines(rows), reasons).map { $0 + ($1.isEmpty ? "" : "  " + $1) }
     }
 
     /// The two largest units: `3d 4h`, `5m 6s`, `7s`.

@@ -33,13 +33,15 @@ package struct StatusReport: Codable, Hashable, Sendable {
     /// The PID namespace in which the process ids mean something, as the kernel numbers it; `nil` from an older server, or
     /// where there is no /proc.
     package var pidNamespace: UInt64?
+    /// The addresses of upstreams; `nil` from an older server.
+    package var upstreams: [UpstreamAddress]?
 
     /// Creates a report.
     package init(
         pid: Int32, version: String, uptime: Int, connections: Int, workers: [Worker], moves: Moves, pause: Pause,
         refused: [String: Int]? = nil, isShort: Bool? = nil,
         droppedLogLines: Int? = nil, program: String? = nil, frontPid: Int32? = nil, deaths: Deaths? = nil,
-        former: Former? = nil, pidNamespace: UInt64? = nil
+        former: Former? = nil, pidNamespace: UInt64? = nil, upstreams: [UpstreamAddress]? = nil
     ) {
         self.pid = pid
         self.version = version
@@ -56,6 +58,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         self.deaths = deaths
         self.former = former
         self.pidNamespace = pidNamespace
+        self.upstreams = upstreams
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -63,6 +66,7 @@ package struct StatusReport: Codable, Hashable, Sendable {
         case program
         case former
         case pidNamespace = "pid_namespace"
+        case upstreams
         case frontPid = "front_pid"
         case deaths
         case version
@@ -127,6 +131,73 @@ extension StatusReport {
         package init(front: Int, workers: Int) {
             self.front = front
             self.workers = workers
+        }
+    }
+
+    /// One address of an upstream.
+    package struct UpstreamAddress: Codable, Hashable, Sendable {
+        /// What it is doing.
+        package enum State: String, Codable, Hashable, Sendable {
+            /// It gets new connections.
+            case up
+            /// It gets some, and has come back a moment ago.
+            case starting
+            /// Its checks say that it cannot be used.
+            case down
+            /// Connections to it have failed, and it is left out for a while.
+            case ejected
+            /// Its weight is 0, or it is in no upstream any more: it keeps what it has.
+            case draining
+            /// It is a name that has not been resolved.
+            case unresolved
+        }
+
+        /// The upstream's name.
+        package var upstream: String
+        /// The address, or a name that has not been resolved.
+        package var address: String
+        /// What it was found by, if that is a name.
+        package var name: String?
+        package var state: State
+        package var weight: Int
+        /// Those that are being opened included.
+        package var connections: Int
+        /// Connections that were opened, in the line of upgrades.
+        package var opened: Int
+        /// Connections that could not be.
+        package var failed: Int
+        /// The last check: `ok`, or why not; `nil`: there was none.
+        package var lastCheck: String?
+        /// Checks that failed, since the front began.
+        package var checkFailures: Int?
+        /// Why it gets no new connections.
+        package var reason: String?
+
+        /// Creates a line.
+        package init(
+            upstream: String, address: String, name: String? = nil, state: State, weight: Int, connections: Int,
+            opened: Int, failed: Int, lastCheck: String? = nil, checkFailures: Int? = nil, reason: String? = nil
+        ) {
+            self.upstream = upstream
+            self.address = address
+            self.name = name
+            self.state = state
+            self.weight = weight
+            self.connections = connections
+            self.opened = opened
+            self.failed = failed
+            self.lastCheck = lastCheck
+            self.checkFailures = checkFailures
+            self.reason = reason
+        }
+
+        /// Whether nothing stands against new connections.
+        package var isUp: Bool { state == .up || state == .starting || state == .draining }
+
+        private enum CodingKeys: String, CodingKey {
+            case upstream, address, name, state, weight, connections, opened, failed, reason
+            case lastCheck = "last_check"
+            case checkFailures = "check_failures"
         }
     }
 

@@ -19,6 +19,14 @@ enum AdminMetrics {
         "baton_handoff_failures_total":
             "Connections that were offered to a process and not taken. Most are offered again.",
         "baton_idle_closed_total": "Connections closed because they passed no byte for the listener's idle-time.",
+        "baton_lifetime_closed_total": "Connections closed because they were older than their upstream's max-lifetime.",
+        "baton_upstream_up": "1 while nothing stands against new connections to an upstream's address.",
+        "baton_upstream_weight": "The weight of an upstream's address; 0 while it gets no new connections.",
+        "baton_upstream_connections": "Connections to an upstream's address, those that are being opened included.",
+        "baton_upstream_opened_total": "Connections to an upstream's address that were opened.",
+        "baton_upstream_failures_total": "Connections to an upstream's address that could not be opened.",
+        "baton_upstream_check_failures_total":
+            "Checks of an upstream's address that failed, since this process became the front.",
         "baton_inherited_connections_total": "Connections that went on in another worker when theirs had died.",
         "baton_lost_connections_total": "Connections that ended with their worker's death.",
         "baton_tls_faults_total":
@@ -113,6 +121,7 @@ enum AdminMetrics {
             counter("baton_handoffs_total", worker.movesIn, [("worker", name), ("direction", "in")])
             counter("baton_handoffs_total", worker.movesOut, [("worker", name), ("direction", "out")])
             counter("baton_idle_closed_total", worker.idleClosed, [("worker", name)])
+            counter("baton_lifetime_closed_total", worker.lifetimeClosed, [("worker", name)])
             counter("baton_inherited_connections_total", worker.inherited, [("worker", name)])
             for (reason, number) in worker.lost {
                 counter("baton_lost_connections_total", number, [("worker", name), ("reason", reason)])
@@ -123,6 +132,15 @@ enum AdminMetrics {
             for (reason, number) in worker.failures {
                 counter("baton_handoff_failures_total", number, [("worker", name), ("reason", reason)])
             }
+        }
+        for row in report.upstreams {
+            let labels = [("upstream", row.upstream), ("address", row.address)]
+            gauge("baton_upstream_up", row.isUp ? 1 : 0, labels)
+            gauge("baton_upstream_weight", Double(row.weight), labels)
+            gauge("baton_upstream_connections", Double(row.connections), labels)
+            counter("baton_upstream_opened_total", row.opened, labels)
+            counter("baton_upstream_failures_total", row.failed, labels)
+            counter("baton_upstream_check_failures_total", row.checkFailures ?? 0, labels)
         }
         write(pauses, to: "baton_pause_seconds", [], metrics)
         return metrics.exposition()

@@ -1,3 +1,5 @@
+internal import BatonConfiguration
+
 /// Everything the metrics tell, at one moment.
 struct AdminReport: Sendable {
     struct Worker: Sendable {
@@ -29,6 +31,8 @@ struct AdminReport: Sendable {
     var certificates: [(name: String, notAfter: Int64)] = []
     /// Of workers that are gone, also those of former servers in the line of upgrades.
     var gone: WorkerReport
+    /// The addresses of upstreams.
+    var upstreams: [StatusReport.UpstreamAddress] = []
 }
 
 extension AdminReport {

@@ -52,7 +52,7 @@ final class AdminView: @unchecked Sendable {
             maxDescriptors: Int(clamping: DescriptorLimit.current),
             certificates: policy.value.certificates.compactMap { served in
                 served.notAfter.map { (served.name, $0) }
-            }, gone: figures.gone)
+            }, gone: figures.gone, upstreams: figures.upstreams)
     }
 
     private func overview(_ query: ConnectionQuery, known: Int) async -> AdminOverview {

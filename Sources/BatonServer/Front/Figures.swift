@@ -11,6 +11,8 @@ final class Figures: @unchecked Sendable {
         let tally: SharedTally
         let migration: MigrationProcesses
         let listening: Listening
+        /// The addresses of upstreams.
+        let upstreams: (UpstreamNews) -> [StatusReport.UpstreamAddress]
         /// What the server before this one has left with workers that do not answer.
         let remainder: () -> Remainder?
     }
@@ -86,6 +88,9 @@ final class Figures: @unchecked Sendable {
             front: counts, gone: gone, lastWorkerNumber: sources.workers.lastNumber, asked: sources.workers.asked)
     }
 
+    /// The addresses of upstreams, as they are now, with what was counted here and before.
+    var upstreams: [StatusReport.UpstreamAddress] { sources.upstreams(gone.upstreams ?? UpstreamNews()) }
+
     var status: StatusReport {
         let total = totals
         return StatusReport(
@@ -101,6 +106,6 @@ final class Figures: @unchecked Sendable {
             deaths: .init(front: deaths.front, workers: deaths.workers),
             former: sources.remainder().map {
                 .init(pid: $0.pid, connections: $0.connections, silentWorkers: $0.workers)
-            }, pidNamespace: PIDNamespace.current)
+            }, pidNamespace: PIDNamespace.current, upstreams: upstreams)
     }
 }

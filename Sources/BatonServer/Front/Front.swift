@@ -47,7 +47,9 @@ final class Front: @unchecked Sendable {
     private lazy var figures: Figures = .init(
         of: .init(
             workers: pool, admission: admission, tally: tally, migration: migration, listening: listening,
-            remainder: { [life] in life.remainder }), servicePid: given.pid, deaths: given.deaths)
+            upstreams: { [upstreams] in upstreams.rows($0) }, remainder: { [life] in life.remainder }),
+        servicePid: given.pid, deaths: given.deaths)
+    private lazy var upstreams: UpstreamWatch = .init(on: loop, logger) { [pool] in pool.workers }
     private lazy var legacy: Legacy = .init(
         control: control, listening: listening, policy: policy, workers: pool, migration: migration, figures: figures,
         recorder: recorder)
@@ -89,7 +91,7 @@ final class Front: @unchecked Sendable {
         successors: { [life, upgrades] in life.moment == .replaced ? upgrades.successors : nil })
     private lazy var news: WorkerNews = .init(
         reloads: reloads, upgrades: upgrades, drains: drains, inquiries: inquiries, admission: admission,
-        newcomers: newcomers, tally: tally)
+        newcomers: newcomers, tally: tally, upstreams: upstreams)
 
     init(
         _ options: ServeOptions, _ configuration: Configuration, file: String?, policy: FrontPolicy,
@@ -122,7 +124,10 @@ final class Front: @unchecked Sendable {
                 self.heap.restSoon()
             }
         }
-        life.end.whenComplete { [self] _ in pool.endHeartbeat() }
+        life.end.whenComplete { [self] _ in
+            pool.endHeartbeat()
+            upstreams.end()
+        }
     }
 
     private var directory: String { ControlSocket.runtimeDirectory(control.path) }
@@ -132,6 +137,7 @@ final class Front: @unchecked Sendable {
     func start() -> EventLoopFuture<Void> {
         loop.flatSubmit { [self] in
             if given.left != nil { LeftSockets.remove(from: directory, butOf: given.workers.map(\.worker.pid)) }
+            upstreams.use(settings.configuration)
             return life.start(with: given.workers)
         }
     }
@@ -305,7 +311,7 @@ final class Front: @unchecked Sendable {
             apply: { [self] in
                 try Reconfiguration(
                     logger: logger, settings: settings, listening: listening, reception: reception, policy: policy,
-                    admission: admission, workers: pool, deposits: deposits
+                    admission: admission, workers: pool, deposits: deposits, upstreams: upstreams
                 ).apply($0, turn: $1)
             },
             hasSucceeded: { [self] scope in

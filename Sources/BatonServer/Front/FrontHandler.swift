@@ -312,7 +312,8 @@ final class FrontHandler: ChannelInboundHandler {
             do throws(ClientRules.Refusal) {
                 try policy.routeRules[route]?.admit(identity)
                 intake.tally.withLock { $0.routed(route) }
-                handOver(target, route: route, context)
+                let affinity = policy.affinities[route]?.key(source: source?.address, serverName: hello.serverName)
+                handOver(target, route: route, affinity: affinity, context)
             } catch {
                 deny(error, "routes.\(route).client-rules", context)
             }
@@ -332,7 +333,8 @@ final class FrontHandler: ChannelInboundHandler {
 
     /// - Parameter target: nil: its first request is to decide.
     private func handOver(
-        _ target: Target?, route: String? = nil, isCancelRequest: Bool = false, _ context: ChannelHandlerContext
+        _ target: Target?, route: String? = nil, affinity: UInt64? = nil, isCancelRequest: Bool = false,
+        _ context: ChannelHandlerContext
     ) {
         stage = .done
         timer?.cancel()
@@ -346,6 +348,7 @@ final class FrontHandler: ChannelInboundHandler {
             handler.metadata.target = target
             handler.metadata.route = route
             handler.metadata.isUndecided = target == nil
+            handler.metadata.affinity = affinity
             handler.metadata.isCancelRequest = isCancelRequest
             handler.metadata.startTLS = configuration.startTLS
             handler.metadata.uniqueID = uniqueID

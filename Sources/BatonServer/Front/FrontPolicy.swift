@@ -6,6 +6,8 @@ internal import TLSRecords
 /// What new connections are treated by: all that is made of a configuration before the first of them comes.
 struct FrontPolicy: Sendable {
     let router: Router
+    /// What connections of a route have in common that meet at one address.
+    let affinities: [String: Affinity]
     let limits: Limits
     let listeners: [String: Listener]
     /// Who may come by which route, for those that not everybody may come by.
@@ -36,6 +38,7 @@ struct FrontPolicy: Sendable {
         before: FrontPolicy? = nil
     ) throws {
         router = configuration.router
+        affinities = configuration.routes.compactMapValues(\.affinity)
         limits = configuration.limits
         listeners = configuration.listeners
         routeRules = configuration.routes.mapValues { ClientRules($0.clientRules) }.filter { !$0.value.isEmpty }

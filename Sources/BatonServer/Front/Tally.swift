@@ -121,6 +121,12 @@ extension WorkerReport {
         for (name, errors) in other.upstreamErrors { upstreamErrors[name, default: [:]].add(errors) }
         for (name, times) in other.connectTimes { connectTimes[name, default: PauseHistogram()].merge(times) }
         ends.add(other.ends)
+        lifetimeClosed += other.lifetimeClosed
+        if let counted = other.upstreams {
+            var sum = upstreams ?? UpstreamNews()
+            sum.add(counted)
+            upstreams = sum
+        }
         pauses.merge(other.pauses)
     }
 

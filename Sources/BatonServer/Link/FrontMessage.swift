@@ -20,11 +20,13 @@ enum FrontMessage: Codable, Sendable {
     case list(ListingRequest)
     /// Close what is left, and exit.
     case stop
+    /// What is known of the addresses of upstreams. Only for a worker whose reports tell of them: an older one does not know it.
+    case upstreams(UpstreamOrders)
 
     enum CodingKeys: String, CodingKey {
         case configure, reconfigure, siblings
         // A front can have a worker of another version, and this is what it is called between them.
         case handOver = "drain"
-        case resume, migrate, finish, beat, list, stop
+        case resume, migrate, finish, beat, list, stop, upstreams
     }
 }

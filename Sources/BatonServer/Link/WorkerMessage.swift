@@ -105,6 +105,10 @@ struct WorkerReport: Codable, Sendable, Equatable {
     var ends: [String: Int] = [:]
     var openDescriptors = 0
     var maxDescriptors = 0
+    /// Connections closed because they were older than their upstream's `max-lifetime`.
+    var lifetimeClosed = 0
+    /// The addresses of upstreams; `nil`: an older worker, which is not told of them.
+    var upstreams: UpstreamNews?
 
     init() {}
 
@@ -134,5 +138,7 @@ struct WorkerReport: Codable, Sendable, Equatable {
         ends = try container.decodeIfPresent([String: Int].self, forKey: .ends) ?? [:]
         openDescriptors = try container.decodeIfPresent(Int.self, forKey: .openDescriptors) ?? 0
         maxDescriptors = try container.decodeIfPresent(Int.self, forKey: .maxDescriptors) ?? 0
+        lifetimeClosed = try container.decodeIfPresent(Int.self, forKey: .lifetimeClosed) ?? 0
+        upstreams = try container.decodeIfPresent(UpstreamNews.self, forKey: .upstreams)
     }
 }

@@ -50,6 +50,10 @@ final class Relays {
         fileprivate var counted = SessionCounts()
         /// Its `logID`, as a number.
         private let name: UInt64?
+        /// Which address of the upstream it goes to; `nil`: it is no relay, or an older version began it.
+        let place: UpstreamPlace?
+        /// When its client was accepted, in milliseconds of the wall clock.
+        fileprivate let acceptedAt: UInt64?
         /// The sweep of a drain that has last asked for it.
         fileprivate let sweep: [UInt8]?
         /// The number of its engine.
@@ -68,6 +72,12 @@ final class Relays {
             sweep = metadata.annotations[SessionAnnotation.sweep]
             route = metadata.route
             upstream = if case .upstream(let name)? = metadata.target { name } else { nil }
+            acceptedAt = metadata.acceptedAt
+            if case .upstream(let name)? = metadata.target, let address = metadata.upstreamPlace {
+                place = UpstreamPlace(upstream: name, address: address)
+            } else {
+                place = nil
+            }
         }
 
         var source: IPAddress? { peer.map { ConnectionLimits.group(of: $0.address) } }
@@ -96,6 +106,8 @@ final class Relays {
     private var configuration = Configuration()
     private let told: (Event) -> Void
     private var entries: [UInt64: Entry] = [:]
+    /// How many go to each address of an upstream.
+    private(set) var places: [UpstreamPlace: Int] = [:]
     private lazy var engines = RelayEngines(on: loop) { [unowned self] events, engine in
         heard(events, engine)
     } yielding: { [unowned self] number, engine in
@@ -125,6 +137,42 @@ final class Relays {
     }
 
     // MARK: Which there are
+
+    private func add(_ number: UInt64, _ entry: Entry) {
+        remove(number)
+        entries[number] = entry
+        if let place = entry.place { places[place, default: 0] += 1 }
+    }
+
+    @discardableResult
+    private func remove(_ number: UInt64) -> Entry? {
+        guard let entry = entries.removeValue(forKey: number) else { return nil }
+        if let place = entry.place {
+            let count = places[place, default: 1] - 1
+            places[place] = count > 0 ? count : nil
+        }
+        return entry
+    }
+
+    /// Ends those that are older than their upstream's `max-lifetime`, by a reset of both sides: neither has ended.
+    ///
+    /// - Parameter now: the wall clock in milliseconds.
+    /// - Returns: how many.
+    func endOld(at now: UInt64) -> Int {
+        let limits = configuration.upstreams.compactMapValues(\.maxLifetime)
+        guard !limits.isEmpty else { return 0 }
+        let old = entries.filter { _, entry in
+            guard !entry.isLeaving, let accepted = entry.acceptedAt, let limit = limits[entry.target] else {
+                return false
+            }
+            return Lifetime.isOver(
+                acceptedAt: accepted, limit: limit, chance: entry.peer.map { "\($0)" } ?? "", at: now)
+        }
+        for (engine, numbers) in Dictionary(grouping: old.keys, by: { entries[$0]?.engine ?? 0 }) {
+            engines[engine]?.reset(numbers)
+        }
+        return old.count
+    }
 
     /// Those that are here, and those that are being taken out.
     var count: Int { entries.count + waiting.count }
@@ -238,7 +286,7 @@ final class Relays {
         session.bandwidth = bandwidth(entry.listener)
         session.idleTime = idleTime
         session.moveEvery = moveEvery
-        entries[number] = entry
+        add(number, entry)
         told(.arrived(entry.source))
         begin(SessionParcel(session), in: engine)
     }
@@ -269,7 +317,7 @@ final class Relays {
             SocketReset.close(session.client.descriptor)
             if session.kind == .relay { SocketReset.close(session.upstream.descriptor) }
         }
-        guard let entry = entries.removeValue(forKey: parcel.number) else { return }
+        guard let entry = remove(parcel.number) else { return }
         told(.left(entry.source, isElsewhere: false))
         told(.refused("\(error)", entry.names(.client), record))
     }
@@ -310,7 +358,7 @@ final class Relays {
     }
 
     private func taken(_ parcel: SessionParcel) -> Taken? {
-        guard var entry = entries.removeValue(forKey: parcel.number) else { return nil }
+        guard var entry = remove(parcel.number) else { return nil }
         told(.left(entry.source, isElsewhere: true))
         guard let session = parcel.take(), let note = RelayNote(session.note) else { return nil }
         var traffic = Traffic()
@@ -400,7 +448,7 @@ final class Relays {
                 let note = RelayNote(session.note)
                 var entry = Entry(note?.metadata ?? ParcelMetadata(), in: engine)
                 entry.counted = session.counts
-                entries[session.number] = entry
+                add(session.number, entry)
                 adopted.append(session.number)
                 inherited[engine]?.count += 1
                 if let yieldedAt = engines.origin(of: engine)?.yieldedAt {
@@ -419,7 +467,7 @@ final class Relays {
             case .settled: tellInherited(engine)
             case .due(let number): due.append(number)
             case .ended(let number, let outcome):
-                guard var entry = entries.removeValue(forKey: number) else { continue }
+                guard var entry = remove(number) else { continue }
                 let session = described?.number == number ? described : nil
                 if let session { entry.count(session.counts, in: &traffic) }
                 over(outcome, entry, session)
@@ -498,7 +546,7 @@ final class Relays {
     private func leave(_ engine: UInt32) {
         inherited[engine] = nil
         let gone = entries.filter { $0.value.engine == engine }
-        for number in gone.keys { entries[number] = nil }
+        for number in gone.keys { remove(number) }
         if !gone.isEmpty { told(.went(gone.count)) }
         for entry in gone.values { told(.left(entry.source, isElsewhere: true)) }
     }

@@ -12,6 +12,7 @@ struct Reconfiguration {
     let admission: Admission
     let workers: WorkerPool
     let deposits: Deposits
+    let upstreams: UpstreamWatch
 
     /// - Throws: what stands against it; everything is as it was then.
     func apply(_ reading: ConfigurationReading, turn: UInt64) throws -> ReloadReport {
@@ -37,6 +38,7 @@ struct Reconfiguration {
         reception.replace(with: prepared)
         workers.reconfigure(turn: turn)
         workers.adjust()
+        upstreams.use(next)
         if next.sessionTickets != before.sessionTickets { reception.rotateTicketKeys() }
         deposits.deposit()
         Self.free(former)

@@ -14,6 +14,7 @@ final class CancelSession: Session {
     private let name: String
     private var request: [UInt8] = []
     private var connector: UpstreamConnector?
+    private var lease: UpstreamLease?
     private var isSent = false
     private var isClientGone = false
     /// The upstream has ended, or cannot be reached. Until then the session counts, also if its client has gone: what it
@@ -51,11 +52,13 @@ final class CancelSession: Session {
             return upstreamIsDone()
         }
         let session = NIOLoopBound(self, eventLoop: worker.loop)
-        let connector = UpstreamConnector(worker, upstream, for: UpstreamClient(handler)) { result in
+        let connector = UpstreamConnector(worker, name, upstream, for: UpstreamClient(handler)) { result in
             let session = session.value
             session.connector = nil
             switch result {
-            case .success(let opened): session.send(on: opened.channel)
+            case .success(let connected):
+                session.lease = connected.lease
+                session.send(on: connected.opened.channel)
             case .failure(let error):
                 session.blame(.upstreamUnreachable, "\(error)")
                 session.worker.noteUpstreamFault(error, session.name)
@@ -85,6 +88,7 @@ final class CancelSession: Session {
 
     private func upstreamIsDone() {
         isUpstreamDone = true
+        lease?.release()
         if isClientGone { end(isMoved: false) } else { close() }
     }
 

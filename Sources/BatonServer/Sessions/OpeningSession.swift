@@ -17,6 +17,8 @@ final class OpeningSession: Session {
     private var received: [UInt8] = []
     private var connector: UpstreamConnector?
     private var startedAt: UInt64 = 0
+    /// What the connection to the upstream counts as, until the relay does.
+    private var lease: UpstreamLease?
     /// The upstream's channel, until it is handed on.
     private var upstream: (any Channel)?
     /// Nothing more comes of it: the client is told, and closed.
@@ -66,11 +68,13 @@ final class OpeningSession: Session {
         guard let handler = try? clientHandler() else { return breakOff() }
         startedAt = MonotonicTime.now
         let session = NIOLoopBound(self, eventLoop: worker.loop)
-        let connector = UpstreamConnector(worker, upstream, for: UpstreamClient(handler)) { result in
+        let connector = UpstreamConnector(worker, name, upstream, for: UpstreamClient(handler)) { result in
             let session = session.value
             session.connector = nil
             switch result {
-            case .success(let opened): session.connected(opened)
+            case .success(let connected):
+                session.lease = connected.lease
+                session.connected(connected.opened)
             case .failure(let error): session.fail(error)
             }
         }
@@ -80,7 +84,10 @@ final class OpeningSession: Session {
 
     /// What each side is to get first is written while it is in its channel, so that no more waits than a relay has room for.
     private func connected(_ opened: UpstreamOpening.Opened) {
-        guard !hasEnded, !isOver, let client else { return opened.channel.close(promise: nil) }
+        guard !hasEnded, !isOver, let client else {
+            lease?.release()
+            return opened.channel.close(promise: nil)
+        }
         upstream = opened.channel
         noteConnected(to: opened.channel)
         var writes: [EventLoopFuture<Void>] = []
@@ -122,9 +129,11 @@ final class OpeningSession: Session {
             do {
                 var parcel = try clientHandler().detach(applicationState: state.encoded)
                 parcel.metadata.certificates = .init()
+                parcel.metadata.upstreamPlace = lease?.place.address
                 parcel.secondSnapshot = second.snapshot.take()
                 for descriptor in second.sockets.takeAll() { parcel.sockets.append(owning: descriptor) }
                 worker.serve(parcel)
+                lease?.release()
             } catch {
                 for descriptor in second.sockets.takeAll() { SocketReset.close(descriptor) }
                 throw error
@@ -174,5 +183,6 @@ final class OpeningSession: Session {
         connector = nil
         try? upstream?.pipeline.syncOperations.connectionHandler().reset(discarding: true)
         upstream = nil
+        lease?.release()
     }
 }

@@ -106,7 +106,8 @@ final class RoutingSession: Session {
                 worker.report.routed.count(route)
                 parcel.metadata.admittedRoutes = []
                 if case .upstream = target {} else { parcel.metadata.certificates = .init() }
-                parcel.metadata.affinity = worker.configuration.routes[route]?.affinity?.key(of: line)
+                parcel.metadata.affinity = worker.configuration.routes[route]?.affinity?.key(
+                    source: parcel.metadata.source?.address, serverName: hello.serverName, request: line)
                 worker.serve(parcel)
             } catch {
                 worker.note(error, of: self)

@@ -15,6 +15,8 @@ enum SessionAnnotation {
     static let undecided = "baton.undecided"
     /// What decides in which order the upstream's addresses are tried.
     static let affinity = "baton.affinity"
+    /// Which of the upstream's addresses the connection goes to.
+    static let upstreamPlace = "baton.upstream-place"
     /// The protocol that was spoken before TLS.
     static let startTLS = "baton.starttls"
     /// The connection is PostgreSQL's CancelRequest, and nothing else.
@@ -81,6 +83,12 @@ extension ParcelMetadata {
                 withUnsafeBytes(of: value.bigEndian) { Array($0) }
             }
         }
+    }
+
+    /// Which of the upstream's addresses it goes to; nil: none yet, or an older version knew.
+    var upstreamPlace: String? {
+        get { text(SessionAnnotation.upstreamPlace) }
+        set { annotations[SessionAnnotation.upstreamPlace] = newValue.map { Array($0.utf8) } }
     }
 
     /// The protocol that was spoken before TLS; nil: none.

@@ -1,4 +1,5 @@
 internal import BatonConfiguration
+internal import BatonCore
 internal import BatonNIO
 internal import Handoff
 internal import TLSHandshake
@@ -10,8 +11,10 @@ struct UpstreamClient {
     let applicationProtocol: String?
     /// Its greeting, which the client has had from the front; nil: it says nothing first.
     let greeting: UpstreamGreeting?
-    /// By which the upstream's addresses are ordered; nil: they are tried as they are written.
+    /// By which the upstream's addresses are ordered; nil: by its balance.
     var affinity: UInt64? { metadata.affinity }
+    /// The client's address; nil: it has none.
+    var source: IPAddress? { metadata.source?.address }
     private let metadata: ParcelMetadata
     private let info: ConnectionInfo?
 

@@ -29,7 +29,8 @@ final class UpstreamOpening: ChannelInboundHandler, RemovableChannelHandler {
 
     private let header: [UInt8]?
     private let security: Security?
-    private let client: UpstreamClient
+    private let applicationProtocol: String?
+    private let greeting: UpstreamGreeting?
     private var settle: ((Result<Opened, any Error>) -> Void)?
     private var step = Step.connecting
     private var context: ChannelHandlerContext?
@@ -37,13 +38,20 @@ final class UpstreamOpening: ChannelInboundHandler, RemovableChannelHandler {
     private var isInputClosed = false
     private var timer: Scheduled<Void>?
 
+    /// - Parameters:
+    ///   - header: the PROXY protocol header; `nil`: none.
+    ///   - security: how TLS begins; `nil`: not at all.
+    ///   - applicationProtocol: what is offered by ALPN.
+    ///   - greeting: what is awaited behind that; `nil`: nothing.
+    ///   - settle: hears once what has become of it.
     init(
-        header: [UInt8]?, security: Security?, client: UpstreamClient,
+        header: [UInt8]?, security: Security?, applicationProtocol: String? = nil, greeting: UpstreamGreeting? = nil,
         settle: @escaping (Result<Opened, any Error>) -> Void
     ) {
         self.header = header
         self.security = security
-        self.client = client
+        self.applicationProtocol = applicationProtocol
+        self.greeting = greeting
         self.settle = settle
     }
 
@@ -63,12 +71,12 @@ final class UpstreamOpening: ChannelInboundHandler, RemovableChannelHandler {
 
     private func established(_ agreed: String?) {
         // Without ALPN a server speaks HTTP/1.1 (RFC 9113 section 3.3); of other protocols it has only its own.
-        if agreed == nil, client.applicationProtocol == "h2" { return fail(UpstreamOpeningError.speaksNoHTTP2) }
+        if agreed == nil, applicationProtocol == "h2" { return fail(UpstreamOpeningError.speaksNoHTTP2) }
         greet()
     }
 
     private func greet() {
-        guard client.greeting != nil, let context else { return finish() }
+        guard greeting != nil, let context else { return finish() }
         step = .greeting
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         timer = context.eventLoop.scheduleTask(in: UpstreamGreeting.timeLimit.timeAmount) {
@@ -78,7 +86,7 @@ final class UpstreamOpening: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func readGreeting() {
-        guard step == .greeting, let greeting = client.greeting else { return }
+        guard step == .greeting, let greeting else { return }
         switch greeting.read(received) {
         case .incomplete:
             if isInputClosed { fail(UpstreamOpeningError.greeting(.malformed, answer: nil)) } else { context?.read() }

@@ -36,6 +36,10 @@ final class Worker: @unchecked Sendable {
     var sessions: [UInt64: Session] = [:]
     /// Those that the engine serves.
     private(set) lazy var relays = Relays(on: loop) { [unowned self] event in heard(event) }
+    /// The addresses of upstreams.
+    private(set) lazy var upstreams = WorkerUpstreams(
+        relayed: { [unowned self] in relays.places }, changed: { [unowned self] in reportSoon() },
+        log: { [unowned self] in log })
     var report = WorkerReport()
     var inbox: ParcelReceiver?
     /// Gives sessions to other workers, and to other hosts.
@@ -60,6 +64,7 @@ final class Worker: @unchecked Sendable {
     private var idleSweep: RepeatedTask?
     var census: RepeatedTask?
     var censusCount = 0
+    private var ageSweep: RepeatedTask?
     private var reportIsDue = false
     private var lastReload: UInt64 = 0
     /// Whether another front may come when this one is gone.
@@ -106,6 +111,7 @@ final class Worker: @unchecked Sendable {
             link?.send(.ready)
         case .finish: finish()
         case .stop: closeAll()
+        case .upstreams(let orders): upstreams.take(orders)
         }
     }
 
@@ -195,8 +201,11 @@ final class Worker: @unchecked Sendable {
             turned()
             scheduleIdleSweep()
             scheduleCensus()
+            scheduleAgeSweep()
             isAccepting.withLock { $0 = true }
             link?.send(.ready)
+            // The front tells of upstreams to who does so itself.
+            if !configuration.upstreams.isEmpty { reportSoon() }
             #if DEBUG
                 loop.execute { EngineFault.ready() }
             #endif
@@ -236,7 +245,9 @@ final class Worker: @unchecked Sendable {
             AccessLog.process.use(changed)
             scheduleIdleSweep()
             scheduleCensus()
+            scheduleAgeSweep()
             relays.use(changed)
+            if !changed.upstreams.isEmpty { reportSoon() }
         }
         link?.send(.reconfigured(turn))
     }
@@ -347,6 +358,7 @@ final class Worker: @unchecked Sendable {
         waiting = WaitingConnections()
         report.droppedLogLines = ServeLog.droppedLines
         report.droppedAccessLines = AccessLog.process.droppedLines
+        report.upstreams = upstreams.news(configuration)
         link?.send(.report(report))
     }
 
@@ -370,6 +382,21 @@ final class Worker: @unchecked Sendable {
                 session.idleTime(at: now) >= UInt64(limit), session.closeOnce(.idleTime)
             else { continue }
             report.idleClosed += 1
+            reportSoon()
+        }
+    }
+
+    /// Looks for relays that are too old, twenty times in the shortest lifetime, at least once in a minute.
+    private func scheduleAgeSweep() {
+        ageSweep?.cancel()
+        ageSweep = nil
+        guard let shortest = configuration.upstreams.values.compactMap(\.maxLifetime).min() else { return }
+        let look = WorkerTimes.idleLook
+        let interval = min(max(shortest / 20, look.lowerBound), look.upperBound).timeAmount
+        ageSweep = loop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
+            let count = relays.endOld(at: WallClock.milliseconds)
+            guard count > 0 else { return }
+            report.lifetimeClosed += count
             reportSoon()
         }
     }

@@ -7,11 +7,14 @@ struct WorkerNews {
     let admission: Admission
     let newcomers: Newcomers
     let tally: SharedTally
+    let upstreams: UpstreamWatch
 
     func received(_ message: WorkerMessage, from worker: WorkerHandle) {
         switch message {
         case .reconfigured(let turn, let failure): reloads.answered(worker.number, turn: turn, failure: failure)
-        case .report: upgrades.tellProgress()
+        case .report:
+            upgrades.tellProgress()
+            upstreams.heard(from: worker)
         case .sources(let changes, let placed, let waiting):
             if let waiting { worker.keep(waiting) }
             admission.change(changes, of: worker)
@@ -32,5 +35,6 @@ struct WorkerNews {
         newcomers.forget(worker)
         drains.workerEnded(worker)
         reloads.ended(worker.number)
+        upstreams.ended(worker)
     }
 }
