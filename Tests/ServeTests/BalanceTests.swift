@@ -284,7 +284,7 @@ struct BalanceTests {
         _ = try server.waitUntil { $0.connections == 0 }
         let metrics = try PeerProcess(["curl", "-s", "--noproxy", "*", "http://127.0.0.1:\(admin)/metrics"])
         try metrics.expect(nil)
-        let labels = "{upstream=\"web\",address=\"127.0.0.1:\(peer.port)\"}"
+        let labels = "{address=\"127.0.0.1:\(peer.port)\",upstream=\"web\"}"
         #expect(metrics.text.contains("baton_upstream_up\(labels) 1"), "\(metrics.text)")
         #expect(metrics.text.contains("baton_upstream_opened_total\(labels) 1"), "\(metrics.text)")
         let closed = metrics.text.split(separator: "\n").filter { $0.hasPrefix("baton_lifetime_closed_total") }

@@ -4,6 +4,7 @@ internal import BatonNIO
 internal import Libc
 internal import Logging
 internal import NIOCore
+internal import NIOPosix
 internal import TLSHandshake
 internal import TLSRecords
 
@@ -126,7 +127,7 @@ final class UpstreamConnector {
         guard completion != nil else { return }
         lease?.release()
         lease = nil
-        if UpstreamFault.isOfAddress(error) { worker.upstreams.failed(place, upstream, UpstreamFault.reason(error)) }
+        if AddressFault.isOfAddress(error) { worker.upstreams.failed(place, upstream, AddressFault.reason(error)) }
         tryNext(error)
     }
 
@@ -144,10 +145,12 @@ final class UpstreamConnector {
 }
 
 /// Whose fault it is that a connection to an upstream cannot be had.
-enum UpstreamFault {
+enum AddressFault {
     /// Why, for an operator.
     static func reason(_ error: any Error) -> String {
         switch error {
+        case let error as NIOConnectionError:
+            error.connectionErrors.last.map { reason($0.error) } ?? "its name cannot be resolved"
         case let error as IOError: String(cString: strerror(error.errnoCode)).lowercased()
         case ChannelError.connectTimeout: "it does not answer"
         case ChannelError.eof: "it closed the connection"

@@ -53,7 +53,7 @@ final class CheckConnection {
         bootstrap.options.handshakeTimeout = limit.timeAmount
         bootstrap.connect(to: endpoint.address, of: upstream, within: limit.timeAmount).whenComplete { result in
             switch result {
-            case .failure(let error): check.value.finish(UpstreamFault.reason(error))
+            case .failure(let error): check.value.finish(AddressFault.reason(error))
             case .success(let channel):
                 check.value.channel = channel
                 guard check.value.done != nil else { return channel.close(promise: nil) }
@@ -68,7 +68,7 @@ final class CheckConnection {
             security: context.map { .init(context: $0, serverName: upstream.serverName(at: endpoint)) }
         ) { result in
             switch result {
-            case .failure(let error): check.value.finish(UpstreamFault.reason(error))
+            case .failure(let error): check.value.finish(AddressFault.reason(error))
             case .success(let opened): check.value.opened(opened.channel)
             }
         }
@@ -83,7 +83,7 @@ final class CheckConnection {
             channel.writeAndFlush(ByteBuffer(string: request), promise: nil)
             channel.read()
         } catch {
-            finish(UpstreamFault.reason(error))
+            finish(AddressFault.reason(error))
         }
     }
 
@@ -143,7 +143,7 @@ final class CheckConnection {
 
         func channelInactive(context: ChannelHandlerContext) { answer("it ended without an answer") }
 
-        func errorCaught(context: ChannelHandlerContext, error: any Error) { answer(UpstreamFault.reason(error)) }
+        func errorCaught(context: ChannelHandlerContext, error: any Error) { answer(AddressFault.reason(error)) }
 
         private func answer(_ reason: String?) {
             let answered = self.answered

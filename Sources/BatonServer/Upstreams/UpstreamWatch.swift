@@ -158,7 +158,7 @@ final class UpstreamWatch: @unchecked Sendable {
                 case .success(let context):
                     contexts[place.upstream] = .some(context)
                     check(place)
-                case .failure(let error): ended(place, UpstreamFault.reason(error))
+                case .failure(let error): ended(place, AddressFault.reason(error))
                 }
             }
     }
