@@ -27,7 +27,7 @@ package struct FrozenSocket: ~Copyable, Sendable {
     /// What the application has written and the peer has not acknowledged.
     package let sendQueue: ByteQueue
 
-    /// How many bytes at the end of `sendQueue` have never been sent.
+    /// How many bytes at the end of `sendQueue` have not been sent, and will not be by the old host.
     package let unsentCount: Int
 
     /// Sequence number of the first byte of `receiveQueue`, or of what follows if that is empty.

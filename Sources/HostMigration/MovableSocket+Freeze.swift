@@ -67,10 +67,11 @@ extension MovableSocket {
         try Self.requireNoUrgentData(descriptor)
         var info = baton_tcp_info()
         var queues = baton_tcp_queues()
-        var window = baton_tcp_window()
+        var rawWindow = baton_tcp_window()
         var timestamp: UInt32 = 0
         try checked(baton_tcp_get_info(descriptor, &info), "TCP_INFO")
-        try checked(baton_tcp_get_window(descriptor, &window), "TCP_REPAIR_WINDOW")
+        try checked(baton_tcp_get_window(descriptor, &rawWindow), "TCP_REPAIR_WINDOW")
+        let window = SocketWindow(rawWindow)
         var receiveNext: UInt32 = 0
         try checked(baton_tcp_select_queue(descriptor, Int32(BATON_RECEIVE_QUEUE)), "TCP_REPAIR_QUEUE")
         try checked(baton_tcp_get_sequence(descriptor, &receiveNext), "TCP_QUEUE_SEQ")
@@ -85,10 +86,11 @@ extension MovableSocket {
         // A kernel before 6.7 knows no microseconds, and its clock is odd half of the time.
         if info.options & UInt8(BATON_TCP_MICROSECONDS) == 0 { timestamp &= ~1 }
         let unacknowledged = Int(queues.unacknowledged) - (state.hasUnacknowledgedFIN ? 1 : 0)
-        let unsent = Int(queues.unsent) - (state.hasLocalFIN && queues.unsent > 0 ? 1 : 0)
-        guard unacknowledged >= 0, unsent >= 0 else { return nil }
+        let neverSent = Int(queues.unsent) - (state.hasLocalFIN && queues.unsent > 0 ? 1 : 0)
+        guard unacknowledged >= 0, neverSent >= 0 else { return nil }
         let written = try peekWritten(unacknowledged)
         let mss = try maximumSegmentSize()
+        let unsent = neverSent - window.probe(unsent: neverSent, unacknowledged: unacknowledged, mss: mss)
         let after = try Standstill(of: descriptor)
         guard after == before, let received, let written else { return nil }
         return FrozenSocket(
@@ -97,7 +99,7 @@ extension MovableSocket {
                 mss: mss, usesSACK: info.options & UInt8(BATON_TCP_SACK) != 0,
                 usesTimestamps: info.options & UInt8(BATON_TCP_TIMESTAMPS) != 0,
                 sendScale: info.send_scale, receiveScale: info.receive_scale),
-            window: SocketWindow(window), options: options, timestamp: timestamp,
+            window: window, options: options, timestamp: timestamp,
             sendSequence: sendNext &- UInt32(written.count) &- (state.hasLocalFIN ? 1 : 0),
             sendQueue: written, unsentCount: unsent,
             receiveSequence: receiveNext &- UInt32(received.count) &- (state.hasRemoteFIN ? 1 : 0),

@@ -24,6 +24,14 @@ package struct SocketWindow: Sendable, Equatable {
 }
 
 extension SocketWindow {
+    /// How many unsent bytes the kernel may send although the socket is in repair, whenever its persist timer fires (RFC 9293
+    /// 3.8.6.1): what the peer's window has room for, where that is less than a segment and nothing is in flight. The new host
+    /// counts them as sent. If they were not it sends them once more; if they were, it would throw away every acknowledgement
+    /// of them, for ever. With room for a segment the new host sends as much at once.
+    func probe(unsent: Int, unacknowledged: Int, mss: UInt16) -> Int {
+        unsent == unacknowledged && send < UInt32(mss) ? min(unsent, Int(send)) : 0
+    }
+
     init(_ raw: baton_tcp_window) {
         self.init(
             lastUpdate: raw.last_update, send: raw.send_window, largestSend: raw.largest_window,

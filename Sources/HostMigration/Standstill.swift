@@ -9,6 +9,10 @@ struct Standstill: Equatable, Sendable {
     let bytesAcknowledged: UInt64
     let unread: Int32
     let unacknowledged: Int32
+    /// Of these never sent, if there is nothing else among them; 0 otherwise. A socket in repair whose timer has nothing to
+    /// repeat probes the peer's window with new bytes, if that is open at all. One with bytes in flight repeats those; new ones
+    /// that it counts as sent then have not left.
+    let unsent: Int32
 
     init(of descriptor: Int32) throws(MigrationError) {
         var info = baton_tcp_info()
@@ -21,5 +25,6 @@ struct Standstill: Equatable, Sendable {
         bytesAcknowledged = info.bytes_acknowledged
         unread = queues.unread
         unacknowledged = queues.unacknowledged
+        unsent = queues.unsent == queues.unacknowledged ? queues.unsent : 0
     }
 }

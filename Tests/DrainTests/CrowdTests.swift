@@ -1,5 +1,6 @@
 import BatonConfiguration
 import BatonServer
+import Foundation
 import HostLab
 import StockPeers
 import Testing
@@ -42,6 +43,35 @@ extension DrainTests {
             #expect(visitors.text.contains("NONE FAILED"), "\(visitors.text.suffix(500))")
             try crowd.endInput()
             try crowd.expect("WHOLE 24 of 24")
+        }
+
+        @Test("a connection of another program at a service address goes on: the other host sends its packets back")
+        func otherProgram() async throws {
+            let hosts = try await Hosts()
+            let lab = Lab.draining
+            let listener = try await lab.run(in: .a) { try Sockets.listen(.ipv4, port: 7979) }
+            let client = try await lab.run(in: .client) { try Sockets.connect(.ipv4, port: 7979) }
+            let server = try await lab.run(in: .a) { try Sockets.accept(listener) }
+            defer { for descriptor in [listener, client, server] { close(descriptor) } }
+            let before = try await lab.run(in: .client) { try Self.neighbour() }
+            let report = try hosts.a.drain()
+            #expect(report.addresses.contains("192.0.2.100"), "\(report)")
+            try await lab.run(in: .client) {
+                // Now the client sends to the other host.
+                try Sockets.wait("the announcement") { (try? Self.neighbour()) != before }
+                for round in UInt8(0)..<5 {
+                    try Sockets.writeAll(client, [round])
+                    #expect(try Sockets.readExactly(server, 1) == [round])
+                    try Sockets.writeAll(server, [round, 0])
+                    #expect(try Sockets.readExactly(client, 2) == [round, 0])
+                }
+            }
+        }
+
+        /// Where the calling thread's namespace sends what is for the service address: a line of its ARP table.
+        private static func neighbour() throws -> String {
+            let table = try String(contentsOfFile: "/proc/thread-self/net/arp", encoding: .utf8)
+            return table.split(separator: "\n").first { $0.hasPrefix("192.0.2.100 ") }.map(String.init) ?? ""
         }
 
         @Test("40 proxied sessions whose backend is on the third host go there and back")

@@ -13,6 +13,7 @@ struct NetworkMessageTests {
     private static let requests: [NetworkRequest] = [
         .examine, .move(host: host, groups: [0, 0, 1]), .arrive, .steerNewcomers(ports: [443, 8443], host: host),
         .keepNewcomers, .leaveAddresses, .countSteered, .reset, .prepare,
+        .stayingFlows(besidesThoseAt: host, isFirst: true), .stayingFlows(besidesThoseAt: NextHop(), isFirst: false),
         .takeAddresses([IPAddress("192.0.2.100")!]),
         .forward([flow], host: NextHop(IPAddress("192.0.2.3")!), alone: true), .forward([], host: host, alone: false),
         .keepAddresses([IPAddress("2001:db8::100")!]),
@@ -21,7 +22,7 @@ struct NetworkMessageTests {
     private static let replies: [NetworkReply] = [
         .examined([.success(flow), .failure(MigrationError(.urgentData))]),
         .outcomes([.moved, .stayed(MigrationError(.linkEnded)), .inDoubt]), .arrived(flow),
-        .addresses([IPAddress("192.0.2.100")!]), .count(7), .done, .restarted,
+        .addresses([IPAddress("192.0.2.100")!]), .count(7), .done, .restarted, .flows([]), .flows([flow, flow]),
         .failed(MigrationError(.deviceBusy, "why")),
     ]
 

@@ -31,6 +31,52 @@ extension LabTests {
             try await move.end()
         }
 
+        @Test("ESTABLISHED, with a window that is open by less than a segment, into which the old host probes", arguments: families)
+        func windowProbe(_ shape: Shape) async throws {
+            var (found, rounds) = (false, 0)
+            // Where the window ends against the segments is chance, for a buffer of one size.
+            while !found, rounds < 8 {
+                found = try await probed(shape, receiveBuffer: 20_000 + 1_700 * Int32(rounds))
+                rounds += 1
+            }
+            #expect(found, "no window was open by less than a segment")
+        }
+
+        /// Whether the client's window was such a one with nothing in flight; then all that the server had written has come.
+        private func probed(_ shape: Shape, receiveBuffer: Int32) async throws -> Bool {
+            let pair = try await Pair(shape, clientReceiveBuffer: receiveBuffer)
+            defer { close(pair.client) }
+            let (client, server) = (pair.client, pair.server)
+            let thawed: (Int32, Int)? = try await Lab.shared.run(in: .a) {
+                // Whole segments alone, as a connection sends them that is paced or whose congestion window is small.
+                Sockets.set(server, Int32(IPPROTO_TCP), TCP_CORK, 1)
+                // All at once, so that the window is full before the persist timer has fired, 200 ms later.
+                let count = 200_000
+                Sockets.set(server, SOL_SOCKET, SO_SNDBUF, 1 << 19)
+                try Sockets.writeAll(server, Bulk.bytes(count, seed: 1))
+                try Sockets.wait("the acknowledgements") { Sockets.information(server)?.tcpi_unacked == 0 }
+                let received = Sockets.unread(client)
+                let socket = try MovableSocket(examining: server)
+                let frozen = try socket.freeze()
+                guard frozen.window.send > 0, frozen.window.send < frozen.negotiated.mss else {
+                    socket.closeSilently()
+                    return nil
+                }
+                // The persist timer fires behind every check that the old host could make.
+                try Sockets.wait("the window probe") { Sockets.unread(client) > received }
+                #expect(!socket.isUnchanged(since: frozen))
+                socket.closeSilently()
+                return (try ThawedSocket(restoring: frozen).activate(), count)
+            }
+            guard let (arrived, count) = thawed else { return false }
+            shutdown(arrived, Int32(SHUT_WR))
+            var bytes: [UInt8] = []
+            try Sockets.readToEnd(client) { bytes += $0 }
+            #expect(bytes == Bulk.bytes(count, seed: 1))
+            close(arrived)
+            return true
+        }
+
         @Test("ESTABLISHED, with an acknowledgement that the kernel delays", arguments: families)
         func delayedAcknowledgement(_ shape: Shape) async throws {
             let pair = try await Pair(shape)
@@ -199,7 +245,7 @@ private struct Move: Sendable {
     }
 
     /// Writes until nothing more fits, which is when the client's window is closed and the send buffer full.
-    private static func stuff(_ server: Int32) throws -> Int {
+    fileprivate static func stuff(_ server: Int32) throws -> Int {
         let stream = Bulk.bytes(16 << 20, seed: 1)
         var count = 0
         while true {

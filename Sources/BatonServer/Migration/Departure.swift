@@ -15,8 +15,6 @@ final class Departure {
     /// Gives a connection that stays back to a worker.
     private let keep: (consuming Parcel) -> Void
     private(set) var tally = DrainTally()
-    /// The flows of what stays, with the service addresses at this end.
-    private(set) var staying: Set<Flow> = []
     private var haveAddressesMoved = false
     /// Once the link has failed nothing more leaves.
     private(set) var failure: LinkError?
@@ -56,7 +54,6 @@ final class Departure {
     /// Connections that stayed are offered again from here on.
     func beginSweep() {
         tally.stayed = [:]
-        staying = []
     }
 
     /// What a dry run asks of each: whether it could move.
@@ -154,7 +151,6 @@ final class Departure {
     private func stay(_ entry: Leaving, _ reason: String) {
         guard let parcel = entry.reassemble() else { return }
         tally.stayed[reason, default: 0] += 1
-        staying.formUnion(entry.sockets.compactMap { Flow(of: $0) })
         keep(parcel)
     }
 
@@ -292,12 +288,15 @@ final class Departure {
     /// Lets the peer answer for the service addresses this host answers for. Returns them.
     func moveAddresses() throws -> [IPAddress] {
         if let failure { throw failure }
+        // Not what was offered and stays alone: a connection that was on its way between workers is among them, one whose
+        // handshake is under way, one of another program, and what is forwarded to a third host.
+        let staying = try network.stayingFlows(besidesThoseAt: peer.hop)
         let addresses = try network.leaveAddresses()
         guard !addresses.isEmpty else { return [] }
         do {
             var body: [UInt8] = [UInt8(clamping: addresses.count)]
             for address in addresses { body.append(address) }
-            for flow in staying.sorted(by: { "\($0)" < "\($1)" }) { body.append(flow) }
+            for flow in staying { body.append(flow) }
             try link.queue(.takeAddresses, body)
             try link.flush()
             // A program may take each of them, and where one fails leave each of them again.

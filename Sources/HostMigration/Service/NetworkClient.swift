@@ -85,6 +85,18 @@ package final class NetworkClient {
         return addresses
     }
 
+    /// The connections of the service addresses that are not at `host`: this host's own, whosever they are, and those that it
+    /// forwards elsewhere.
+    package func stayingFlows(besidesThoseAt host: NextHop) throws(MigrationError) -> [Flow] {
+        var all: [Flow] = []
+        while true {
+            let request = NetworkRequest.stayingFlows(besidesThoseAt: host, isFirst: all.isEmpty)
+            guard case .flows(let flows) = try ask(request) else { throw MigrationError(.protocolViolation) }
+            all += flows
+            if flows.count < NetworkRequest.maxFlows { return all }
+        }
+    }
+
     /// Answers for the addresses, and forwards `flows` alone to `host`, which still has them.
     package func takeAddresses(
         _ addresses: [IPAddress], forwarding flows: [Flow], to host: NextHop

@@ -10,6 +10,8 @@ enum NetworkReply: Equatable {
     case arrived(Flow)
     /// These addresses are no longer answered for.
     case addresses([IPAddress])
+    /// These flows.
+    case flows([Flow])
     /// So many.
     case count(Int)
     /// It is done.
@@ -51,6 +53,9 @@ enum NetworkReply: Equatable {
         case .count(let count):
             bytes.append(5)
             bytes.append(bigEndian: UInt32(clamping: count))
+        case .flows(let flows):
+            bytes.append(9)
+            for flow in flows { bytes.append(flow) }
         case .done: bytes.append(6)
         case .restarted: bytes.append(8)
         case .failed(let error):
@@ -102,6 +107,13 @@ enum NetworkReply: Equatable {
         case 5:
             guard let count = reader.uint32() else { return nil }
             self = .count(Int(count))
+        case 9:
+            var flows: [Flow] = []
+            while !reader.isAtEnd {
+                guard let flow = reader.flow() else { return nil }
+                flows.append(flow)
+            }
+            self = .flows(flows)
         case 6: self = .done
         case 8: self = .restarted
         case 7:

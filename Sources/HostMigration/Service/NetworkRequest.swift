@@ -24,6 +24,9 @@ enum NetworkRequest: Equatable {
     case takeAddresses([IPAddress])
     /// Answer for these service addresses again, which another host has not taken after all.
     case keepAddresses([IPAddress])
+    /// Which connections of the service addresses this host has, or forwards to another host than `host`: the next `maxFlows`
+    /// of them, the first where `isFirst`. Fewer are the last.
+    case stayingFlows(besidesThoseAt: NextHop, isFirst: Bool)
     /// How many flows are forwarded.
     case countSteered
     /// Reset the connections of all descriptors, which a privileged process that died may have left in repair.
@@ -64,6 +67,10 @@ enum NetworkRequest: Equatable {
         case .countSteered: bytes.append(8)
         case .reset: bytes.append(10)
         case .prepare: bytes.append(11)
+        case .stayingFlows(let host, let isFirst):
+            bytes.append(13)
+            bytes.append(host)
+            bytes.append(isFirst ? 1 : 0)
         case .keepAddresses(let addresses):
             bytes.append(9)
             for address in addresses { bytes.append(address) }
@@ -105,6 +112,9 @@ enum NetworkRequest: Equatable {
         case 8: self = .countSteered
         case 10: self = .reset
         case 11: self = .prepare
+        case 13:
+            guard let host = reader.nextHop(), let isFirst = reader.uint8(), isFirst <= 1 else { return nil }
+            self = .stayingFlows(besidesThoseAt: host, isFirst: isFirst == 1)
         case 12:
             guard let host = reader.nextHop(), let isAlone = reader.uint8(), isAlone <= 1 else { return nil }
             var flows: [Flow] = []

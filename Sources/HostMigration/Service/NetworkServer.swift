@@ -14,6 +14,8 @@ package final class NetworkServer {
     private var number: UInt32 = 0
     /// Whether somebody has removed the hold device: every move fails from then on.
     private var isDeviceLost = false
+    /// Those of `stayingFlows` that have not been told yet.
+    private var staying: ArraySlice<Flow> = []
     /// Addresses to be announced once more, and when.
     private var announcements: (due: ContinuousClock.Instant, addresses: [IPAddress])?
 
@@ -142,6 +144,10 @@ package final class NetworkServer {
         case .keepAddresses(let addresses):
             guard addresses.allSatisfy(policy.addresses.contains) else { throw MigrationError(.addressNotPermitted) }
             try keepAddresses(addresses)
+        case .stayingFlows(let host, let isFirst):
+            if isFirst { staying = try stayingFlows(besidesThoseAt: host)[...] }
+            defer { staying = staying.dropFirst(NetworkRequest.maxFlows) }
+            return .flows(Array(staying.prefix(NetworkRequest.maxFlows)))
         case .countSteered:
             return .count(steering?.moved.count ?? 0)
         case .examine, .move, .arrive, .reset:
@@ -155,6 +161,13 @@ package final class NetworkServer {
         let steering = try FlowSteering(interfaces: policy.interfaces)
         self.steering = steering
         return steering
+    }
+
+    /// Whoever answers for the addresses next is to send their packets here.
+    private func stayingFlows(besidesThoseAt host: NextHop) throws(MigrationError) -> [Flow] {
+        let own = try ConnectionTable.flows(of: Set(policy.addresses))
+        let forwarded = steering?.moved.filter { $0.value != host.address(for: $0.key.family) } ?? [:]
+        return Array(own.union(forwarded.keys))
     }
 
     // MARK: Connections
