@@ -64,7 +64,8 @@ extension LabTests {
                 }
                 // The persist timer fires behind every check that the old host could make.
                 try Sockets.wait("the window probe") { Sockets.unread(client) > received }
-                #expect(!socket.isUnchanged(since: frozen))
+                let isUnchanged = socket.isUnchanged(since: frozen)
+                #expect(!isUnchanged)
                 socket.closeSilently()
                 return (try ThawedSocket(restoring: frozen).activate(), count)
             }
