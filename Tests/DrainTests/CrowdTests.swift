@@ -1,4 +1,5 @@
 import BatonConfiguration
+import BatonCore
 import BatonServer
 import Foundation
 import HostLab
