@@ -32,9 +32,9 @@ enum ConnectionTable {
     /// The address is written as numbers of 32 bits, each in the machine's order, the port as a number.
     private static func endpoint(_ word: some Collection<UInt8>) -> Endpoint? {
         let parts = word.split(separator: UInt8(ascii: ":"))
-        guard parts.count == 2, let port = UInt16(String(decoding: parts[1], as: UTF8.self), radix: 16) else {
-            return nil
-        }
+        guard parts.count == 2, parts[0].count % 8 == 0,
+            let port = UInt16(String(decoding: parts[1], as: UTF8.self), radix: 16)
+        else { return nil }
         var octets: [UInt8] = []
         var digits = parts[0][...]
         while !digits.isEmpty {

@@ -44,7 +44,10 @@ struct AdminMetricsTests {
             droppedLogLines: 1, droppedAccessLines: 2, deaths: ProcessDeaths(front: 1, workers: 2),
             connectionLimit: 100,
             openDescriptors: 10, maxDescriptors: 20, certificates: [(name: "site", notAfter: 1_800_000_000)],
-            gone: worker)
+            gone: worker,
+            upstreams: [
+                .init(upstream: "web", address: "192.0.2.1:80", state: .up, weight: 1, connections: 2, opened: 3, failed: 4)
+            ])
     }
 
     /// The names of families.

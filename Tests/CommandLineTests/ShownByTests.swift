@@ -49,8 +49,14 @@ struct ShownByTests {
         for case let file as URL in files where file.pathExtension == "swift" {
             var suite: Substring = ""
             for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
-                if let found = line.firstMatch(of: /(?:struct|enum|extension|class) (\w+Tests)\b/) { suite = found.output.1 }
-                if let found = line.firstMatch(of: /func (\w+)\(/) { tests.insert("\(suite).\(found.output.1)") }
+                let words = line.split(whereSeparator: { !$0.isLetter && !$0.isNumber && $0 != "_" })
+                for (keyword, name) in zip(words, words.dropFirst()) {
+                    switch keyword {
+                    case "struct", "enum", "extension", "class": if name.hasSuffix("Tests") { suite = name }
+                    case "func": tests.insert("\(suite).\(name)")
+                    default: break
+                    }
+                }
             }
         }
         return tests

@@ -233,7 +233,7 @@ extension Listener {
 
 extension Configuration {
     fileprivate func checkBalance(_ upstream: Upstream, at key: String, _ found: inout Contradictions) {
-        if upstream.addresses.allSatisfy({ $0.weight == 0 }) {
+        if !upstream.addresses.isEmpty, upstream.addresses.allSatisfy({ $0.weight == 0 }) {
             found.add("\(key).addresses", "have weight=0, all of them; leave one that gets connections")
         }
         let places = upstream.addresses.map(\.place)
