@@ -34,9 +34,10 @@ extension LabTests {
         @Test("ESTABLISHED, with a window that is open by less than a segment, into which the old host probes", arguments: families)
         func windowProbe(_ shape: Shape) async throws {
             var windows: [UInt32] = []
-            // Where the window ends against the segments is chance, for a buffer of one size.
+            // Where the window ends against the segments is chance, for a buffer of one size. It is large enough for the window to
+            // be scaled: one that is not ends with a whole segment.
             while windows.count < 8 {
-                guard let window = try await probed(shape, receiveBuffer: 20_000 + 1_700 * Int32(windows.count)) else {
+                guard let window = try await probed(shape, receiveBuffer: 100_000 + 1_700 * Int32(windows.count)) else {
                     return
                 }
                 windows.append(window)
@@ -54,7 +55,7 @@ extension LabTests {
                 // Whole segments alone, as a connection sends them that is paced or whose congestion window is small.
                 Sockets.set(server, Int32(IPPROTO_TCP), TCP_CORK, 1)
                 // All at once, so that the window is full before the persist timer has fired, 200 ms later.
-                Sockets.set(server, SOL_SOCKET, SO_SNDBUF, 1 << 19)
+                Sockets.set(server, SOL_SOCKET, SO_SNDBUF, 1 << 20)
                 try Sockets.writeAll(server, Bulk.bytes(Self.probedCount, seed: 1))
                 var received = -1
                 // Full is what stays full while nothing moves.
@@ -84,7 +85,7 @@ extension LabTests {
             return nil
         }
 
-        private static let probedCount = 200_000
+        private static let probedCount = 400_000
 
         @Test("ESTABLISHED, with an acknowledgement that the kernel delays", arguments: families)
         func delayedAcknowledgement(_ shape: Shape) async throws {

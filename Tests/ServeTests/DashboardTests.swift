@@ -23,10 +23,11 @@ struct DashboardTests {
         #expect(asked.count > 20)
         let files = try TemporaryFiles()
         let upstream = try Clients.upstream()
+        let issued = try Credentials.shared.write("exact", in: files)
         let configuration = try files.write(
             """
             admin: "127.0.0.1:0"
-            move-every: 2
+            certificates: {site: {chain: \(issued.certificate), key: \(issued.key)}}
             listeners: {web: {address: "127.0.0.1:0"}}
             upstreams:
               app: {addresses: "127.0.0.1:\(upstream.port)"}

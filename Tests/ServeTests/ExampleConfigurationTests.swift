@@ -87,7 +87,9 @@ struct ExampleConfigurationTests {
             replace("    \(key)\n", "")
         }
         replace("/run/chat/parcels.sock", handoff)
-        replace("[10.0.0.10:8443, \"[2001:db8::10]:8443\", web.internal:8443]", "127.0.0.1:\(web.port)")
+        replace(
+            "[\"10.0.0.10:8443 weight=3\", \"[2001:db8::10]:8443\", web.internal:8443, \"srv:_web._tcp.internal\"]",
+            "127.0.0.1:\(web.port)")
         replace("source-addresses: [10.0.0.100, \"2001:db8::100\"]", "source-addresses: [127.0.0.1]")
         replace("tls-name: web.internal", "tls-name: localhost")
         replace("tls-ca: system", "tls-ca: \(try Credentials.shared.rootsFile(in: files))")

@@ -54,7 +54,7 @@ struct RateTests {
             "--upstream", kind == "echo" ? "echo" : "127.0.0.1:\(upstream.port)", "--listeners.default.bandwidth",
             "128K",
         ])
-        let client = try PeerProcess(["python3", "-c", Self.bulkText, "\(server.port)", "\(320 << 10)"])
+        let client = try PeerProcess(["python3", "-c", Self.bulkText, "\(server.port)", "\(448 << 10)"])
         try client.expect("STARTED")
         try server.upgrade()
         try client.expect(nil)
