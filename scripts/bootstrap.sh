@@ -5,7 +5,7 @@ set -euo pipefail
 declare -A packages=(
     [build]="make pkg-config libssl-dev libnftables-dev"
     [demo]="openssl gnutls-bin"
-    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps haproxy varnish prometheus postfix python3-aiosmtpd swaks libnet-ssleay-perl dovecot-imapd postgresql postgresql-client openjdk-17-jdk-headless libuv1-dev conntrack man-db groff-base dpkg-dev mmdebstrap fish zsh certbot lego"
+    [test]="openssl gnutls-bin curl python3 python3-websockets chromium nginx-light wrk ca-certificates iproute2 nftables procps haproxy prometheus postfix python3-aiosmtpd swaks libnet-ssleay-perl dovecot-imapd postgresql postgresql-client openjdk-17-jdk-headless libuv1-dev conntrack man-db groff-base dpkg-dev mmdebstrap fish zsh certbot lego dnsmasq-base"
     [dist]="dpkg-dev python3 ca-certificates"
     [bench]="openssl nginx-light libnginx-mod-stream wrk python3 haproxy hitch iproute2 procps"
 )

@@ -75,7 +75,7 @@ struct CertificateReloadTests {
                 lineage.save_successor(lineage.latest_common_version(), *parts, config)
                 lineage.update_all_links_to(lineage.latest_common_version())
             print("DONE")
-            """, "certbot.py")
+            """, "renew.py")
         func certbot(_ step: String, _ issued: OpenSSLAuthority.Issued) throws {
             let run = try PeerProcess(
                 [

@@ -57,7 +57,7 @@ struct NameTests {
         _ = try server.waitUntil { $0.upstreams?.contains { $0.address == "127.0.0.22:\(one.port)" } == true }
         try expect(["two"], server)
         #expect(try client.ask() == "one")
-        dns.stop()
+        try dns.stop()
         try server.log("a name cannot be resolved; its last answer holds")
         #expect(try answers(server) == ["two"])
     }
@@ -123,7 +123,7 @@ final class DNSServer {
         self.hosts = try files.write(hosts.joined(separator: "\n") + "\n", "hosts")
         process = try PeerProcess(
             [
-                "/usr/sbin/dnsmasq", "-k", "--conf-file=/dev/null", "--pid-file", "--user=root", "--no-resolv",
+                "python3", "-c", Self.keeperText, "/usr/sbin/dnsmasq", "-k", "--conf-file=/dev/null", "--pid-file", "--user=root", "--no-resolv",
                 "--no-hosts",
                 "--local=/test/", "--local-ttl=1", "--listen-address=127.0.0.1", "--bind-interfaces", "--port=\(port)",
                 "--addn-hosts=\(self.hosts)", "--log-facility=-",
@@ -134,8 +134,28 @@ final class DNSServer {
     /// Has it know other hosts.
     func set(_ lines: [String]) throws {
         try (lines.joined(separator: "\n") + "\n").write(toFile: hosts, atomically: false, encoding: .utf8)
-        kill(process.processID, SIGHUP)
+        try process.send("reload\n")
     }
 
-    func stop() { kill(process.processID, SIGKILL) }
+    func stop() throws {
+        try process.send("stop\n")
+        try process.expect("STOPPED")
+    }
+
+    /// Runs dnsmasq, which closes all descriptors that it inherits: Foundation takes a child that does so for ended. It must not
+    /// have signals blocked, either.
+    private static let keeperText = """
+        import ctypes, signal, subprocess, sys
+        def prepare():
+            signal.pthread_sigmask(signal.SIG_SETMASK, [])
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        child = subprocess.Popen(sys.argv[1:], preexec_fn=prepare)
+        for line in sys.stdin:
+            if line == 'reload\\n':
+                child.send_signal(signal.SIGHUP)
+            else:
+                child.kill()
+                child.wait()
+                print('STOPPED', flush=True)
+        """
 }

@@ -69,7 +69,7 @@ final class HoldingClient {
         asked += 1
         try process.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         try process.expect("END\n", count: asked)
-        let lines = process.text.split(separator: "\n")
+        let lines = process.text.split(whereSeparator: \.isNewline)
         return lines.last { $0.hasSuffix(" END") }.map { String($0.dropLast(4)) } ?? ""
     }
 

@@ -44,19 +44,21 @@ final class UpstreamConnector {
     func start() {
         let key = client.affinity ?? (upstream.balance == .hash ? client.source.map(Affinity.key(of:)) : nil)
         rest = worker.upstreams.order(of: name, upstream, key: key).prefix(upstream.tries)
-        if rest.isEmpty, upstream.addresses.contains(where: { if case .service = $0.place { true } else { false } }) {
+        let (hasService, hasName) = upstream.placesByName
+        if rest.isEmpty && hasService || hasName && !worker.upstreams.isTold && worker.configuration.resolver != nil {
             return awaitNames()
         }
         tryNext(RuntimeError(.configuration, "the upstream has no address; set its addresses"))
     }
 
-    /// SRV names have been resolved when the front has told of them.
+    /// SRV names, and those that another DNS server than the system's is asked for, have been resolved when the front has told
+    /// of them.
     private func awaitNames() {
         let connector = NIOLoopBound(self, eventLoop: worker.loop)
         let timer = worker.loop.scheduleTask(in: upstream.connectTime.timeAmount) {
             let connector = connector.value
             connector.worker.upstreams.stopAwaiting(connector)
-            connector.finish(.failure(RuntimeError(.processFailed, "its SRV names lead to no address")))
+            connector.finish(.failure(RuntimeError(.processFailed, "its names lead to no address yet")))
         }
         worker.upstreams.awaitOrders(self) {
             timer.cancel()
@@ -189,6 +191,19 @@ extension ConnectionBootstrap {
 }
 
 extension Upstream {
+    /// Whether an address is the name of a service (SRV), and whether one is that of a host.
+    fileprivate var placesByName: (service: Bool, host: Bool) {
+        var found = (service: false, host: false)
+        for entry in addresses {
+            switch entry.place {
+            case .service: found.service = true
+            case .address(.tcp(.name, _)): found.host = true
+            case .address: break
+            }
+        }
+        return found
+    }
+
     /// What TLS asks for at an address.
     func serverName(at endpoint: UpstreamEndpoint) -> String {
         if let tlsName { return tlsName }

@@ -22,6 +22,8 @@ final class WorkerUpstreams {
     private var seen: [UpstreamPlace: Seen] = [:]
     private var balancers: [String: Balancer] = [:]
     private var orders = UpstreamOrders()
+    /// Whether the front has told what it knows.
+    private(set) var isTold = false
     private var waiting: [ObjectIdentifier: () -> Void] = [:]
     /// The connections that relays have.
     private let relayed: () -> [UpstreamPlace: Int]
@@ -41,6 +43,7 @@ final class WorkerUpstreams {
 
     func take(_ orders: UpstreamOrders) {
         self.orders = orders
+        isTold = true
         let all = waiting.values
         waiting = [:]
         for done in all { done() }
