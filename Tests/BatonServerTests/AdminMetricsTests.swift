@@ -46,7 +46,9 @@ struct AdminMetricsTests {
             openDescriptors: 10, maxDescriptors: 20, certificates: [(name: "site", notAfter: 1_800_000_000)],
             gone: worker,
             upstreams: [
-                .init(upstream: "web", address: "192.0.2.1:80", state: .up, weight: 1, connections: 2, opened: 3, failed: 4)
+                .init(
+                    upstream: "web", address: "192.0.2.1:80", state: .up, weight: 1, connections: 2, opened: 3,
+                    failed: 4)
             ])
     }
 

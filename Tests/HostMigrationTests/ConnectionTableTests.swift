@@ -20,7 +20,9 @@ struct ConnectionTableTests {
         }
     }
 
-    @Test("a line that is none is passed over", arguments: ["", " 0:", "0: 1:2 3:4 01", "0: 640200C0:01BB x:C350 01", "é"])
+    @Test(
+        "a line that is none is passed over",
+        arguments: ["", " 0:", "0: 1:2 3:4 01", "0: 640200C0:01BB x:C350 01", "é"])
     func damaged(_ line: String) {
         #expect(ConnectionTable.flow(Array(line.utf8)) == nil)
     }

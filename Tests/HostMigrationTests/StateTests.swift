@@ -31,7 +31,9 @@ extension LabTests {
             try await move.end()
         }
 
-        @Test("ESTABLISHED, with a window that is open by less than a segment, into which the old host probes", arguments: families)
+        @Test(
+            "ESTABLISHED, with a window that is open by less than a segment, into which the old host probes",
+            arguments: families)
         func windowProbe(_ shape: Shape) async throws {
             var windows: [UInt32] = []
             // Where the window ends against the segments is chance, for a buffer of one size. It is large enough for the window to

@@ -123,7 +123,8 @@ final class DNSServer {
         self.hosts = try files.write(hosts.joined(separator: "\n") + "\n", "hosts")
         process = try PeerProcess(
             [
-                "python3", "-c", Self.keeperText, "/usr/sbin/dnsmasq", "-k", "--conf-file=/dev/null", "--pid-file", "--user=root", "--no-resolv",
+                "python3", "-c", Self.keeperText, "/usr/sbin/dnsmasq", "-k", "--conf-file=/dev/null", "--pid-file",
+                "--user=root", "--no-resolv",
                 "--no-hosts",
                 "--local=/test/", "--local-ttl=1", "--listen-address=127.0.0.1", "--bind-interfaces", "--port=\(port)",
                 "--addn-hosts=\(self.hosts)", "--log-facility=-",
