@@ -8,7 +8,7 @@ foundation=(Foundation FoundationInternationalization FoundationEssentials CoreF
     _FoundationICU _FoundationCShims _FoundationCollections)
 swiftc -emit-executable -static-stdlib -module-name baton -o "$file" "@$build/baton.product/Objects.LinkFileList" \
     -Xlinker --defsym -Xlinker main=baton_main -Xlinker --gc-sections \
-    "${foundation[@]/#/-l}" -lstdc++ -lssl -lcrypto -lnftables
+    "${foundation[@]/#/-l}" -lstdc++ -lssl -lcrypto -lnftables -lresolv
 strip "$file"
 if objdump -p "$file" | grep -E 'NEEDED.*(swift|Foundation|dispatch|Blocks)'; then
     echo "$file needs libraries of the Swift toolchain" >&2
