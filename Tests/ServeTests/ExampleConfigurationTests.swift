@@ -17,7 +17,7 @@ struct ExampleConfigurationTests {
             ])
     }
 
-    /// Its ports and its folder may be another's here, so it has a network and a /tmp of its own.
+    /// Its ports and its folder may be another's here, so it has a network and a /tmp/baton of its own.
     @Test("first.yaml is served as it is: a page with a temporary certificate, status, metrics, and an upgrade")
     func first() throws {
         let run = try PeerProcess([
@@ -33,9 +33,10 @@ struct ExampleConfigurationTests {
     }
 
     private static let firstText = """
-        mount -t tmpfs tmpfs /tmp
+        mkdir -p -m 700 /tmp/baton
+        mount -t tmpfs -o mode=700 tmpfs /tmp/baton
         ip link set lo up
-        export BATON_CONTROL=/tmp/baton/control.sock TMPDIR=/tmp
+        export BATON_CONTROL=/tmp/baton/control.sock TMPDIR=/tmp/baton
         cd "$(dirname "$2")"
         echo "TOLD $("$1" check first.yaml | grep good)"
         "$1" serve first.yaml &
