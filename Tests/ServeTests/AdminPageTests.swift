@@ -40,6 +40,10 @@ struct AdminPageTests {
             piece = os.urandom(size)
             writer.write(piece)
             return await reader.readexactly(size) == piece
+        # Traffic at a rate, for the charts to show: it waits for nothing but the end.
+        async def pace(seconds):
+            try: await asyncio.wait_for(stop.wait(), seconds)
+            except asyncio.TimeoutError: pass
         async def client(number):
             reader, writer = await asyncio.open_connection(
                 '127.0.0.1', port, ssl=context, server_hostname='host-%d.example' % number)
@@ -48,14 +52,13 @@ struct AdminPageTests {
             if len(started) == count: print('STARTED', flush=True)
             while not stop.is_set():
                 whole = await say(reader, writer, 200 * number) and whole
-                try: await asyncio.wait_for(stop.wait(), .2)
-                except asyncio.TimeoutError: pass
+                await pace(.2)
             return whole
         async def passer():
             while not stop.is_set():
                 _, writer = await asyncio.open_connection(
                     '127.0.0.1', port, ssl=context, server_hostname='passer.test')
-                await asyncio.sleep(.3)
+                await pace(.3)
                 writer.close()
         async def run():
             loop = asyncio.get_running_loop()

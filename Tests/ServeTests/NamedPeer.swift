@@ -22,8 +22,8 @@ final class NamedPeer {
     }
 
     private static let text = """
-        import http.server, sys, threading, time
-        name, status = sys.argv[1], 200
+        import http.server, sys, threading
+        name, status, ended = sys.argv[1], 200, threading.Event()
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = 'HTTP/1.1'
             def log_message(self, *_): pass
@@ -31,9 +31,9 @@ final class NamedPeer {
                 if self.path == '/stream':
                     self.send_response(200)
                     self.end_headers()
-                    while True:
-                        self.wfile.write(b'more ')
-                        time.sleep(0.02)
+                    # Bytes all the time, at a pace that the client's output can keep: nothing is waited for but the end.
+                    while not ended.wait(0.02): self.wfile.write(b'more ')
+                    return
                 body = (name + ' END\\n').encode()
                 self.send_response(status if self.path == '/check' else 200)
                 self.send_header('Content-Length', str(len(body)))
@@ -48,6 +48,7 @@ final class NamedPeer {
         for line in sys.stdin:
             status = int(line)
             print('STATUS', status, flush=True)
+        ended.set()
         """
 }
 

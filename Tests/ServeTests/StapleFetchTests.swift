@@ -55,7 +55,7 @@ struct StapleFetchTests {
     }
 
     @Test(
-        "a certificate that is revoked has no response, and the log says so once, and what clients make of it")
+        "a certificate that is revoked has no response, and the log says so once, with what that means for clients")
     func revoked() throws {
         let port = try authority.responder().port
         let url = "http://127.0.0.1:\(port)/"
