@@ -3,20 +3,20 @@ internal import Libc
 internal import TLSRecords
 
 /// A file of certificates, keys, revocation lists or the like.
-struct SmallFile: Sendable {
+package struct SmallFile: Sendable {
     /// No chain of certificates and no reasonable revocation list is longer, in bytes.
-    static let maximumLength = 1 << 20
+    package static let maximumLength = 1 << 20
 
     let path: String
     var maximumLength: Int
 
-    init(_ path: String, maximumLength: Int = SmallFile.maximumLength) {
+    package init(_ path: String, maximumLength: Int = SmallFile.maximumLength) {
         self.path = path
         self.maximumLength = maximumLength
     }
 
     /// Tells one content of a path from another without reading it.
-    struct Stamp: Equatable, Sendable {
+    package struct Stamp: Equatable, Sendable {
         private let device: UInt
         private let node: UInt
         private let size: Int
@@ -33,7 +33,7 @@ struct SmallFile: Sendable {
     }
 
     /// Nil if there is no file.
-    var stamp: Stamp? {
+    package var stamp: Stamp? {
         var status = stat()
         return stat(path, &status) == 0 ? Stamp(status) : nil
     }
