@@ -1,6 +1,7 @@
 internal import BatonConfiguration
 internal import BatonCore
 internal import CResolver
+internal import HostMigration
 internal import Libc
 internal import NIOCore
 internal import NIOPosix
@@ -89,16 +90,7 @@ final class NameResolver: Sendable {
         var next = first
         while let entry = next?.pointee {
             next = entry.ai_next
-            guard let bytes = UnsafeRawPointer(entry.ai_addr) else { continue }
-            let octets: [UInt8]? =
-                switch entry.ai_family {
-                case AF_INET:
-                    withUnsafeBytes(of: bytes.loadUnaligned(as: sockaddr_in.self).sin_addr) { Array($0) }
-                case AF_INET6:
-                    withUnsafeBytes(of: bytes.loadUnaligned(as: sockaddr_in6.self).sin6_addr) { Array($0) }
-                default: nil
-                }
-            if let address = octets.flatMap({ IPAddress(octets: $0) }), !found.contains(address) {
+            if let address = InterfaceAddress.address(entry.ai_addr), !found.contains(address) {
                 found.append(address)
             }
         }
