@@ -494,23 +494,6 @@ extension Target {
     fileprivate var isUpstream: Bool { if case .upstream = self { true } else { false } }
 }
 
-extension ClientIdentity {
-    init(_ facts: ClientCertificateFacts) {
-        var (dns, uris, addresses): ([String], [String], [IPAddress]) = ([], [], [])
-        for name in facts.names {
-            switch name {
-            case .dns(let text): dns.append(text)
-            case .uri(let text): uris.append(text)
-            case .address(let text): if let address = IPAddress(text) { addresses.append(address) }
-            case .email: break
-            }
-        }
-        self.init(
-            commonNames: facts.commonNames, dnsNames: dns, uris: uris, addresses: addresses, key: facts.keyDigest,
-            issuer: facts.issuer, flaw: facts.flaw)
-    }
-}
-
 extension Listener {
     func mayBeLoadBalancer(_ address: IPAddress) -> Bool {
         proxyProtocol == .off || proxyProtocolSources.isEmpty || proxyProtocolSources.contains { $0.contains(address) }
